@@ -1,0 +1,1 @@
+"""aiapp: prompt templates, credentials and executions for teams."""
