@@ -1,0 +1,129 @@
+"""The one instance of each Flask extension, and how the database and Redis are opened."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from flask import Flask, current_app, has_request_context, request
+from flask_limiter import Limiter
+from flask_login import LoginManager
+from flask_sqlalchemy import SQLAlchemy
+from flask_wtf.csrf import CSRFProtect
+from redis import Redis
+from sqlalchemy import event
+from sqlalchemy.orm import DeclarativeBase
+
+from aiapp.config import Settings
+
+NAMING = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """The metadata of every table; constraints are named so that migrations can name them."""
+
+    metadata = sa.MetaData(naming_convention=NAMING)
+
+
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+if TYPE_CHECKING:
+
+    class Model(DeclarativeBase):
+        """What a table's class derives from, as a type checker should see it."""
+
+else:
+    Model = db.Model
+
+login_manager = LoginManager()
+csrf = CSRFProtect()
+
+_reading: ContextVar[bool] = ContextVar("reading", default=False)
+
+
+def client_address() -> str:
+    """Return the address of the client of this request (already unwrapped from trusted proxies)."""
+    return request.remote_addr or "unknown"
+
+
+limiter = Limiter(key_func=client_address, strategy="moving-window", headers_enabled=False)
+
+
+def settings() -> Settings:
+    """Return the settings of the running app."""
+    value: Settings = current_app.extensions["aiapp.settings"]
+    return value
+
+
+def redis() -> Redis:
+    """Return the client of this app's Redis (thread-safe, pooled; every wait is bounded)."""
+    client: Redis = current_app.extensions["aiapp.redis"]
+    return client
+
+
+def init_app(app: Flask, config: Settings) -> None:
+    """Attach every extension to `app`."""
+    app.extensions["aiapp.settings"] = config
+    app.extensions["aiapp.redis"] = connect_redis(config)
+    app.config.update(SQLALCHEMY_DATABASE_URI=config.database_url, SQLALCHEMY_ENGINE_OPTIONS=_engine_options(config))
+    db.init_app(app)
+    with app.app_context():
+        if config.sqlite:
+            _prepare_sqlite(db.engine)
+    login_manager.init_app(app)
+    csrf.init_app(app)
+    limiter.init_app(app)
+
+
+def connect_redis(config: Settings) -> Redis:
+    """Return a Redis client for `config`; a dead Redis is noticed within two seconds, never waited for."""
+    return Redis.from_url(config.redis_url, socket_connect_timeout=1, socket_timeout=2, health_check_interval=30)
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Begin the transactions inside as readers: on SQLite they take no write lock.
+
+    A GET is a reader by itself; everything else (a POST, a job, a command) takes the write lock at BEGIN, because SQLite
+    cannot turn a reader into a writer once another one has written.
+    """
+    token = _reading.set(True)
+    try:
+        yield
+    finally:
+        _reading.reset(token)
+
+
+def _engine_options(config: Settings) -> dict[str, Any]:
+    if config.sqlite:
+        # One connection a thread at the most; SQLite itself queues the writers (busy_timeout).
+        return {"connect_args": {"timeout": 15, "check_same_thread": False}, "pool_size": 50, "max_overflow": 500}
+    return {
+        "pool_size": 10,
+        "max_overflow": 40,
+        "pool_pre_ping": True,
+        "pool_timeout": 10,
+        "connect_args": {"connect_timeout": 5},
+    }
+
+
+def _prepare_sqlite(engine: sa.Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: sqlite3.Connection, record: object) -> None:
+        connection.isolation_level = None  # the driver's own implicit BEGIN is a reader's
+        for pragma in ("journal_mode=WAL", "busy_timeout=15000", "synchronous=NORMAL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: sa.Connection) -> None:
+        reader = _reading.get() or (has_request_context() and request.method in {"GET", "HEAD", "OPTIONS"})
+        connection.exec_driver_sql("BEGIN" if reader else "BEGIN IMMEDIATE")
