@@ -22,7 +22,10 @@ def fragment(template: str, status: int = 200, **context: object) -> Response:
 
 
 def go(url: str, message: str | None = None, kind: str = "good") -> BaseResponse:
-    """Send the browser to `url`: HX-Redirect for htmx, 303 otherwise. `message` waits there as a toast (`good`, `warn`, `bad`)."""
+    """Send the browser to `url`: HX-Redirect for htmx, 303 otherwise.
+
+    `message` waits there as a toast of `kind` good, warn or bad.
+    """
     if message:
         flash(message, kind)
     if not wanted():

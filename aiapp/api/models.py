@@ -1,0 +1,27 @@
+"""The table of idempotency keys: the first answer to each, kept for a day."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aiapp.columns import Id, Json, UtcDateTime, new_id, now
+from aiapp.extensions import Model
+
+
+class IdempotencyKey(Model):
+    """A key that a client sent with a POST, what the request was (hashed), and what was answered."""
+
+    __tablename__ = "idempotency_key"
+    __table_args__ = (sa.UniqueConstraint("workspace_id", "key"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
+    key: Mapped[str] = mapped_column(sa.String(255))
+    request_hash: Mapped[str] = mapped_column(sa.String(64))
+    status: Mapped[int | None] = mapped_column()
+    answer: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)

@@ -1,0 +1,1 @@
+"""A workspace's keys for AI providers: kept encrypted, ordered, tested."""

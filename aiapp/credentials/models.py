@@ -1,0 +1,51 @@
+"""The table of credentials: a workspace's keys for AI providers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aiapp.columns import Id, Json, UtcDateTime, new_id, now
+from aiapp.extensions import Model
+
+HEALTH = ("unknown", "healthy", "degraded", "down")
+
+
+class Credential(Model):
+    """A key for one provider, where it stands in the fallback order, and how it last did.
+
+    `api_key` is the vault's blob, never the key. `last_test` is the result of the last connection test:
+    `{"ok", "steps": [{"step", "ok", "ms", "detail", "hint"}]}`.
+    """
+
+    __tablename__ = "credential"
+    __table_args__ = (
+        sa.UniqueConstraint("workspace_id", "name"),
+        sa.Index("ix_credential_workspace_id_position", "workspace_id", "position"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
+    provider: Mapped[str] = mapped_column(sa.String(30))
+    name: Mapped[str] = mapped_column(sa.String(100))
+    api_key: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    key_hint: Mapped[str | None] = mapped_column(sa.String(4))
+    base_url: Mapped[str] = mapped_column(sa.String(500))
+    preferred_model: Mapped[str | None] = mapped_column(sa.String(200))
+    temperature: Mapped[float | None] = mapped_column()
+    max_tokens: Mapped[int | None] = mapped_column()
+    system_prompt: Mapped[str | None] = mapped_column(sa.Text)
+    settings: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    is_default: Mapped[bool] = mapped_column(default=False)
+    position: Mapped[int] = mapped_column(default=0)
+    active: Mapped[bool] = mapped_column(default=True)
+    health: Mapped[str] = mapped_column(sa.String(10), default="unknown")
+    health_reason: Mapped[str | None] = mapped_column(sa.String(30))
+    last_test: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    last_tested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)

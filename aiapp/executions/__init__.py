@@ -1,0 +1,1 @@
+"""Executions: prompts that workers have models answer, attempt by attempt."""

@@ -1,0 +1,153 @@
+"""Tables of executions: what was asked, every attempt to have it answered, and what came back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from aiapp.accounts.models import User
+from aiapp.columns import Id, Json, Money, UtcDateTime, new_id, now
+from aiapp.extensions import Model
+from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
+
+STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
+FINISHED = frozenset({"completed", "failed", "cancelled"})
+PRIORITIES = ("high", "default", "low")
+
+
+class Execution(Model):
+    """One prompt that a model is to answer. The row is the job: Redis only wakes a worker for it.
+
+    States move by compare-and-set: pending -> processing (a lease) -> completed, failed or cancelled; back to pending for a
+    retry (`next_attempt_at`) or when a worker was lost. `partial` says that `output` broke off.
+    """
+
+    __tablename__ = "execution"
+    __table_args__ = (
+        sa.Index("ix_execution_workspace_id_id", "workspace_id", "id"),
+        sa.Index("ix_execution_workspace_id_status_id", "workspace_id", "status", "id"),
+        sa.Index("ix_execution_workspace_id_prompt_template_id_id", "workspace_id", "prompt_template_id", "id"),
+        sa.Index("ix_execution_status_lease_until", "status", "lease_until"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
+    user_id: Mapped[str | None] = mapped_column(sa.ForeignKey("user.id", ondelete="SET NULL"), index=True)
+    token_name: Mapped[str | None] = mapped_column(sa.String(100))
+    source: Mapped[str] = mapped_column(sa.String(10))
+    parent_id: Mapped[str | None] = mapped_column(sa.ForeignKey("execution.id", ondelete="SET NULL"), index=True)
+    prompt_template_id: Mapped[str | None] = mapped_column(sa.ForeignKey("prompt_template.id", ondelete="SET NULL"))
+    prompt_version_id: Mapped[str | None] = mapped_column(sa.ForeignKey("prompt_version.id", ondelete="SET NULL"))
+    # what was asked
+    template: Mapped[str | None] = mapped_column(sa.Text)
+    context: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    system: Mapped[str] = mapped_column(sa.Text, default="")
+    body: Mapped[str] = mapped_column(sa.Text, default="")
+    messages: Mapped[list[dict[str, str]]] = mapped_column(Json, default=list)
+    format: Mapped[str] = mapped_column(sa.String(10), default="text")
+    json_schema: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    requested_provider: Mapped[str | None] = mapped_column(sa.String(30))
+    requested_credential_id: Mapped[str | None] = mapped_column(Id)
+    requested_model: Mapped[str | None] = mapped_column(sa.String(200))
+    temperature: Mapped[float | None] = mapped_column()
+    max_tokens: Mapped[int | None] = mapped_column()
+    stream: Mapped[bool] = mapped_column(default=True)
+    priority: Mapped[str] = mapped_column(sa.String(8), default="default")
+    # where it stands
+    status: Mapped[str] = mapped_column(sa.String(10), default="pending")
+    round: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lease_owner: Mapped[str | None] = mapped_column(sa.String(64))
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    cancel_requested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # what came back
+    provider: Mapped[str | None] = mapped_column(sa.String(30))
+    model: Mapped[str | None] = mapped_column(sa.String(200))
+    credential_id: Mapped[str | None] = mapped_column(Id)
+    credential_name: Mapped[str | None] = mapped_column(sa.String(100))
+    output: Mapped[str | None] = mapped_column(sa.Text)
+    output_data: Mapped[Any | None] = mapped_column(Json)
+    problems: Mapped[list[str]] = mapped_column(Json, default=list)
+    valid: Mapped[bool | None] = mapped_column()
+    partial: Mapped[bool] = mapped_column(default=False)
+    finish: Mapped[str | None] = mapped_column(sa.String(60))
+    tool_calls: Mapped[list[dict[str, str]]] = mapped_column(Json, default=list)
+    error_class: Mapped[str | None] = mapped_column(sa.String(20))
+    error_message: Mapped[str | None] = mapped_column(sa.String(500))
+    input_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
+    output_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
+    cached_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
+    cache_write_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
+    reasoning_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
+    cost: Mapped[Decimal | None] = mapped_column(Money)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    user: Mapped[User | None] = relationship()
+    prompt_template: Mapped[PromptTemplate | None] = relationship()
+    prompt_version: Mapped[PromptVersion | None] = relationship()
+    attempts: Mapped[list[Attempt]] = relationship(
+        order_by="Attempt.number", back_populates="execution", passive_deletes=True
+    )
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing can change any more."""
+        return self.status in FINISHED
+
+    @property
+    def duration_ms(self) -> int | None:
+        """Milliseconds from the first start to the end; None while it runs or when it never started."""
+        if self.started_at is None or self.completed_at is None:
+            return None
+        return round((self.completed_at - self.started_at).total_seconds() * 1000)
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Input and output tokens together; None while either is unknown."""
+        if self.input_tokens is None or self.output_tokens is None:
+            return None
+        return self.input_tokens + self.output_tokens
+
+
+class Attempt(Model):
+    """One call to one target. `reason` says why this target, `next_reason` why the execution went on or ended after it.
+
+    The credential's name is copied: the attempt outlives it. `prices` are the prices that `cost` was computed with.
+    """
+
+    __tablename__ = "attempt"
+    __table_args__ = (sa.UniqueConstraint("execution_id", "number"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
+    execution_id: Mapped[str] = mapped_column(sa.ForeignKey("execution.id", ondelete="CASCADE"))
+    number: Mapped[int] = mapped_column()
+    credential_id: Mapped[str | None] = mapped_column(Id)
+    credential_name: Mapped[str] = mapped_column(sa.String(100), default="")
+    provider: Mapped[str] = mapped_column(sa.String(30))
+    model: Mapped[str] = mapped_column(sa.String(200))
+    status: Mapped[str] = mapped_column(sa.String(10))
+    reason: Mapped[str] = mapped_column(sa.String(300), default="")
+    next_reason: Mapped[str] = mapped_column(sa.String(300), default="")
+    error_class: Mapped[str | None] = mapped_column(sa.String(20))
+    error_message: Mapped[str | None] = mapped_column(sa.String(500))
+    http_status: Mapped[int | None] = mapped_column()
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    duration_ms: Mapped[int | None] = mapped_column()
+    first_token_ms: Mapped[int | None] = mapped_column()
+    finish: Mapped[str | None] = mapped_column(sa.String(60))
+    input_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
+    output_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
+    cached_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
+    cache_write_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
+    reasoning_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
+    cost: Mapped[Decimal | None] = mapped_column(Money)
+    prices: Mapped[dict[str, Any] | None] = mapped_column(Json)
+
+    execution: Mapped[Execution] = relationship(back_populates="attempts")

@@ -1,0 +1,1 @@
+"""Thumbs and comments on executions."""

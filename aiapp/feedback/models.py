@@ -1,0 +1,33 @@
+"""The table of feedback: what people thought of an execution's output."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from aiapp.accounts.models import User
+from aiapp.columns import Id, Json, UtcDateTime, new_id, now
+from aiapp.extensions import Model
+
+RATINGS = ("up", "down")
+
+
+class Feedback(Model):
+    """One person's thumb for one execution, with an optional comment and reasons."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (sa.UniqueConstraint("execution_id", "user_id"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
+    execution_id: Mapped[str] = mapped_column(sa.ForeignKey("execution.id", ondelete="CASCADE"))
+    user_id: Mapped[str] = mapped_column(sa.ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    rating: Mapped[str] = mapped_column(sa.String(4))
+    comment: Mapped[str] = mapped_column(sa.String(2000), default="")
+    reasons: Mapped[list[str]] = mapped_column(Json, default=list)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
+
+    user: Mapped[User] = relationship(lazy="joined")

@@ -1,0 +1,77 @@
+"""What every response says to the browser, and whose word is taken for a client's address."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.datastructures import EnvironHeaders
+
+from aiapp.config import Network
+from aiapp.errors import signed_in
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
+    "frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+YEAR = 31_536_000
+
+
+def init_app(app: Flask) -> None:
+    """Put the security headers on every response of `app`."""
+    app.after_request(_protect)
+
+
+def _protect(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", CSP)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+    if request.is_secure:
+        headers.setdefault("Strict-Transport-Security", f"max-age={YEAR}; includeSubDomains")
+    if (
+        request.endpoint != "static"
+        and "Cache-Control" not in headers
+        and (signed_in() or request.path.startswith("/api/"))
+    ):
+        headers["Cache-Control"] = "no-store"
+    return response
+
+
+class TrustedProxies:
+    """WSGI middleware: takes X-Forwarded-For, -Proto and -Host from named proxies only, and from nobody else.
+
+    The client is the rightmost address that is not one of the proxies: what stands left of it is the client's own claim.
+    """
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], networks: tuple[Network, ...]) -> None:
+        self.app = app
+        self.networks = networks
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Serve one request."""
+        if self._trusted(environ.get("REMOTE_ADDR", "")):
+            headers = EnvironHeaders(environ)
+            for address in reversed(
+                [part.strip() for part in headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+            ):
+                environ["REMOTE_ADDR"] = address
+                if not self._trusted(address):
+                    break
+            if headers.get("X-Forwarded-Proto") in {"http", "https"}:
+                environ["wsgi.url_scheme"] = headers["X-Forwarded-Proto"]
+            if headers.get("X-Forwarded-Host"):
+                environ["HTTP_HOST"] = headers["X-Forwarded-Host"].split(",")[-1].strip()
+        return self.app(environ, start_response)
+
+    def _trusted(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self.networks)

@@ -1,0 +1,29 @@
+"""Every table, so that each process has the whole metadata, whichever feature it imports first."""
+
+from aiapp.accounts.models import ApiToken, PasswordReset, User, UserSession
+from aiapp.api.models import IdempotencyKey
+from aiapp.audit import AuditEvent
+from aiapp.credentials.models import Credential
+from aiapp.executions.models import Attempt, Execution
+from aiapp.feedback.models import Feedback
+from aiapp.prompt_templates.models import PromptTemplate, PromptVersion, Tag
+from aiapp.workspaces.models import Invitation, Membership, Workspace
+
+__all__ = [
+    "ApiToken",
+    "Attempt",
+    "AuditEvent",
+    "Credential",
+    "Execution",
+    "Feedback",
+    "IdempotencyKey",
+    "Invitation",
+    "Membership",
+    "PasswordReset",
+    "PromptTemplate",
+    "PromptVersion",
+    "Tag",
+    "User",
+    "UserSession",
+    "Workspace",
+]

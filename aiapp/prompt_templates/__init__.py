@@ -1,0 +1,1 @@
+"""Prompt templates: texts with variables, their versions, how they are compared."""

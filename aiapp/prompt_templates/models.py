@@ -1,0 +1,98 @@
+"""Tables of prompt templates: the template, its numbered versions, its tags."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from aiapp.accounts.models import User
+from aiapp.columns import Id, Json, UtcDateTime, new_id, now
+from aiapp.extensions import Model
+
+VERSION_STATUSES = ("draft", "preview", "published", "archived")
+OUTPUT_FORMATS = ("text", "json", "markdown", "html")
+
+prompt_template_tag = sa.Table(
+    "prompt_template_tag",
+    Model.metadata,
+    sa.Column("prompt_template_id", sa.ForeignKey("prompt_template.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("tag_id", sa.ForeignKey("tag.id", ondelete="CASCADE"), primary_key=True, index=True),
+    sa.Column("workspace_id", sa.ForeignKey("workspace.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+
+
+class Tag(Model):
+    """A word that a workspace sorts its prompt templates by."""
+
+    __tablename__ = "tag"
+    __table_args__ = (sa.UniqueConstraint("workspace_id", "name"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(sa.String(50))
+
+
+class PromptTemplate(Model):
+    """A named prompt. What it says is in its versions; what it is called is here."""
+
+    __tablename__ = "prompt_template"
+    __table_args__ = (sa.UniqueConstraint("workspace_id", "slug"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
+    slug: Mapped[str] = mapped_column(sa.String(60))
+    name: Mapped[str] = mapped_column(sa.String(100))
+    description: Mapped[str] = mapped_column(sa.Text, default="")
+    task: Mapped[str | None] = mapped_column(sa.String(60))
+    active: Mapped[bool] = mapped_column(default=True)
+    last_number: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
+
+    tags: Mapped[list[Tag]] = relationship(secondary=prompt_template_tag, order_by=Tag.name, lazy="selectin")
+
+
+class PromptVersion(Model):
+    """One numbered text of a prompt template. A draft changes under `lock_version`; a published one never changes again.
+
+    `variables` is a list of `{name, type, required, default, description, sample}`; `messages` are example turns
+    `{role, content}`.
+    """
+
+    __tablename__ = "prompt_version"
+    __table_args__ = (
+        sa.UniqueConstraint("prompt_template_id", "number"),
+        sa.Index("ix_prompt_version_prompt_template_id_status", "prompt_template_id", "status"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
+    prompt_template_id: Mapped[str] = mapped_column(sa.ForeignKey("prompt_template.id", ondelete="CASCADE"))
+    number: Mapped[int] = mapped_column()
+    status: Mapped[str] = mapped_column(sa.String(10), default="draft")
+    system: Mapped[str] = mapped_column(sa.Text, default="")
+    body: Mapped[str] = mapped_column(sa.Text, default="")
+    messages: Mapped[list[dict[str, str]]] = mapped_column(Json, default=list)
+    variables: Mapped[list[dict[str, Any]]] = mapped_column(Json, default=list)
+    output_format: Mapped[str] = mapped_column(sa.String(10), default="text")
+    json_schema: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    provider: Mapped[str | None] = mapped_column(sa.String(30))
+    model: Mapped[str | None] = mapped_column(sa.String(200))
+    temperature: Mapped[float | None] = mapped_column()
+    max_tokens: Mapped[int | None] = mapped_column()
+    message: Mapped[str] = mapped_column(sa.String(500), default="")
+    author_id: Mapped[str | None] = mapped_column(sa.ForeignKey("user.id", ondelete="SET NULL"))
+    parent_id: Mapped[str | None] = mapped_column(sa.ForeignKey("prompt_version.id", ondelete="SET NULL"))
+    lock_version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    published_by_id: Mapped[str | None] = mapped_column(sa.ForeignKey("user.id", ondelete="SET NULL"))
+
+    prompt_template: Mapped[PromptTemplate] = relationship(lazy="joined")
+    author: Mapped[User | None] = relationship(foreign_keys=author_id, lazy="joined")
+    published_by: Mapped[User | None] = relationship(foreign_keys=published_by_id, lazy="joined")
+    parent: Mapped[PromptVersion | None] = relationship(remote_side=id)

@@ -1,0 +1,1 @@
+"""What executions use and cost."""

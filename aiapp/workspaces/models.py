@@ -1,0 +1,61 @@
+"""Tables of workspaces: who belongs to one and who is invited."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from aiapp.accounts.models import User
+from aiapp.columns import Id, UtcDateTime, new_id, now
+from aiapp.extensions import Model
+
+# Each role may do everything that the ones before it may.
+ROLES = ("viewer", "editor", "admin", "owner")
+
+
+class Workspace(Model):
+    """A team's room: everything it holds names it. `data_key` encrypts its secrets and is itself wrapped by a master key."""
+
+    __tablename__ = "workspace"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    slug: Mapped[str] = mapped_column(sa.String(60), unique=True)
+    name: Mapped[str] = mapped_column(sa.String(100))
+    data_key: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
+class Membership(Model):
+    """A user's role in a workspace."""
+
+    __tablename__ = "membership"
+    __table_args__ = (sa.UniqueConstraint("workspace_id", "user_id"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
+    user_id: Mapped[str] = mapped_column(sa.ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    role: Mapped[str] = mapped_column(sa.String(8))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+    workspace: Mapped[Workspace] = relationship(lazy="joined")
+    user: Mapped[User] = relationship(lazy="joined")
+
+
+class Invitation(Model):
+    """A link that makes its bearer a member. The row holds the hash of its secret."""
+
+    __tablename__ = "invitation"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
+    secret_hash: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    email: Mapped[str] = mapped_column(sa.String(254))
+    role: Mapped[str] = mapped_column(sa.String(8))
+    invited_by_id: Mapped[str | None] = mapped_column(sa.ForeignKey("user.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    workspace: Mapped[Workspace] = relationship(lazy="joined")
+    invited_by: Mapped[User | None] = relationship(lazy="joined")
