@@ -1,1 +1,76 @@
 """aiapp: prompt templates, credentials and executions for teams."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from flask_openapi3.models import Info
+from flask_openapi3.models.server import Server
+from flask_openapi3.openapi import OpenAPI
+from werkzeug.routing import BaseConverter
+
+from aiapp import config, errors, extensions, filters, headers
+from aiapp.config import Settings
+from aiapp.observability import logs
+
+
+class IdConverter(BaseConverter):
+    """`<id:name>` in a route: an id of ours; anything else is no such page, before any query."""
+
+    regex = "[0-9a-f]{32}"
+
+
+def create_app(settings: Settings | None = None) -> OpenAPI:
+    """Return the application.
+
+    Arguments:
+        settings: default: read from the environment (raises ConfigError).
+    """
+    settings = settings or config.load()
+    logs.configure(settings.log_level)
+    app = OpenAPI(
+        __name__,
+        info=Info(title="aiapp", version=version("aiapp")),
+        servers=[Server(url="/")],
+        security_schemes={"token": {"type": "http", "scheme": "bearer"}},
+        doc_ui=False,  # our own page lists the API: the plug-ins' pages need inline scripts
+    )
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=settings.max_request_bytes,
+        MAX_FORM_MEMORY_SIZE=settings.max_request_bytes,
+        SESSION_COOKIE_NAME="aiapp_session",
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=bool(settings.base_url and settings.base_url.startswith("https://")),
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a form left open over lunch loses nothing
+        WTF_CSRF_SSL_STRICT=True,
+        RATELIMIT_STORAGE_URI=settings.redis_url.replace("unix://", "redis+unix://"),
+        RATELIMIT_STORAGE_OPTIONS={"socket_connect_timeout": 1, "socket_timeout": 1},
+        RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,  # without Redis each web process counts for itself
+    )
+    app.url_map.converters["id"] = IdConverter
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    extensions.init_app(app, settings)
+    errors.init_app(app)
+    headers.init_app(app)
+    filters.init_app(app)
+    _register_blueprints(app)
+    if settings.trusted_proxies:
+        app.wsgi_app = headers.TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
+    return app
+
+
+def _register_blueprints(app: OpenAPI) -> None:
+    from aiapp import models  # noqa: F401 - every process has every table
+    from aiapp.accounts import views as accounts
+    from aiapp.api import views as api
+    from aiapp.credentials import views as credentials
+    from aiapp.executions import views as executions
+    from aiapp.feedback import views as feedback
+    from aiapp.prompt_templates import views as prompt_templates
+    from aiapp.workspaces import views as workspaces
+
+    for feature in (accounts, workspaces, credentials, prompt_templates, executions, feedback):
+        app.register_blueprint(feature.blueprint)
+    app.register_api(api.blueprint)
+    extensions.csrf.exempt(api.blueprint)  # a bearer token is never sent by a browser on its own

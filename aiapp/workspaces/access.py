@@ -65,7 +65,7 @@ class Access:
 
     def get(self, table: type[Row], row_id: str) -> Row:
         """Return the row with this id. Raises NotFound, alike for foreign and unknown ids."""
-        row: Row | None = db.session.scalar(self.select(table).where(table.id == row_id))  # type: ignore[attr-defined]
+        row = db.session.scalars(self.select(table).where(table.id == row_id)).first()  # type: ignore[attr-defined]
         if row is None:
             raise NotFound
         return row
