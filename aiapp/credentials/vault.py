@@ -1,0 +1,152 @@
+"""Keeps secrets: AES-256-GCM under a data key per workspace, which a master key wraps. The only module that knows cryptography.
+
+What a blob holds, byte by byte::
+
+    version     1   1
+    key id      4   the key that encrypted it (for a data key: the master key), the first bytes of its SHA-256
+    nonce      12   random, new for every encryption
+    ciphertext      as long as the text, and a tag of 16 bytes
+
+The tag also covers where the blob belongs (`_place`), so a blob that is copied to another row, field or workspace cannot be read
+there. A master key never encrypts a secret itself: rotating it wraps the data keys again and leaves every other row alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy.orm.attributes import set_committed_value
+
+from aiapp.extensions import db, settings
+from aiapp.workspaces.models import Workspace
+
+VERSION = b"\x01"
+HEAD_BYTES, NONCE_BYTES, TAG_BYTES = 5, 12, 16
+REWRAP_ROWS = 100
+
+
+class Unreadable(Exception):
+    """The blob was made with a key that is not here, for another place, or it was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrapped:
+    """How many data keys were wrapped anew, how many already were, and whose (by slug) no master key opens."""
+
+    wrapped: int
+    current: int
+    unreadable: tuple[str, ...]
+
+
+def encrypt(workspace: Workspace, row_id: str, field: str, text: str) -> bytes:
+    """Return `text` as a blob that only this row and field of this workspace can read.
+
+    The workspace's first secret makes its data key, in the caller's transaction. Raises Unreadable where the workspace has a
+    data key that no master key opens.
+    """
+    return _seal(_data_key(workspace), text.encode(), _place(workspace.id, row_id, field))
+
+
+def decrypt(workspace: Workspace, row_id: str, field: str, blob: bytes) -> str:
+    """Return the text of `blob`. Raises Unreadable."""
+    data_key = _unwrap(workspace.id, workspace.data_key)
+    return _open({_key_id(data_key): data_key}, blob, _place(workspace.id, row_id, field)).decode()
+
+
+def rewrap_all() -> Rewrapped:
+    """Wrap every workspace's data key with the first master key.
+
+    Commits after every hundred workspaces; what is done stays done, so a run that was killed is continued by the next one.
+    """
+    first = _key_id(settings().master_keys[0])
+    wrapped = current = 0
+    unreadable: list[str] = []
+    last = ""
+    while rows := db.session.execute(_next_rows(last)).all():
+        for workspace_id, slug, blob in rows:
+            last = workspace_id
+            if _key_of(blob) == first:
+                current += 1
+                continue
+            try:
+                data_key = _unwrap(workspace_id, blob)
+            except Unreadable:
+                unreadable.append(slug)
+                continue
+            change = sa.update(Workspace).where(Workspace.id == workspace_id)
+            db.session.execute(change.values(data_key=_wrap(workspace_id, data_key)))
+            wrapped += 1
+        db.session.commit()
+    db.session.commit()
+    return Rewrapped(wrapped, current, tuple(unreadable))
+
+
+def _next_rows(after: str) -> sa.Select[str, str, bytes | None]:
+    return (
+        sa.select(Workspace.id, Workspace.slug, Workspace.data_key)
+        .where(Workspace.id > after, Workspace.data_key.is_not(None))
+        .order_by(Workspace.id)
+        .limit(REWRAP_ROWS)
+        .with_for_update()
+    )
+
+
+def _data_key(workspace: Workspace) -> bytes:
+    if workspace.data_key is None:
+        # Two first secrets at once: the second UPDATE waits for the first one's commit and then finds nothing to do.
+        db.session.execute(
+            sa.update(Workspace)
+            .where(Workspace.id == workspace.id, Workspace.data_key.is_(None))
+            .values(data_key=_wrap(workspace.id, AESGCM.generate_key(256)))
+            .execution_options(synchronize_session=False)
+        )
+        stored = db.session.scalar(sa.select(Workspace.data_key).where(Workspace.id == workspace.id))
+        set_committed_value(workspace, "data_key", stored)
+    return _unwrap(workspace.id, workspace.data_key)
+
+
+def _wrap(workspace_id: str, data_key: bytes) -> bytes:
+    return _seal(settings().master_keys[0], data_key, _place(workspace_id, workspace_id, "data_key"))
+
+
+def _unwrap(workspace_id: str, blob: bytes | None) -> bytes:
+    if blob is None:
+        raise Unreadable("the workspace has no data key")
+    known = {_key_id(key): key for key in settings().master_keys}
+    return _open(known, blob, _place(workspace_id, workspace_id, "data_key"))
+
+
+def _seal(key: bytes, secret: bytes, place: bytes) -> bytes:
+    nonce = os.urandom(NONCE_BYTES)
+    return VERSION + _key_id(key) + nonce + AESGCM(key).encrypt(nonce, secret, place)
+
+
+def _open(keys: dict[bytes, bytes], blob: bytes, place: bytes) -> bytes:
+    nonce, ciphertext = blob[HEAD_BYTES : HEAD_BYTES + NONCE_BYTES], blob[HEAD_BYTES + NONCE_BYTES :]
+    if not blob.startswith(VERSION) or len(ciphertext) < TAG_BYTES:
+        raise Unreadable("this is not a blob of the vault")
+    key = keys.get(_key_of(blob))
+    if key is None:
+        raise Unreadable("the key that encrypted this is not here")
+    try:
+        return AESGCM(key).decrypt(nonce, ciphertext, place)
+    except InvalidTag as error:
+        raise Unreadable("this was encrypted for another place, or changed since") from error
+
+
+def _place(workspace_id: str, row_id: str, field: str) -> bytes:
+    # Ids and names of fields hold no NUL, so no two places read alike.
+    return VERSION + "\0".join((workspace_id, row_id, field)).encode()
+
+
+def _key_id(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()[: HEAD_BYTES - 1]
+
+
+def _key_of(blob: bytes | None) -> bytes:
+    return (blob or b"")[1:HEAD_BYTES]
