@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from flask_openapi3.models import Info
+from flask_openapi3.models.info import Info
 from flask_openapi3.models.server import Server
 from flask_openapi3.openapi import OpenAPI
 from werkzeug.routing import BaseConverter
@@ -67,10 +67,11 @@ def _register_blueprints(app: OpenAPI) -> None:
     from aiapp.credentials import views as credentials
     from aiapp.executions import views as executions
     from aiapp.feedback import views as feedback
+    from aiapp.home import views as home
     from aiapp.prompt_templates import views as prompt_templates
     from aiapp.workspaces import views as workspaces
 
-    for feature in (accounts, workspaces, credentials, prompt_templates, executions, feedback):
+    for feature in (accounts, workspaces, credentials, prompt_templates, executions, feedback, home):
         app.register_blueprint(feature.blueprint)
     app.register_api(api.blueprint)
     extensions.csrf.exempt(api.blueprint)  # a bearer token is never sent by a browser on its own

@@ -83,6 +83,13 @@ def open_session(user: User, *, ip: str, user_agent: str) -> str:
     return secret
 
 
+def start_session(user: User, *, ip: str, user_agent: str) -> str:
+    """Open a session for somebody who has just proved who they are (sign-up, invitation, new password)."""
+    secret = open_session(user, ip=ip, user_agent=user_agent)
+    db.session.commit()
+    return secret
+
+
 def session_user(secret: str) -> User | None:
     """Return whose session `secret` is, or None when it has ended."""
     row = db.session.scalar(sa.select(UserSession).where(UserSession.secret_hash == digest(secret)))

@@ -24,14 +24,19 @@ class User(Model):
     active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
-    # Flask-Login's names
+    # Flask-Login's names. The cookie holds the secret of a session, not the id of a person: a session can be ended.
     is_authenticated = True
     is_anonymous = False
+    session_secret = ""
 
     @property
     def is_active(self) -> bool:
         """Whether this person may sign in."""
         return self.active
+
+    def get_id(self) -> str:
+        """Return what the cookie holds."""
+        return self.session_secret
 
 
 class UserSession(Model):

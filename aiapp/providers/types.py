@@ -21,7 +21,16 @@ RETRYABLE = frozenset({"rate_limit", "overloaded", "server", "timeout", "network
 NEXT_CREDENTIAL = frozenset({"auth", "permission", "quota", "model_not_found", "blocked_address", "too_large"})
 # CONTRACT: no other credential can do better: the execution ends here.
 PERMANENT = frozenset(
-    {"bad_request", "context_length", "content_filter", "cancelled", "budget_exceeded", "policy_limit", "disabled", "no_credential"}
+    {
+        "bad_request",
+        "context_length",
+        "content_filter",
+        "cancelled",
+        "budget_exceeded",
+        "policy_limit",
+        "disabled",
+        "no_credential",
+    }
 )
 ERROR_CLASSES = RETRYABLE | NEXT_CREDENTIAL | PERMANENT
 

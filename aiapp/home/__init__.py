@@ -1,0 +1,1 @@
+"""Home: what a workspace looks like today, and what is left to set up."""

