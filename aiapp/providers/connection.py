@@ -1,4 +1,4 @@
-"""One connection to a checked address: TCP, TLS, bytes both ways within a call's bounds, and the idle ones kept for the next call."""
+"""One connection to a checked address: TCP, TLS, and bytes both ways within a call's bounds."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 import select
 import socket
 import ssl
-import threading
-from collections import OrderedDict, deque
 from collections.abc import Sequence
 from time import monotonic
 
@@ -31,15 +29,15 @@ def connect(addresses: Sequence[Address], call: Call, until: float) -> socket.so
     failure = ProviderError("network", UNREACHABLE)
     tried = addresses[:_DIALLED]
     for position, address in enumerate(tried):
-        sock = socket.socket(address.family, socket.SOCK_STREAM)
+        sock = None
         try:
+            sock = socket.socket(address.family, socket.SOCK_STREAM)
             call.hold(sock)
             share = max(0.001, (until - monotonic()) / (len(tried) - position))
             sock.settimeout(call.left(share))
             sock.connect(address.sockaddr)
-            # Without it Nagle holds the end of a request back; keep-alive notices a peer that vanished during a long answer.
+            # Without it Nagle holds the end of a request back.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             return sock
         except OSError as exc:
             failure = call.failed(exc, slow=UNREACHABLE, lost=UNREACHABLE)
@@ -66,7 +64,9 @@ def secure(sock: socket.socket, host: str, context: ssl.SSLContext, call: Call, 
         return tls
     except ssl.SSLCertVerificationError as exc:
         _drop(held, call)
-        raise ProviderError("network", f"The server's certificate was refused: {exc.verify_message}.") from exc
+        raise ProviderError(
+            "network", f"The server's certificate was refused: {exc.verify_message.rstrip('.')}."
+        ) from exc
     except OSError as exc:
         _drop(held, call)
         raise call.failed(exc, slow="TLS took too long.", lost="The server and we could not agree on TLS.") from exc
@@ -75,9 +75,10 @@ def secure(sock: socket.socket, host: str, context: ssl.SSLContext, call: Call, 
         raise
 
 
-def _drop(sock: socket.socket, call: Call) -> None:
-    call.release(sock)
-    sock.close()
+def _drop(sock: socket.socket | None, call: Call) -> None:
+    if sock is not None:
+        call.release(sock)
+        sock.close()
 
 
 class Connection:
@@ -142,102 +143,3 @@ class Connection:
         if self._pid == os.getpid():
             shut_down(self._sock)  # a child may hold the same socket, and closing alone would then end nothing
         self._sock.close()
-
-
-class Pool:
-    """Idle connections, the last used first, by origin.
-
-    Nothing of a workspace is in a connection: keys travel in requests. The lock is never held while the network is used.
-
-    Arguments:
-        most: how many are kept in all; one more drops the one that was idle the longest of the origin used the longest ago.
-        seconds: how long one is kept.
-    """
-
-    def __init__(self, most: int, seconds: float) -> None:
-        self._most = most
-        self._seconds = seconds
-        self._pid = os.getpid()
-        self._forget()
-
-    def _forget(self) -> None:
-        self._lock = threading.Lock()
-        self._idle: OrderedDict[Origin, deque[Connection]] = OrderedDict()
-        self._count = 0
-        self._sweep_at = 0.0
-
-    def take(self, origin: Origin) -> Connection | None:
-        """Return an idle connection to `origin` that is still of use, or None."""
-        self._after_fork()
-        while True:
-            with self._lock:
-                waiting = self._idle.get(origin)
-                if not waiting:
-                    return None
-                connection = waiting.pop()
-                self._count -= 1
-                if not waiting:
-                    del self._idle[origin]
-            if monotonic() - connection.idle_since < self._seconds and connection.quiet():
-                return connection
-            connection.close()
-
-    def put(self, connection: Connection) -> None:
-        """Keep `connection`, whose last answer was read to its end, for the next call."""
-        self._after_fork()
-        connection.end()
-        connection.idle_since = now = monotonic()
-        surplus: list[Connection] = []
-        with self._lock:
-            self._idle.setdefault(connection.origin, deque()).append(connection)
-            self._idle.move_to_end(connection.origin)
-            self._count += 1
-            if self._count > self._most:
-                surplus.append(self._oldest())
-            if now >= self._sweep_at:
-                self._sweep_at = now + self._seconds
-                surplus.extend(self._outdated(now))
-        for old in surplus:
-            old.close()
-
-    def close(self) -> None:
-        """Close what is idle."""
-        self._after_fork()
-        with self._lock:
-            idle = [connection for waiting in self._idle.values() for connection in waiting]
-            self._idle.clear()
-            self._count = 0
-        for connection in idle:
-            connection.close()
-
-    def __len__(self) -> int:
-        """How many connections are idle."""
-        return self._count
-
-    def _oldest(self) -> Connection:
-        origin, waiting = next(iter(self._idle.items()))
-        self._count -= 1
-        connection = waiting.popleft()
-        if not waiting:
-            del self._idle[origin]
-        return connection
-
-    def _outdated(self, now: float) -> list[Connection]:
-        old: list[Connection] = []
-        for origin, waiting in list(self._idle.items()):
-            while waiting and now - waiting[0].idle_since >= self._seconds:
-                old.append(waiting.popleft())
-            if not waiting:
-                del self._idle[origin]
-        self._count -= len(old)
-        return old
-
-    def _after_fork(self) -> None:
-        """Start anew in a child: two processes on one connection would read each other's answers, and its lock may be held."""
-        if self._pid == os.getpid():
-            return
-        self._pid = os.getpid()
-        inherited = [connection for waiting in self._idle.values() for connection in waiting]
-        self._forget()
-        for connection in inherited:
-            connection.close()

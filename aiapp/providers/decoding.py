@@ -22,10 +22,11 @@ def decoded(pieces: Iterable[bytes], coding: str, limits: Limits) -> Iterator[by
     """
     name = coding.strip().lower()
     if name in ("", "identity"):
-        return _bounded(pieces, limits)
-    if name in ("gzip", "x-gzip", "deflate"):
-        return _bounded(_inflated(_bounded(pieces, limits), name), limits)
-    raise ProviderError("bad_response", "The answer is compressed in a way that was not asked for.")
+        yield from _bounded(pieces, limits)
+    elif name in ("gzip", "x-gzip", "deflate"):
+        yield from _bounded(_inflated(_bounded(pieces, limits), name), limits)
+    else:
+        raise ProviderError("bad_response", "The answer is compressed in a way that was not asked for.")
 
 
 def _bounded(pieces: Iterable[bytes], limits: Limits) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from aiapp.providers.addresses import Url
 from aiapp.providers.bounds import Limits
@@ -34,12 +35,17 @@ _INTERIM_ANSWERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Status and fields of an answer; `framing` is the body's length in bytes, or how its end is known."""
+    """The head of an answer.
+
+    Attributes:
+        headers: by lower-case name; repeated ones are joined with a comma.
+        framing: the body's length in bytes, or how its end is known: `chunked`, `close`.
+        keep_alive: whether the connection may serve another request afterwards.
+    """
 
     status: int
-    fields: tuple[tuple[bytes, bytes], ...]
     headers: Mapping[str, str]
-    framing: int | str
+    framing: int | Literal["chunked", "close"]
     keep_alive: bool
 
 
@@ -158,7 +164,7 @@ def read_body(wire: Wire, head: Head, limits: Limits) -> Iterator[bytes]:
     elif head.framing == "close":
         yield from wire.rest()
     else:
-        left = int(head.framing)
+        left = head.framing
         if left > limits.response_bytes:
             raise too_large(limits)
         while left:
@@ -205,10 +211,10 @@ def _head(status: int, version_1_1: bool, fields: list[tuple[bytes, bytes]], met
         framing = 0
     connection = {token.strip().lower() for token in headers.get("connection", "").split(",")}
     stays = "close" not in connection if version_1_1 else "keep-alive" in connection
-    return Head(status, tuple(fields), headers, framing, stays and framing != "close")
+    return Head(status, headers, framing, stays and framing != "close")
 
 
-def _framing(headers: Mapping[str, str], version_1_1: bool) -> int | str:
+def _framing(headers: Mapping[str, str], version_1_1: bool) -> int | Literal["chunked", "close"]:
     coding, length = headers.get("transfer-encoding"), headers.get("content-length")
     if coding is not None:
         if length is not None or not version_1_1 or coding.lower() != "chunked":
