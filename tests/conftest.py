@@ -159,7 +159,7 @@ def team(app: Flask) -> Team:
     return Team(app)
 
 
-class Browser(FlaskClient):
+class Visitor(FlaskClient):
     """A client that does with forms what a browser does: it sends back the CSRF token of its session."""
 
     def csrf(self) -> str:
@@ -179,18 +179,18 @@ class Browser(FlaskClient):
 
 
 @pytest.fixture
-def browser(app: Flask) -> Callable[[], Browser]:
+def visitor(app: Flask) -> Callable[[], Visitor]:
     """Make browsers that nobody has signed in with."""
-    app.test_client_class = Browser
+    app.test_client_class = Visitor
     return lambda: app.test_client()  # type: ignore[return-value]
 
 
 @pytest.fixture
-def sign_in(team: Team, browser: Callable[[], Browser]) -> Callable[[str], Browser]:
+def sign_in(team: Team, visitor: Callable[[], Visitor]) -> Callable[[str], Visitor]:
     """`sign_in("bob")`: a browser in which bob has signed in through the login page."""
 
-    def sign_in(name: str) -> Browser:
-        client = browser()
+    def sign_in(name: str) -> Visitor:
+        client = visitor()
         answer = client.submit("/login", {"email": f"{name}@example.com", "password": PASSWORD})
         assert answer.status_code == 303, answer.get_data(as_text=True)
         client.signed_in = True
