@@ -1,0 +1,198 @@
+"""PURE: what happens after a call failed: the next credential, another round later, or the end; each with its reason in words.
+
+A round walks down the chain of targets once. Rounds are apart by a backoff with full jitter
+(https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/), and no target is asked again before the moment that
+its provider named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from aiapp.providers.types import NEXT_CREDENTIAL, ProviderError, Target
+
+_WORDS = {
+    "auth": "The key was refused",
+    "permission": "The key may not do this",
+    "quota": "The account is out of credit",
+    "model_not_found": "The model does not exist there",
+    "blocked_address": "The address may not be reached",
+    "too_large": "The answer was too large",
+    "rate_limit": "The provider asked to slow down",
+    "overloaded": "The provider was overloaded",
+    "server": "The provider had an error",
+    "timeout": "No answer came in time",
+    "network": "The provider could not be reached",
+    "bad_response": "The answer was incomplete or could not be read",
+    "worker_lost": "The worker was lost",
+    "bad_request": "The provider refused the request itself",
+    "context_length": "The prompt is too long for the model",
+    "content_filter": "The provider's content filter stopped the answer",
+    "cancelled": "Cancelled",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How often and when to try again: rounds after the first one, and seconds."""
+
+    rounds: int = 5
+    base: float = 5.0
+    maximum: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A call of this execution that failed: to whom, why, when it ended (Unix time), and the wait that the provider asked for."""
+
+    place: tuple[str, str]
+    error_class: str
+    ended_at: float
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What follows a failed call in its round: the next target (`go_on`) or none."""
+
+    go_on: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Who is asked in a round, in order. Empty: nobody may be asked now; `wait` is the seconds until somebody may, or None."""
+
+    targets: tuple[Target, ...]
+    wait: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What follows a failed round: another one in `wait` seconds, or the end (None)."""
+
+    wait: float | None
+    reason: str
+
+
+def place(credential_id: str | None, provider: str, model: str) -> tuple[str, str]:
+    """Return what tells one target from another across rounds: the credential (or, without one, the provider) and the model."""
+    return credential_id or provider, model
+
+
+def place_of(target: Target) -> tuple[str, str]:
+    """Return the place of `target`."""
+    return place(target.credential_id, target.provider, target.model)
+
+
+def words(error_class: str) -> str:
+    """Return what an error class means, as the start of a sentence."""
+    return _WORDS.get(error_class, "It failed")
+
+
+def backoff(
+    round_number: int, base: float, maximum: float, retry_after: float | None = None, *, rng: Random
+) -> float | None:
+    """Return the seconds to wait after round `round_number` (from 0): full jitter up to base · 2^round, at most `maximum`.
+
+    Never less than `retry_after`, the provider's own delay; None where that is longer than `maximum`: give up there.
+    """
+    if retry_after is not None and retry_after > maximum:
+        return None
+    # the exponent is bounded so that a large number of rounds cannot overflow a float
+    return max(rng.uniform(0, min(maximum, base * 2.0 ** min(round_number, 64))), retry_after or 0.0)
+
+
+def gave_up(failure: Failure, maximum: float) -> bool:
+    """Whether a failed target is not to be asked again by this execution: trying again cannot help, or only after too long."""
+    return failure.error_class in NEXT_CREDENTIAL or (failure.retry_after is not None and failure.retry_after > maximum)
+
+
+def open_round(targets: Sequence[Target], failures: Sequence[Failure], rules: Rules, now: float) -> Round:
+    """Return which of `targets` a new round asks.
+
+    Those that were given up stay out, and those whose provider asked to wait until after `now`.
+    """
+    last = {failure.place: failure for failure in failures}
+    given_up = {failure.place for failure in failures if gave_up(failure, rules.maximum)}
+    ready: list[Target] = []
+    waits: list[float] = []
+    for target in targets:
+        if place_of(target) in given_up:
+            continue
+        wait = _still_to_wait(last.get(place_of(target)), now)
+        if wait > 0:
+            waits.append(wait)
+        else:
+            ready.append(target)
+    return Round(tuple(ready), None if ready else min(waits, default=None))
+
+
+def after_failure(error: ProviderError, *, others: int, shown: int = 0) -> Step:
+    """Return what follows `error` within its round.
+
+    Arguments:
+        others: how many targets of the round have not been asked yet.
+        shown: the characters of the answer that had arrived; they are kept as a partial text and the answer starts anew.
+    """
+    what = words(error.error_class)
+    if error.error_class == "cancelled":
+        return Step(go_on=False, reason="Cancelled.")
+    if error.permanent:
+        return Step(go_on=False, reason=f"{what}; no other credential could do better.")
+    if not others:
+        return Step(go_on=False, reason=f"{what}, and no other credential is left in this round.")
+    if shown:
+        return Step(go_on=True, reason=f"{what} after {shown} characters; the next credential starts the answer anew.")
+    return Step(go_on=True, reason=f"{what}; the next credential is tried.")
+
+
+def after_round(
+    targets: Sequence[Target],
+    failures: Sequence[Failure],
+    rules: Rules,
+    *,
+    round_number: int,
+    now: float,
+    rng: Random,
+) -> Verdict:
+    """Return what follows a round of which no call succeeded.
+
+    Arguments:
+        targets: the whole chain, those that this round left out included.
+        failures: of this and earlier rounds, oldest first; the last one ended this round.
+        round_number: from 0.
+    """
+    ending = failures[-1]
+    what = words(ending.error_class)
+    if ProviderError(ending.error_class, "").permanent:
+        return Verdict(None, after_failure(ProviderError(ending.error_class, ""), others=0).reason)
+    given_up = {failure.place for failure in failures if gave_up(failure, rules.maximum)}
+    hopeful = [place_of(target) for target in targets if place_of(target) not in given_up]
+    if not hopeful:
+        asked = ending.retry_after
+        if asked is not None and asked > rules.maximum:
+            return Verdict(
+                None, f"{what} and asks for {_seconds(asked)}: too long to wait, and no other credential is left."
+            )
+        return Verdict(None, f"{what}, and no credential is left that could do better.")
+    if round_number >= rules.rounds:
+        return Verdict(None, f"{what}; given up after {round_number + 1} {'rounds' if round_number else 'round'}.")
+    last = {failure.place: failure for failure in failures}
+    earliest = min(_still_to_wait(last.get(one), now) for one in hopeful)
+    jitter = backoff(round_number, rules.base, rules.maximum, rng=rng) or 0.0
+    wait = max(jitter, earliest)
+    return Verdict(wait, f"{what}; retry {round_number + 1} of {rules.rounds} in {_seconds(wait)}.")
+
+
+def _still_to_wait(failure: Failure | None, now: float) -> float:
+    if failure is None or failure.retry_after is None:
+        return 0.0
+    # never more than was asked for, even where the clock that noted the end ran ahead
+    return min(failure.retry_after, max(0.0, failure.ended_at + failure.retry_after - now))
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
