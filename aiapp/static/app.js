@@ -1,0 +1,272 @@
+/* What pages do beyond HTML and htmx. Each part improves something that works without it; nothing is evaluated (CSP).
+   Attributes it reads: data-key, data-opens, data-close, data-copy, data-copy-from, data-dismiss, data-autosubmit, data-guard,
+   data-saves, data-theme-switch, data-missing, data-missing-variables. Events of HX-Trigger: aiapp:toast, aiapp:saved, aiapp:close. */
+"use strict";
+
+const find = (selector, root = document) => root.querySelector(selector);
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const on = (type, listener, capture = false) => document.addEventListener(type, listener, capture);
+const within = (event, selector) => (event.target instanceof Element ? event.target.closest(selector) : null);
+
+/* ---------- toasts ---------- */
+
+function toast(kind, title, text = "") {
+  const template = find(`template[data-toast="${kind}"]`) ?? find('template[data-toast="info"]');
+  const copy = template.content.cloneNode(true);
+  find(".toast-title", copy).textContent = title;
+  if (text) find(".toast-body", copy).append(Object.assign(document.createElement("p"), { className: "muted", textContent: text }));
+  find("#toasts").append(copy);
+}
+
+const titleOf = (one) => find(".toast-title", one)?.textContent;
+
+/* A poll that fails every second must not fill the screen: the newest message of a title replaces the ones before. */
+function settle(one) {
+  all(".toast", one.parentElement).filter((other) => other !== one && titleOf(other) === titleOf(one)).forEach((other) => other.remove());
+  if (one.dataset.kind !== "good" && one.dataset.kind !== "info") return;
+  const leave = () => (one.matches(":hover, :focus-within") ? setTimeout(leave, 2000) : one.remove());
+  setTimeout(leave, 8000);
+}
+
+on("aiapp:toast", ({ detail }) => toast(detail.kind, detail.message));
+on("click", (event) => within(event, "[data-dismiss]")?.closest(".toast").remove());
+
+/* ---------- requests that fail ---------- */
+
+on("htmx:after:request", ({ detail: { ctx } }) => {
+  const { status } = ctx.response;
+  if (status < 400) return;
+  if (ctx.hx.retarget) {
+    // our own error message: shown whole, whatever part of a page the element had asked for; the address stays
+    ctx.select = ctx.push = ctx.replace = null;
+  } else if (status >= 500 || status === 413) {
+    ctx.swap = "none"; // a proxy's page, not ours
+    toast("bad", "The server did not answer", `It is being restarted or out of reach (${status}). Try again in a moment.`);
+  }
+});
+on("htmx:error", ({ detail: { ctx } }) => {
+  if (ctx && !ctx.response) toast("bad", "The server cannot be reached", "Check the connection; what you typed is still here.");
+});
+on("htmx:config:request", ({ detail: { ctx } }) => {
+  if (!ctx.sourceElement.matches(".filter-bar")) return;
+  for (const [name, value] of [...ctx.request.body]) if (!value) ctx.request.body.delete(name); // a short address to share
+});
+
+/* ---------- dialogs: #dialog holds the one of this page, or the one that a link brought ---------- */
+
+let dialogIsPage = false; // the page was made for its dialog: closing leads to the page behind
+
+function showPageDialog() {
+  const dialog = find("#dialog > dialog:not(:modal)");
+  dialog?.removeAttribute("open");
+  dialog?.showModal();
+}
+
+on("htmx:after:swap", ({ detail: { ctx } }) => {
+  if (ctx.sourceElement instanceof Element && !ctx.sourceElement.closest("#dialog")) dialogIsPage = false;
+  showPageDialog();
+});
+on("close", ({ target }) => {
+  if (target.parentElement?.id !== "dialog") return;
+  const back = find("a[data-close]", target)?.href;
+  if (dialogIsPage && back) location.assign(back);
+  else target.remove();
+}, true);
+on("aiapp:close", () => find("#dialog > dialog")?.close());
+on("click", (event) => {
+  const opener = within(event, "[data-opens]");
+  if (opener) find(`#${opener.dataset.opens}`).showModal();
+  const closer = within(event, "dialog:modal [data-close]");
+  closer?.closest("dialog").close();
+  if (opener || closer) event.preventDefault();
+  if (event.target.matches?.("#palette, #keys")) event.target.close(); // its backdrop
+});
+
+/* ---------- menus and the drawer ---------- */
+
+const closeMenus = (except) => all(".menu[open]").forEach((menu) => (menu.open = menu.contains(except)));
+
+on("click", (event) => closeMenus(within(event, ".menu-item") ? null : event.target));
+on("focusin", (event) => closeMenus(event.target));
+
+function drawer(open) {
+  const nav = find("#nav");
+  if (!nav || nav.hasAttribute("data-open") === open) return;
+  nav.toggleAttribute("data-open", open);
+  all("#main, .bottom-bar").forEach((part) => (part.inert = open));
+  find(open ? "#nav summary" : ".menu-button").focus();
+}
+
+on("click", (event) => {
+  const opener = within(event, ".menu-button");
+  if (opener) drawer(true);
+  else if (within(event, ".nav-close") || !within(event, "#nav")) drawer(false);
+  if (opener || within(event, ".nav-close")) event.preventDefault();
+});
+matchMedia("(min-width: 1140px)").addEventListener("change", () => drawer(false));
+
+/* ---------- keys: data-key="g p", "/", "mod+enter" … is clicked, or focused where it is an input ---------- */
+
+let sequence = "";
+let forget;
+const apple = /Mac|iPhone|iPad/.test(navigator.platform);
+const singleKeys = () => localStorage.getItem("aiapp.single-keys") !== "off"; // speech input types letters: they can be turned off
+
+function press(keys) {
+  const target = all("[data-key]").find((one) => one.dataset.key === keys && (one.dataset.opens || one.checkVisibility()));
+  if (target?.matches("input")) target.select();
+  else target?.click();
+  return Boolean(target);
+}
+
+function step(items, by) {
+  const next = items[items.indexOf(document.activeElement) + by] ?? (by > 0 ? items[0] : items.at(-1));
+  next?.focus();
+  return Boolean(next);
+}
+
+function handled(event) {
+  const { key } = event;
+  const dialog = find("dialog:modal");
+  const typed = event.getModifierState("AltGraph"); // how some keyboards type [ and ]
+  if (!typed && (event.ctrlKey || event.metaKey)) return !event.altKey && !event.shiftKey && press(`mod+${key.toLowerCase()}`);
+  if (!typed && event.altKey) return false;
+  const arrow = { ArrowDown: 1, ArrowUp: -1 }[key];
+  const menu = within(event, ".menu[open]");
+  if (arrow && menu) return step(all("summary, .menu-item", menu).filter((item) => item.checkVisibility()), arrow);
+  if (arrow && dialog?.id === "palette") return step(all("input, a", dialog).filter((item) => item.checkVisibility()), arrow);
+  if (key === "Escape" && menu) return void find("summary", menu).focus(), (menu.open = false), true;
+  if (key === "Escape" && !dialog) return void drawer(false);
+  if (dialog || !singleKeys() || within(event, "input, textarea, select, [contenteditable]")) return false;
+  if (key === "j" || key === "k") return step(all("#main .table .cell-title a"), key === "j" ? 1 : -1);
+  const keys = sequence + key;
+  sequence = key === "g" ? "g " : "";
+  clearTimeout(forget);
+  forget = setTimeout(() => (sequence = ""), 1500);
+  return press(keys);
+}
+
+on("keydown", (event) => {
+  if (!event.isComposing && !event.defaultPrevented && handled(event)) event.preventDefault();
+});
+on("change", ({ target }) => {
+  if (target.id === "single-keys") localStorage.setItem("aiapp.single-keys", target.checked ? "on" : "off");
+});
+
+on("input", ({ target }) => {
+  if (!target.matches("#palette input")) return;
+  const typed = target.value.trim().toLowerCase();
+  for (const page of all("#palette-pages a")) page.hidden = !page.textContent.toLowerCase().includes(typed);
+});
+
+/* ---------- copying, the theme, forms that send themselves ---------- */
+
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // plain http has no clipboard
+    const area = Object.assign(document.createElement("textarea"), { value: text });
+    (find("dialog:modal") ?? document.body).append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+}
+
+on("click", async (event) => {
+  const button = within(event, "[data-copy], [data-copy-from]");
+  if (!button) return;
+  const source = button.dataset.copyFrom && find(button.dataset.copyFrom);
+  await copyText(source ? (source.value ?? source.textContent) : button.dataset.copy);
+  toast("good", "Copied");
+  const image = find("use", button);
+  image?.setAttribute("href", image.getAttribute("href").replace(/#.*/, "#check"));
+  setTimeout(() => image?.setAttribute("href", image.getAttribute("href").replace(/#.*/, "#copy")), 2000);
+});
+
+on("submit", (event) => {
+  if (!event.target.matches("[data-theme-switch]")) return;
+  event.preventDefault(); // the page stays, with what is typed in it; the answer only sets the cookie
+  document.documentElement.classList.toggle("dark", event.submitter.value === "dark");
+  fetch(event.target.action, { method: "POST", body: new FormData(event.target, event.submitter), redirect: "manual" });
+});
+
+on("change", (event) => within(event, "form[data-autosubmit]")?.requestSubmit());
+
+/* ---------- unsaved changes: form[data-guard]; data-saves is the element whose request saves it ---------- */
+
+const unsaved = new Set();
+const guarded = (element) => element.closest?.("form[data-guard]") ?? element.form?.closest("form[data-guard]");
+
+on("input", ({ target }) => guarded(target) && unsaved.add(guarded(target)));
+on("submit", ({ target }) => unsaved.delete(target));
+on("htmx:before:request", ({ detail: { ctx } }) => {
+  if (ctx.sourceElement.matches("[data-saves]")) unsaved.delete(guarded(ctx.sourceElement));
+});
+for (const failure of ["htmx:response:error", "htmx:error"]) {
+  on(failure, ({ detail: { ctx } }) => {
+    const source = ctx?.sourceElement;
+    if (source?.matches("[data-saves], [data-guard]") && guarded(source)) unsaved.add(guarded(source));
+  });
+}
+on("aiapp:saved", ({ target }) => (target === document ? unsaved.clear() : unsaved.delete(guarded(target))));
+addEventListener("beforeunload", (event) => {
+  if ([...unsaved].some((form) => form.isConnected)) event.preventDefault();
+});
+
+/* ---------- the prompt editor's marks: one pass over the text, every character is read once ---------- */
+
+const VARIABLE = /\\?\{\{(?:([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)|> ?[a-z0-9-]+(?:@\d+)?)\}\}/g;
+
+function paint(area) {
+  const named = all("[data-missing-variables]").map((one) => one.dataset.missingVariables);
+  const missing = new Set((named.length ? named.join(" ") : (area.parentElement.dataset.missing ?? "")).split(" "));
+  const parts = [];
+  let end = 0;
+  for (const match of area.value.matchAll(VARIABLE)) {
+    if (match[0].startsWith("\\")) continue;
+    const mark = Object.assign(document.createElement("mark"), { textContent: match[0] });
+    mark.classList.toggle("missing", missing.has(match[1]));
+    parts.push(area.value.slice(end, match.index), mark);
+    end = match.index + match[0].length;
+  }
+  find("pre", area.parentElement).replaceChildren(...parts, `${area.value.slice(end)}\n`);
+}
+
+const paintAll = () => all(".highlighted-input > textarea").forEach(paint);
+on("input", ({ target }) => target.matches(".highlighted-input > textarea") && paint(target));
+on("htmx:after:swap", paintAll);
+
+/* ---------- times that stay true while the page is open: the words of aiapp/filters.py ---------- */
+
+const clock = Number(document.documentElement.dataset.now) * 1000 - Date.now(); // the server's time, whatever this clock says
+
+function relative(seconds) {
+  const span = Math.abs(seconds);
+  const day = 86400;
+  const units = [[365 * day, "y"], [7 * day, "w"], [day, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const [size, unit] = units.find(([length, name]) => span >= length && (name !== "w" || (span >= 14 * day && seconds > 0))) ?? [];
+  if (!unit) return "just now";
+  return seconds > 0 ? `${Math.floor(span / size)} ${unit} ago` : `in ${Math.floor(span / size)} ${unit}`;
+}
+
+function refreshTimes() {
+  for (const time of all("time[datetime][title]")) {
+    const text = relative((Date.now() + clock - Date.parse(time.dateTime)) / 1000);
+    if (time.textContent !== text) time.textContent = text;
+  }
+}
+
+/* ---------- start ---------- */
+
+new MutationObserver((changes) => {
+  for (const { addedNodes } of changes) for (const node of addedNodes) if (node.matches?.(".toast")) settle(node);
+}).observe(find("#toasts"), { childList: true });
+all("#toasts .toast").forEach(settle);
+all("[data-keys]").forEach((kbd) => apple && (kbd.textContent = kbd.textContent.replace("Ctrl ", "⌘")));
+if (find("#single-keys")) find("#single-keys").checked = singleKeys();
+dialogIsPage = Boolean(find("#dialog > dialog"));
+showPageDialog();
+paintAll();
+setInterval(refreshTimes, 15000);
