@@ -1,4 +1,4 @@
-"""Every recorded answer of the providers whose dialects exist: text, finish, tool calls, usage and errors as a correct client reads them."""
+"""Every recorded answer of the providers whose dialects exist, read as the recording says that a correct client reads it."""
 
 import base64
 import json

@@ -1,0 +1,107 @@
+"""What people think of an execution's output; each verb commits once, at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from aiapp.errors import Conflict, InvalidInput
+from aiapp.executions.models import Execution
+from aiapp.extensions import db
+from aiapp.feedback.models import RATINGS, Feedback
+from aiapp.observability.logs import log
+from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
+from aiapp.workspaces.access import Access
+
+COMMENT, REASONS = 2000, 10
+ROWS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many thumbs."""
+
+    up: int = 0
+    down: int = 0
+
+
+def mine(access: Access, execution: Execution) -> Feedback | None:
+    """Return the asking person's own feedback on `execution`."""
+    query = access.select(Feedback).where(Feedback.execution_id == execution.id, Feedback.user_id == access.user.id)
+    return db.session.scalar(query)
+
+
+def rate(
+    access: Access, execution: Execution, rating: str, comment: str | None = None, reasons: list[str] | None = None
+) -> Feedback:
+    """Keep a thumb, changing the one before; None leaves comment or reasons as they were.
+
+    Raises InvalidInput, Conflict `unfinished`.
+    """
+    errors = []
+    if rating not in RATINGS:
+        errors.append({"field": "rating", "message": "Use up or down."})
+    if comment is not None and len(comment) > COMMENT:
+        errors.append({"field": "comment", "message": f"Use at most {COMMENT:,} characters."})
+    if reasons is not None and (len(reasons) > REASONS or any(not 1 <= len(reason) <= 100 for reason in reasons)):
+        errors.append({"field": "reasons", "message": f"Use at most {REASONS} reasons of at most 100 characters."})
+    if errors:
+        raise InvalidInput(errors=errors)
+    if not execution.finished:
+        raise Conflict("Feedback opens when the execution has ended.", code="unfinished")
+    feedback = mine(access, execution)
+    if feedback is None:
+        feedback = Feedback(workspace_id=access.workspace.id, execution_id=execution.id, user_id=access.user.id)
+        db.session.add(feedback)
+    feedback.rating = rating
+    if comment is not None:
+        feedback.comment = comment.replace("\x00", "").strip()
+    if reasons is not None:
+        feedback.reasons = reasons
+    try:
+        db.session.commit()
+    except sa.exc.IntegrityError:  # the same person's second click was faster: theirs is the row now
+        db.session.rollback()
+        return rate(access, execution, rating, comment, reasons)
+    log(__name__).info(
+        "feedback.rated",
+        workspace_id=access.workspace.id,
+        execution_id=execution.id,
+        prompt_template_id=execution.prompt_template_id,
+        rating=rating,
+    )
+    return feedback
+
+
+def withdraw(access: Access, execution: Execution) -> None:
+    """Take one's own feedback back; nothing happens where there is none."""
+    feedback = mine(access, execution)
+    if feedback is not None:
+        db.session.delete(feedback)
+        db.session.commit()
+
+
+def counts_of(access: Access, template: PromptTemplate) -> Counts:
+    """Return how the executions of a prompt template were rated."""
+    rows = db.session.execute(
+        sa.select(Feedback.rating, sa.func.count())
+        .join(Execution, Execution.id == Feedback.execution_id)
+        .where(Feedback.workspace_id == access.workspace.id, Execution.prompt_template_id == template.id)
+        .group_by(Feedback.rating)
+    )
+    found: dict[str, int] = {rating: count for rating, count in rows}
+    return Counts(up=found.get("up", 0), down=found.get("down", 0))
+
+
+def newest_of(access: Access, template: PromptTemplate) -> list[tuple[Feedback, int | None]]:
+    """Return the newest feedback on a prompt template, each with the number of the version that ran."""
+    rows = db.session.execute(
+        sa.select(Feedback, PromptVersion.number)
+        .join(Execution, Execution.id == Feedback.execution_id)
+        .outerjoin(PromptVersion, PromptVersion.id == Execution.prompt_version_id)
+        .where(Feedback.workspace_id == access.workspace.id, Execution.prompt_template_id == template.id)
+        .order_by(Feedback.updated_at.desc())
+        .limit(ROWS)
+    )
+    return [(feedback, number) for feedback, number in rows.unique()]
