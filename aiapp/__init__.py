@@ -9,7 +9,7 @@ from flask_openapi3.models.server import Server
 from flask_openapi3.openapi import OpenAPI
 from werkzeug.routing import BaseConverter
 
-from aiapp import config, errors, extensions, filters, headers
+from aiapp import config, errors, extensions, filters, headers, health
 from aiapp.config import Settings
 from aiapp.observability import logs
 
@@ -71,6 +71,7 @@ def _register_blueprints(app: OpenAPI) -> None:
     from aiapp.prompt_templates import views as prompt_templates
     from aiapp.workspaces import views as workspaces
 
+    app.register_blueprint(health.blueprint)
     for feature in (accounts, workspaces, credentials, prompt_templates, executions, feedback, home):
         app.register_blueprint(feature.blueprint)
     app.register_api(api.blueprint)

@@ -1,4 +1,4 @@
-"""Every route, walked: strangers, anonymous visitors, forms without a token, foreign ids. A new route is covered when it is made."""
+"""Every route, walked: strangers, anonymous visitors, forms without a token, foreign ids. A new route is covered at once."""
 
 from __future__ import annotations
 

@@ -25,7 +25,11 @@ def openai(message, code=None, kind="invalid_request_error", **more):
         (401, openai("Incorrect API key provided: sk-abc***wxyz.", "invalid_api_key"), "auth"),
         (401, {"error": "Unauthorized"}, "auth"),
         (400, {"code": "invalid-argument", "error": "Incorrect API key provided. See https://console.x.ai."}, "auth"),
-        (400, {"error": {"code": 400, "message": "API key not valid. Please pass one.", "status": "INVALID_ARGUMENT"}}, "auth"),
+        (
+            400,
+            {"error": {"code": 400, "message": "API key not valid. Please pass one.", "status": "INVALID_ARGUMENT"}},
+            "auth",
+        ),
         (403, openai("You are not allowed to sample from this model"), "permission"),
         (403, {"type": "error", "error": {"type": "permission_error", "message": "No access"}}, "permission"),
         (400, openai("The model requires terms acceptance", "model_terms_required"), "permission"),
@@ -33,35 +37,98 @@ def openai(message, code=None, kind="invalid_request_error", **more):
         (402, {"error": {"message": "This request requires more credits", "code": 402}}, "quota"),
         (429, openai("You exceeded your current quota", "insufficient_quota", "insufficient_quota"), "quota"),
         (403, {"code": "forbidden", "error": "Your team has used all available credits"}, "quota"),
-        (400, {"type": "error", "error": {"type": "invalid_request_error", "message": "Your credit balance is too low"}}, "quota"),
-        (400, {"error": {"type": "invalid_request_error", "message": "You have reached your specified API usage limits."}}, "quota"),
+        (
+            400,
+            {"type": "error", "error": {"type": "invalid_request_error", "message": "Your credit balance is too low"}},
+            "quota",
+        ),
+        (
+            400,
+            {
+                "error": {
+                    "type": "invalid_request_error",
+                    "message": "You have reached your specified API usage limits.",
+                }
+            },
+            "quota",
+        ),
         (429, openai("Insufficient balance or no resource package. Please recharge.", "1113"), "quota"),
-        (429, openai("Rate limit reached. Upgrade at https://x/settings/billing", "rate_limit_exceeded", "tokens"), "rate_limit"),
+        (
+            429,
+            openai("Rate limit reached. Upgrade at https://x/settings/billing", "rate_limit_exceeded", "tokens"),
+            "rate_limit",
+        ),
         (429, {"message": "Requests rate limit exceeded"}, "rate_limit"),
         (429, b"", "rate_limit"),
-        (404, openai("The model `x` does not exist or you do not have access to it.", "model_not_found"), "model_not_found"),
-        (404, {"type": "error", "error": {"type": "not_found_error", "message": "model: claude-none"}}, "model_not_found"),
+        (
+            404,
+            openai("The model `x` does not exist or you do not have access to it.", "model_not_found"),
+            "model_not_found",
+        ),
+        (
+            404,
+            {"type": "error", "error": {"type": "not_found_error", "message": "model: claude-none"}},
+            "model_not_found",
+        ),
         (404, {"error": {"message": "No endpoints found for a/b.", "code": 404}}, "model_not_found"),
         (400, {"error": {"message": "a/b is not a valid model ID", "code": 400}}, "model_not_found"),
         (400, openai("Model Not Exist"), "model_not_found"),
-        (400, {"object": "error", "message": "Invalid model: nope", "type": "invalid_model", "code": "1500"}, "model_not_found"),
+        (
+            400,
+            {"object": "error", "message": "Invalid model: nope", "type": "invalid_model", "code": "1500"},
+            "model_not_found",
+        ),
         (400, openai("The model `old` has been decommissioned", "model_decommissioned"), "model_not_found"),
         (404, {"error": "No models loaded. Please load one."}, "model_not_found"),
         (404, b"404 page not found", "bad_request"),
         (404, b"<html><title>404 our new model page</title></html>", "bad_request"),
         (413, openai("Request too large for model on tokens per minute", "rate_limit_exceeded"), "context_length"),
         (413, b"<html>413</html>", "context_length"),
-        (400, openai("This model's maximum context length is 8192 tokens.", "context_length_exceeded"), "context_length"),
-        (400, {"error": {"type": "invalid_request_error", "message": "prompt is too long: 213462 tokens > 200000"}}, "context_length"),
-        (400, {"error": {"type": "exceed_context_size_error", "message": "the request exceeds it", "code": 400}}, "context_length"),
-        (400, {"error": {"message": "Provider returned error", "code": 400, "metadata": {"raw": '{"error":{"message":"maximum context length is 9"}}'}}}, "context_length"),
+        (
+            400,
+            openai("This model's maximum context length is 8192 tokens.", "context_length_exceeded"),
+            "context_length",
+        ),
+        (
+            400,
+            {"error": {"type": "invalid_request_error", "message": "prompt is too long: 213462 tokens > 200000"}},
+            "context_length",
+        ),
+        (
+            400,
+            {"error": {"type": "exceed_context_size_error", "message": "the request exceeds it", "code": 400}},
+            "context_length",
+        ),
+        (
+            400,
+            {
+                "error": {
+                    "message": "Provider returned error",
+                    "code": 400,
+                    "metadata": {"raw": '{"error":{"message":"maximum context length is 9"}}'},
+                }
+            },
+            "context_length",
+        ),
         (400, openai("The response was filtered", "content_filter"), "content_filter"),
         (400, openai("x", None, innererror={"code": "ResponsibleAIPolicyViolation"}), "content_filter"),
         (400, openai("Content Exists Risk"), "content_filter"),
         (403, {"error": {"code": 403, "message": "Blocked", "metadata": {"reasons": ["violence"]}}}, "content_filter"),
         (400, openai("Unsupported value: 'temperature' does not support 0.2 with this model."), "bad_request"),
         (400, {"error": {"code": "tool_use_failed", "message": "no", "type": "invalid_request_error"}}, "bad_request"),
-        (422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted"}]}, "bad_request"),
+        (
+            422,
+            {
+                "detail": [
+                    {
+                        "type": "extra_forbidden",
+                        "loc": ["body", "stream_options"],
+                        "msg": "Extra inputs are not permitted",
+                    }
+                ]
+            },
+            "bad_request",
+        ),
         (405, b"Method Not Allowed", "bad_request"),
         (408, b"", "timeout"),
         (504, b"<html><title>504 Gateway Time-out</title></html>", "timeout"),
@@ -86,7 +153,14 @@ def test_a_refusal_has_its_class(status, body, expected):
 
 def test_a_quota_per_minute_is_a_rate_limit():
     delay = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "48s"}
-    body = {"error": {"code": 429, "message": "You exceeded your current quota", "status": "RESOURCE_EXHAUSTED", "details": [delay]}}
+    body = {
+        "error": {
+            "code": 429,
+            "message": "You exceeded your current quota",
+            "status": "RESOURCE_EXHAUSTED",
+            "details": [delay],
+        }
+    }
     error = refused(429, body)
     assert (error.error_class, error.retry_after, error.retryable) == ("rate_limit", 48.0, True)
 
@@ -97,13 +171,19 @@ def test_a_quota_per_minute_is_a_rate_limit():
         ({"error": {"message": "one"}}, "one"),
         ({"error": "two", "code": "x"}, "two"),
         ({"detail": "three"}, "three"),
-        ({"detail": [{"loc": ["body", "model"], "msg": "Field required"}, "and this"]}, "body.model: Field required; and this"),
+        (
+            {"detail": [{"loc": ["body", "model"], "msg": "Field required"}, "and this"]},
+            "body.model: Field required; and this",
+        ),
         ({"message": {"detail": [{"loc": ["body"], "msg": "bad"}]}}, "body: bad"),
         ({"message": "four"}, "four"),
         ({"errors": ["five"]}, "five"),
         ([{"error": {"message": "six"}}], "six"),
         ({"error": {"error": "seven"}}, "seven"),
-        ({"error": {"message": "Provider returned error", "metadata": {"raw": {"x": 1}}}}, 'Provider returned error: {"x": 1}'),
+        (
+            {"error": {"message": "Provider returned error", "metadata": {"raw": {"x": 1}}}},
+            'Provider returned error: {"x": 1}',
+        ),
         ({"error": {"metadata": {"raw": "eight"}}}, "eight"),
         ({"msg": "nine"}, "nine"),
         (b"plain words\r\nin lines", "plain words in lines"),
@@ -139,7 +219,10 @@ def test_a_key_across_the_cut_does_not_show():
 
 
 def test_the_providers_own_code_is_kept_named_ones_first():
-    assert refused(400, {"error": {"code": 400, "type": "invalid_request_error", "message": "m"}}).code == "invalid_request_error"
+    assert (
+        refused(400, {"error": {"code": 400, "type": "invalid_request_error", "message": "m"}}).code
+        == "invalid_request_error"
+    )
     assert refused(400, {"error": {"code": 400, "message": "m"}}).code == "400"
     assert refused(400, {"detail": "m"}).code is None
     assert len(refused(400, {"error": {"code": "c" * 500, "message": "m"}}).code) == 100
@@ -168,7 +251,9 @@ def test_an_error_inside_a_200_has_its_class(data, expected):
     assert error.message
 
 
-@pytest.mark.parametrize("data", [{}, {"error": None}, {"error": ""}, {"choices": []}, [], None, "error", {"type": "message"}])
+@pytest.mark.parametrize(
+    "data", [{}, {"error": None}, {"error": ""}, {"choices": []}, [], None, "error", {"type": "message"}]
+)
 def test_what_is_not_an_error_is_none(data):
     assert failure_inside(data) is None
 
@@ -183,7 +268,21 @@ values = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(["error", "message", "code", "type", "status", "detail", "details", "metadata", "raw", "reasons", "object"]),
+            st.sampled_from(
+                [
+                    "error",
+                    "message",
+                    "code",
+                    "type",
+                    "status",
+                    "detail",
+                    "details",
+                    "metadata",
+                    "raw",
+                    "reasons",
+                    "object",
+                ]
+            ),
             inner,
             max_size=4,
         )
@@ -192,7 +291,11 @@ values = st.recursive(
 )
 
 
-@given(st.integers(100, 599), values, st.dictionaries(st.sampled_from(["retry-after", "date", "location"]), st.text(max_size=30)))
+@given(
+    st.integers(100, 599),
+    values,
+    st.dictionaries(st.sampled_from(["retry-after", "date", "location"]), st.text(max_size=30)),
+)
 def test_any_json_makes_an_error_of_a_known_class(status, value, headers):
     error = failure(status, headers, json.dumps(value).encode())
     assert error.error_class in ERROR_CLASSES

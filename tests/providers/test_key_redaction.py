@@ -80,7 +80,10 @@ def test_no_known_secret_survives(secret, before, after):
     assert secret not in shown
 
 
-@given(st.sampled_from(["sk-", "sk-ant-", "gsk_", "xai-", "AIza"]), st.text(alphabet="abcXYZ0189", min_size=12, max_size=60))
+@given(
+    st.sampled_from(["sk-", "sk-ant-", "gsk_", "xai-", "AIza"]),
+    st.text(alphabet="abcXYZ0189", min_size=12, max_size=60),
+)
 def test_no_more_than_four_characters_of_a_prefixed_key_survive(prefix, body):
     shown = redact_keys(f"key: {prefix}{body}.")
     assert shown == f"key: …{body[-4:]}."

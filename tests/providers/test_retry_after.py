@@ -43,7 +43,16 @@ def test_a_delay_in_the_body_counts_where_no_header_does(status):
     assert retry_after(status, {"retry-after": "2"}, DELAYED) == 2.0
 
 
-@pytest.mark.parametrize("body", [None, [], {}, {"error": "no"}, {"error": {"details": [None, {"@type": "x.google.rpc.RetryInfo", "retryDelay": "soon"}]}}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        {},
+        {"error": "no"},
+        {"error": {"details": [None, {"@type": "x.google.rpc.RetryInfo", "retryDelay": "soon"}]}},
+    ],
+)
 def test_a_body_without_a_delay_says_nothing(body):
     assert retry_after(429, {}, body) is None
 

@@ -148,7 +148,22 @@ def test_the_whole_is_bounded():
 
 
 bodies = st.lists(
-    st.sampled_from([b"data: x", b"data:", b"event: e", b"id: 1", b": c", b"\n", b"\r", b"\r\n", b"\xef\xbb\xbf", "ü".encode(), b"\x00", b"\xff"]),
+    st.sampled_from(
+        [
+            b"data: x",
+            b"data:",
+            b"event: e",
+            b"id: 1",
+            b": c",
+            b"\n",
+            b"\r",
+            b"\r\n",
+            b"\xef\xbb\xbf",
+            "ü".encode(),
+            b"\x00",
+            b"\xff",
+        ]
+    ),
     max_size=30,
 ).map(b"".join)
 

@@ -77,7 +77,8 @@ def test_an_upstream_that_stops_in_the_middle_is_given_up_after_the_idle_time(ca
 
 
 @pytest.mark.parametrize(
-    "data", [b"HTTP/1.1 200 OK\r\nX: " + b"y" * 9000, CHUNKED + b"1\r\nx\r\n" * 3000, CHUNKED + b"FFF\r\n" + b"x" * 9000]
+    "data",
+    [b"HTTP/1.1 200 OK\r\nX: " + b"y" * 9000, CHUNKED + b"1\r\nx\r\n" * 3000, CHUNKED + b"FFF\r\n" + b"x" * 9000],
 )
 def test_a_slow_drip_that_never_idles_ends_with_the_total_time(data, call):
     with Upstream(drip(data, 0.01)) as upstream:
@@ -108,7 +109,12 @@ def test_a_refusal_before_the_request_was_taken_is_still_an_answer():
 
 
 def test_a_reset_is_a_network_error_wherever_it_comes(call):
-    for begun in (b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", CHUNKED + b"5\r\nhel"):
+    for begun in (
+        b"",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello",
+        CHUNKED + b"5\r\nhel",
+    ):
 
         def script(talk, begun=begun):
             talk.request()
@@ -282,7 +288,10 @@ def test_cancelling_wakes_a_call_that_waits_for_a_name(monkeypatch):
 
     monkeypatch.setattr(addresses.socket, "getaddrinfo", getaddrinfo)
     with Upstream(OK) as upstream:
-        upstream.url, upstream.allow = f"http://name.example:{upstream.port}/", frozenset({f"name.example:{upstream.port}"})
+        upstream.url, upstream.allow = (
+            f"http://name.example:{upstream.port}/",
+            frozenset({f"name.example:{upstream.port}"}),
+        )
         assert stopped(upstream, Cancel(), lambda: asked.wait(20)) == ["cancelled"]
         assert upstream.connections == 0
     let_go.set()

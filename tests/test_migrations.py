@@ -1,0 +1,132 @@
+"""Migrations go up and down cleanly with data in the tables, and end where the models are."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from flask_migrate import Migrate, downgrade, upgrade
+
+from aiapp import create_app
+from aiapp.columns import new_id, now
+from aiapp.extensions import Base, db
+
+MIGRATIONS = str(Path(__file__).parent.parent / "migrations")
+
+
+@pytest.fixture
+def migrating(settings, tmp_path):
+    """An app on an empty database of its own."""
+    url = os.environ.get("AIAPP_TEST_DATABASE_URL")
+    if url:
+        name = f"migrations_{new_id()[-8:]}"
+        server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+        with server.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        fresh = sa.make_url(url).set(database=name).render_as_string(hide_password=False)
+    else:
+        fresh = f"sqlite:///{tmp_path / 'migrated.db'}"
+    app = create_app(replace(settings, database_url=fresh))
+    Migrate(app, db, directory=MIGRATIONS)
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+    if url:
+        with server.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+        server.dispose()
+
+
+def a_value(column):
+    """Something that fits the column."""
+    kind = column.type.python_type if not isinstance(column.type, sa.JSON) else dict
+    made = {
+        str: "x" * min(getattr(column.type, "length", None) or 8, 8),
+        int: 1,
+        float: 1.0,
+        bool: True,
+        dict: {},
+        bytes: b"x",
+    }
+    if "time" in str(column.type).lower():
+        return now()
+    return made.get(kind, 1)
+
+
+def fill_every_table():
+    """One row in each table, with its references."""
+    ids: dict[str, str] = {}
+    with db.engine.begin() as connection:
+        for table in Base.metadata.sorted_tables:
+            row = {}
+            for column in table.columns:
+                target = next(iter(column.foreign_keys)).column.table.name if column.foreign_keys else None
+                if column.name == "id":
+                    row["id"] = ids[table.name] = new_id()
+                elif target:
+                    if target != table.name:
+                        row[column.name] = ids[target]
+                elif not column.nullable:
+                    row[column.name] = a_value(column)
+            connection.execute(table.insert().values(row))
+
+
+def count_rows():
+    with db.engine.connect() as connection:
+        return {
+            table.name: connection.scalar(sa.select(sa.func.count()).select_from(table))
+            for table in Base.metadata.sorted_tables
+        }
+
+
+def test_upgrading_an_empty_database_ends_where_the_models_are(migrating):
+    upgrade()
+    with db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        differences = [item for item in compare_metadata(context, Base.metadata) if "alembic_version" not in str(item)]
+    assert differences == []
+
+
+def test_data_survives_going_up_again_and_goes_with_its_tables_on_the_way_down(migrating):
+    upgrade()
+    fill_every_table()
+    assert set(count_rows().values()) == {1}
+    upgrade()
+    assert set(count_rows().values()) == {1}
+    downgrade(revision="base")
+    assert set(sa.inspect(db.engine).get_table_names()) <= {"alembic_version"}
+    upgrade()
+    assert set(count_rows().values()) == {0}
+
+
+def test_a_migration_that_fails_leaves_the_old_state(migrating, tmp_path, monkeypatch):
+    import shutil
+
+    copy = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, copy)
+    upgrade(directory=str(copy))
+    fill_every_table()
+    before = set(sa.inspect(db.engine).get_table_names())
+    (copy / "versions" / "zzzz_fails.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n"
+        f"revision = 'zzzz'\ndown_revision = '{latest(copy)}'\nbranch_labels = depends_on = None\n"
+        "def upgrade():\n    op.create_table('half', sa.Column('id', sa.Integer))\n    op.drop_table('feedback')\n"
+        "    raise RuntimeError('out of luck')\n"
+        "def downgrade():\n    pass\n"
+    )
+    with pytest.raises(RuntimeError, match="out of luck"):
+        upgrade(directory=str(copy))
+    assert set(sa.inspect(db.engine).get_table_names()) == before
+    assert count_rows()["feedback"] == 1
+
+
+def latest(folder):
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory(str(folder)).get_current_head()
