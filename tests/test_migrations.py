@@ -120,7 +120,7 @@ def test_a_migration_that_fails_leaves_the_old_state(migrating, tmp_path, monkey
         "    raise RuntimeError('out of luck')\n"
         "def downgrade():\n    pass\n"
     )
-    with pytest.raises(RuntimeError, match="out of luck"):
+    with pytest.raises(SystemExit):
         upgrade(directory=str(copy))
     assert set(sa.inspect(db.engine).get_table_names()) == before
     assert count_rows()["feedback"] == 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -25,12 +24,6 @@ OLD, NEW, OTHER = (bytes([number]) * 32 for number in (1, 2, 3))
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return replace(settings, master_keys=(OLD,))
-
-
-@pytest.fixture
-def stage(app: Flask, team) -> Iterator[Flask]:
-    with app.app_context():
-        yield app
 
 
 def workspace(team, slug: str = "acme") -> Workspace:

@@ -5,6 +5,7 @@ import gzip
 import ipaddress
 import ssl
 import threading
+import warnings
 
 import pytest
 from cryptography import x509
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from loopback import OK, Upstream
 
-from aiapp.providers.transport import Cancel, Limits, Transport
+from aiapp.providers.transport import Cancel, Limits, Transport, _shared_context
 from aiapp.providers.types import HttpRequest, ProviderError
 
 PATIENT = Limits(connect=600, idle=600, total=600)
@@ -56,6 +57,20 @@ def localhost(tmp_path):
     return Authority(tmp_path, "localhost")
 
 
+@pytest.fixture
+def open_to():
+    """Make a transport that may reach `host:port`, closed when the test is over."""
+    made = []
+
+    def make(port, limits=None, *, trusts=None, host="localhost"):
+        made.append(Transport(frozenset({f"{host}:{port}"}), limits, ssl_context=trusts and trusts.client))
+        return made[-1]
+
+    yield make
+    for transport in made:
+        transport.close()
+
+
 def get(transport, url):
     with transport.send(HttpRequest("POST", url, {}, b"{}")) as answer:
         return answer.read()
@@ -68,75 +83,76 @@ def refused(transport, url):
     return caught.value.message
 
 
-def test_a_trusted_server_is_talked_to_and_its_connection_kept(localhost):
+def test_a_trusted_server_is_talked_to_and_its_connection_kept(localhost, open_to):
     with Upstream(OK, tls=localhost.server) as upstream:
-        transport = Transport(upstream.allow, ssl_context=localhost.client)
+        transport = open_to(upstream.port, trusts=localhost)
         for _ in range(3):
             assert get(transport, upstream.url) == b"ok"
         assert upstream.connections == 1
-        transport.close()
 
 
-def test_a_server_that_nobody_vouches_for_gets_no_request(localhost, monkeypatch, tmp_path):
+def test_a_server_that_nobody_vouches_for_gets_no_request(localhost, monkeypatch, tmp_path, open_to):
     # the environment cannot add an authority either
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "chain.pem"))
+    _shared_context.cache_clear()
     with Upstream(OK, tls=localhost.server) as upstream:
-        transport = Transport(upstream.allow)
+        transport = open_to(upstream.port)
         message = refused(transport, upstream.url)
         assert "certificate was refused" in message
         assert "self-signed" in message
         assert upstream.requests == []
         probe = transport.probe(upstream.url)
         assert (probe.failed, probe.message, list(probe.milliseconds)) == ("tls", message, ["name", "connect", "tls"])
-        trusting = Transport(upstream.allow, ssl_context=localhost.client)
+        trusting = open_to(upstream.port, trusts=localhost)
         assert trusting.probe(upstream.url).failed is None
 
 
 @pytest.mark.parametrize(("names", "days"), [(("other.example",), 1), (("127.0.0.1",), 1), (("localhost",), -1)])
-def test_a_certificate_for_another_name_or_time_is_refused(names, days, tmp_path):
+def test_a_certificate_for_another_name_or_time_is_refused(names, days, tmp_path, open_to):
     authority = Authority(tmp_path, *names, days=days)
     with Upstream(OK, tls=authority.server) as upstream:
-        assert "certificate was refused" in refused(
-            Transport(upstream.allow, ssl_context=authority.client), upstream.url
-        )
+        assert "certificate was refused" in refused(open_to(upstream.port, trusts=authority), upstream.url)
         assert upstream.requests == []
 
 
-def test_the_server_is_told_the_name_of_the_url(localhost):
+def test_the_server_is_told_the_name_of_the_url(localhost, open_to):
     asked = []
     localhost.server.sni_callback = lambda sock, name, context: asked.append(name)
     with Upstream(OK, tls=localhost.server) as upstream:
-        get(Transport(upstream.allow, ssl_context=localhost.client), upstream.url)
+        get(open_to(upstream.port, trusts=localhost), upstream.url)
     assert asked == ["localhost"]
 
 
-def test_an_address_in_the_url_is_looked_for_in_the_certificate(tmp_path):
+def test_an_address_in_the_url_is_looked_for_in_the_certificate(tmp_path, open_to):
     authority = Authority(tmp_path, "127.0.0.1")
     with Upstream(OK, tls=authority.server) as upstream:
-        allow = frozenset({f"127.0.0.1:{upstream.port}"})
-        transport = Transport(allow, ssl_context=authority.client)
+        transport = open_to(upstream.port, trusts=authority, host="127.0.0.1")
         assert get(transport, f"https://127.0.0.1:{upstream.port}/") == b"ok"
-        transport.close()
 
 
-def test_a_server_without_tls_is_a_network_error():
-    with Upstream(OK) as upstream:
-        transport = Transport(frozenset({f"localhost:{upstream.port}"}))
-        message = refused(transport, f"https://localhost:{upstream.port}/")
+def test_a_server_without_tls_is_a_network_error(open_to):
+    def script(talk):
+        talk.sock.recv(1000)
+        talk.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        talk.until_hung_up()
+
+    with Upstream(script) as upstream:
+        message = refused(open_to(upstream.port, PATIENT), f"https://localhost:{upstream.port}/")
         assert "TLS" in message
 
 
-def test_a_server_that_offers_only_old_tls_is_refused(localhost):
-    with pytest.warns(DeprecationWarning):
+def test_a_server_that_offers_only_old_tls_is_refused(localhost, open_to):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
         localhost.server.minimum_version = ssl.TLSVersion.TLSv1
         localhost.server.maximum_version = ssl.TLSVersion.TLSv1_1
     with Upstream(OK, tls=localhost.server) as upstream:
-        refused(Transport(upstream.allow, ssl_context=localhost.client), upstream.url)
+        refused(open_to(upstream.port, trusts=localhost), upstream.url)
 
 
-def test_a_handshake_that_never_ends_is_given_up():
+def test_a_handshake_that_never_ends_is_given_up(open_to):
     with Upstream(lambda talk: talk.until_hung_up()) as upstream:
-        transport = Transport(frozenset({f"localhost:{upstream.port}"}), Limits(connect=0.2))
+        transport = open_to(upstream.port, Limits(connect=0.2))
         with pytest.raises(ProviderError) as caught:
             get(transport, f"https://localhost:{upstream.port}/")
         assert caught.value.error_class == "timeout"
@@ -162,7 +178,7 @@ def cancelled(transport, url, when):
     assert errors == ["cancelled"]
 
 
-def test_cancelling_wakes_a_handshake():
+def test_cancelling_wakes_a_handshake(open_to):
     reached = threading.Event()
 
     def script(talk):
@@ -172,14 +188,14 @@ def test_cancelling_wakes_a_handshake():
 
     with Upstream(script) as upstream:
         cancelled(
-            Transport(frozenset({f"localhost:{upstream.port}"}), PATIENT),
+            open_to(upstream.port, PATIENT),
             f"https://localhost:{upstream.port}/",
             reached,
         )
         assert upstream.hung_up.wait(20)
 
 
-def test_cancelling_wakes_a_stream(localhost):
+def test_cancelling_wakes_a_stream(localhost, open_to):
     reached = threading.Event()
 
     def script(talk):
@@ -189,14 +205,14 @@ def test_cancelling_wakes_a_stream(localhost):
         talk.until_hung_up()
 
     with Upstream(script, tls=localhost.server) as upstream:
-        cancelled(Transport(upstream.allow, PATIENT, ssl_context=localhost.client), upstream.url, reached)
+        cancelled(open_to(upstream.port, PATIENT, trusts=localhost), upstream.url, reached)
 
 
-def test_the_bounds_hold_over_tls(localhost):
+def test_the_bounds_hold_over_tls(localhost, open_to):
     bomb = gzip.compress(bytes(20_000_000))
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
     with Upstream(head + bomb, tls=localhost.server) as upstream:
-        transport = Transport(upstream.allow, Limits(response_bytes=1_000_000), ssl_context=localhost.client)
+        transport = open_to(upstream.port, Limits(response_bytes=1_000_000), trusts=localhost)
         with pytest.raises(ProviderError) as caught:
             get(transport, upstream.url)
         assert caught.value.error_class == "too_large"
@@ -206,13 +222,13 @@ def test_the_bounds_hold_over_tls(localhost):
         talk.until_hung_up()
 
     with Upstream(silent, tls=localhost.server) as upstream:
-        transport = Transport(upstream.allow, Limits(idle=0.2), ssl_context=localhost.client)
+        transport = open_to(upstream.port, Limits(idle=0.2), trusts=localhost)
         with pytest.raises(ProviderError) as caught:
             get(transport, upstream.url)
         assert caught.value.error_class == "timeout"
 
 
-def test_a_kept_connection_that_the_server_closed_is_replaced(localhost):
+def test_a_kept_connection_that_the_server_closed_is_replaced(localhost, open_to):
     closed = threading.Event()
 
     def script(talk):
@@ -222,7 +238,7 @@ def test_a_kept_connection_that_the_server_closed_is_replaced(localhost):
         closed.set()
 
     with Upstream(script, tls=localhost.server) as upstream:
-        transport = Transport(upstream.allow, ssl_context=localhost.client)
+        transport = open_to(upstream.port, trusts=localhost)
         for _ in range(3):
             closed.clear()
             assert get(transport, upstream.url) == b"ok"
@@ -230,14 +246,13 @@ def test_a_kept_connection_that_the_server_closed_is_replaced(localhost):
         assert len(upstream.requests) == 3
 
 
-def test_a_large_body_goes_both_ways(localhost):
+def test_a_large_body_goes_both_ways(localhost, open_to):
     def script(talk):
         body = talk.request().partition(b"\r\n\r\n")[2]
         talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
     body = bytes(range(256)) * 8192
     with Upstream(script, tls=localhost.server) as upstream:
-        transport = Transport(upstream.allow, ssl_context=localhost.client)
+        transport = open_to(upstream.port, trusts=localhost)
         with transport.send(HttpRequest("POST", upstream.url, {}, body)) as answer:
             assert answer.read() == body
-        transport.close()
