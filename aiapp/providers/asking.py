@@ -1,0 +1,121 @@
+"""From a request and a target to an HTTP request: whose settings win, where it goes, how it is signed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from aiapp.providers.quirks import Quirks
+from aiapp.providers.types import HttpRequest, ProviderError, Request, Target
+
+# A credential's extra fields may not change what was asked, of whom, or how the answer is read.
+_OURS = frozenset({"model", "messages", "stream"})
+_JSON_HINT = "Answer with JSON and nothing else."
+
+
+def wants_stream(request: Request, target: Target) -> bool:
+    """Whether the answer is asked for as a stream: both the request and the credential have a say."""
+    return request.stream and target.settings.get("stream") is not False
+
+
+def model_of(request: Request, target: Target) -> str:
+    """Return the model that is asked: the request's own, else the target's."""
+    return request.model or target.model
+
+
+def max_tokens_of(request: Request, target: Target, quirks: Quirks) -> int | None:
+    """Return the limit of the answer in tokens: the request's, the target's, the provider's default, or None."""
+    for value in (request.max_tokens, target.max_tokens):
+        if value is not None:
+            return value
+    return quirks.default_max_tokens
+
+
+def sampling_of(request: Request, target: Target, quirks: Quirks) -> dict[str, float]:
+    """Return `temperature` and `top_p` as far as somebody chose them and the model takes them."""
+    if quirks.fixed_sampling and model_of(request, target).startswith(quirks.fixed_sampling):
+        return {}
+    temperature = target.temperature if request.temperature is None else request.temperature
+    sampling: dict[str, float] = {}
+    if temperature is not None:
+        sampling["temperature"] = min(temperature, quirks.max_temperature)
+    if request.top_p is not None and not (sampling and quirks.one_sampling_parameter):
+        sampling["top_p"] = request.top_p
+    return sampling
+
+
+def system_of(request: Request, target: Target, *, json_hint: bool = False) -> str | None:
+    """Return the system prompt: the target's first, then the request's.
+
+    Arguments:
+        json_hint: say that JSON is wanted unless the prompt does. OpenAI and DeepSeek refuse JSON mode without the word.
+    """
+    parts = [part for part in (target.system_prompt, request.system) if part]
+    if json_hint and not any("json" in text.lower() for text in (*parts, *(turn.content for turn in request.messages))):
+        parts.append(_JSON_HINT)
+    return "\n\n".join(parts) or None
+
+
+def turns_of(request: Request) -> list[dict[str, str]]:
+    """Return the conversation as every dialect here writes it."""
+    return [{"role": turn.role, "content": turn.content} for turn in request.messages]
+
+
+def post(target: Target, quirks: Quirks, path: str, body: dict[str, Any], *, stream: bool) -> HttpRequest:
+    """Return the POST of `body` with the credential's extra fields to `path` under the target's base URL.
+
+    Raises ProviderError `auth` for a key that no header can hold, `bad_request` for settings that are not JSON.
+    """
+    accept = "text/event-stream" if stream else "application/json"
+    headers = {"content-type": "application/json", "accept": accept, **_signed(target, quirks)}
+    return HttpRequest("POST", endpoint(target.base_url, path), headers, _encoded(_with_extra(body, target)))
+
+
+def get(target: Target, quirks: Quirks, path: str) -> HttpRequest:
+    """Return the GET of `path` under the target's base URL. Raises ProviderError `auth` as `post` does."""
+    return HttpRequest(
+        "GET", endpoint(target.base_url, path), {"accept": "application/json", **_signed(target, quirks)}
+    )
+
+
+def endpoint(base_url: str, path: str) -> str:
+    """Return `path` under `base_url`; a query of either is kept."""
+    base, more = urlsplit(base_url.strip()), urlsplit(path)
+    query = "&".join(filter(None, (base.query, more.query)))
+    return urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + more.path, query, ""))
+
+
+def _signed(target: Target, quirks: Quirks) -> dict[str, str]:
+    headers = dict(quirks.headers)
+    key = (target.api_key or "").strip()
+    if not key or quirks.auth == "none":
+        return headers
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise ProviderError("auth", "The stored key has characters that no key has. Enter it again.")
+    if quirks.auth == "bearer":
+        headers["authorization"] = f"Bearer {key}"
+    else:
+        headers[quirks.auth] = key
+    return headers
+
+
+def _with_extra(body: dict[str, Any], target: Target) -> dict[str, Any]:
+    extra = target.settings.get("extra")
+    merged = dict(body)
+    for name, value in (extra if isinstance(extra, Mapping) else {}).items():
+        if name in _OURS:
+            continue
+        known = merged.get(name)
+        # One level deep, so that Ollama's options or OpenAI's stream_options can be added to.
+        merged[name] = {**known, **value} if isinstance(known, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    try:
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError):
+        raise ProviderError("bad_request", "The credential's extra settings cannot be written as JSON.") from None
+    return text.encode("utf-8", "replace")

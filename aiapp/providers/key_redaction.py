@@ -1,0 +1,89 @@
+"""Takes keys out of text that others wrote: a provider's message, a log line, a header."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from aiapp.providers.types import ProviderError
+
+SHOWN = 4
+# A key shorter than this would be guessable from its last four characters.
+_LONG_ENOUGH = 12
+
+# A word that may follow "Bearer" in a sentence about a key, rather than in one that quotes it.
+_ONLY_A_WORD = (
+    r"(?!(?:auth\w*|tokens?|schemes?|credentials?|keys?|headers?|format|prefix|required|missing|invalid|expected)\b)"
+)
+_PATTERNS = (
+    # what follows an authorization scheme, or stands for a key in a header, a URL or a sentence
+    re.compile(rf"(?i)(?P<keep>\bbearer\s+){_ONLY_A_WORD}(?P<key>[^\s\"',;<>]{{6,}})"),
+    re.compile(r"(?i)(?P<keep>\bbasic\s+)(?P<key>(?=\S*[0-9=])[A-Za-z0-9+/=]{12,})"),
+    re.compile(
+        r"(?i)(?P<keep>\bapi[-_ ]?key(?: provided)?[\"']?\s*[:=]\s*[\"']?)(?P<key>(?=\S*[0-9*_-])[^\s\"',;&<>]{4,})"
+    ),
+    re.compile(r"(?i)(?P<keep>[?&](?:key|token|access_token)=)(?P<key>[^\s\"'&<>]+)"),
+    # the providers' own prefixes; stars and dots are how some mask the middle
+    re.compile(r"(?P<keep>)(?<![A-Za-z0-9])(?P<key>(?:sk|gsk|xai)[-_][A-Za-z0-9*.…_-]{2,}[A-Za-z0-9*_-])"),
+    re.compile(
+        r"(?P<keep>)(?<![A-Za-z0-9])(?P<key>(?:pk|rk|pplx|csk|tgp|hf|nvapi|fw|aiapp|gh[opsu]|github_pat|glpat|xox[abp])"
+        r"[-_][A-Za-z0-9*_-]{8,})"
+    ),
+    re.compile(r"(?P<keep>)(?<![A-Za-z0-9])(?P<key>(?:AIza|AKIA|ASIA|ya29\.)[A-Za-z0-9*._-]{6,})"),
+    # a key that is already masked, first characters included; looking behind keeps this linear
+    re.compile(r"(?P<keep>)(?<![A-Za-z0-9_-])(?P<key>[A-Za-z0-9_-]*\*{3,}[A-Za-z0-9_-]*)"),
+)
+_RUN = re.compile(r"[A-Za-z0-9_-]{20,}")
+
+
+def redact_keys(text: str, *, secrets: Iterable[str | None] = ()) -> str:
+    """Return `text` with everything that looks like a key cut to "…" and its last 4 characters at most.
+
+    Arguments:
+        secrets: keys that are known; they are removed wherever they stand, plain or percent-encoded.
+    """
+    known = {secret for secret in secrets if secret}
+    for secret in sorted(known | {quote(secret, safe="") for secret in known}, key=len, reverse=True):
+        text = text.replace(secret, _masked(secret))
+    for pattern in _PATTERNS:
+        text = pattern.sub(_replaced, text)
+    return _RUN.sub(lambda found: _masked(found[0]) if _is_opaque(found[0]) else found[0], text)
+
+
+def without_secrets(error: ProviderError, secrets: Iterable[str | None]) -> ProviderError:
+    """Return `error` with `secrets` taken out of its message and code: a dialect's `error` does not know the key."""
+    known = tuple(secrets)
+    return ProviderError(
+        error.error_class,
+        redact_keys(error.message, secrets=known),
+        http_status=error.http_status,
+        retry_after=error.retry_after,
+        code=redact_keys(error.code, secrets=known) if error.code else error.code,
+    )
+
+
+def _replaced(found: re.Match[str]) -> str:
+    key = found["key"].rstrip(".")
+    # The dot that ends a sentence is not part of the key that it quotes.
+    return found["keep"] + _masked(key) + found["key"][len(key) :]
+
+
+def _masked(key: str) -> str:
+    tail = re.sub(r"^.*[*.…]", "", key)[-SHOWN:] if len(key) >= _LONG_ENOUGH or "*" in key else ""
+    return f"…{tail}"
+
+
+def _is_opaque(run: str) -> bool:
+    """Whether a long run of characters is random rather than words: model names and dates stay readable."""
+    return any(
+        len(part) >= 20 and re.search(r"[0-9]", part) and re.search(r"[A-Za-z]", part)
+        for part in re.split(r"[-_]", run)
+    ) or (len(run) >= 40 and _is_mixed(run))
+
+
+def _is_mixed(run: str) -> bool:
+    digits = sum(letter.isdigit() for letter in run)
+    upper = sum(letter.isupper() for letter in run)
+    lower = sum(letter.islower() for letter in run)
+    return digits >= 4 and upper >= 4 and lower >= 4

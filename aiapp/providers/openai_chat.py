@@ -1,0 +1,173 @@
+"""OpenAI's chat completions, and the many providers that speak it (https://developers.openai.com/api/reference/chat)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiapp.providers import asking, sse
+from aiapp.providers.failures import failure, failure_inside
+from aiapp.providers.gathering import Gathering, at_once
+from aiapp.providers.quirks import Quirks
+from aiapp.providers.types import Completion, Delta, HttpRequest, ModelInfo, ProviderError, Request, Target
+from aiapp.providers.usage_numbers import openai_usage
+from aiapp.providers.wire_json import count, mapping, read_object, read_value, sequence, string, word
+
+# OpenRouter, Groq, Mistral and vLLM each have their own name for it.
+_CONTEXT_FIELDS = ("context_length", "context_window", "max_context_length", "max_model_len")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIChat:
+    """The chat completions dialect (types.Dialect) with one provider's quirks."""
+
+    quirks: Quirks
+
+    def build(self, request: Request, target: Target) -> HttpRequest:
+        """Return the POST to `/chat/completions` under the target's base URL, which ends in `/v1` or the like."""
+        stream = asking.wants_stream(request, target)
+        response_format = self._response_format(request)
+        schema_is_sent = response_format is not None and "json_schema" in response_format
+        hint = request.output_format == "json" and not schema_is_sent
+        system = asking.system_of(request, target, json_hint=hint)
+        messages = [{"role": "system", "content": system}] if system else []
+        body: dict[str, Any] = {
+            "model": asking.model_of(request, target),
+            "messages": [*messages, *asking.turns_of(request)],
+            **asking.sampling_of(request, target, self.quirks),
+        }
+        max_tokens = asking.max_tokens_of(request, target, self.quirks)
+        if max_tokens is not None:
+            body[self.quirks.max_tokens_field] = max_tokens
+        if request.stop:
+            body["stop"] = list(request.stop)
+        if response_format is not None:
+            body["response_format"] = response_format
+        body["stream"] = stream
+        if stream and self.quirks.stream_options:
+            body["stream_options"] = {"include_usage": True}
+        return asking.post(target, self.quirks, "/chat/completions", body, stream=stream)
+
+    def parse(self, body: bytes, target: Target) -> Completion:
+        """Read a whole answer. Raises ProviderError for an error inside it, `bad_response` without a message."""
+        data = read_object(body)
+        _raise_inside(data, target)
+        choice = _first_choice(data)
+        _raise_inside(choice, target)
+        message = mapping(choice.get("message"))
+        if not message:
+            raise ProviderError("bad_response", "The provider's answer has no message in it.")
+        gathering = Gathering(finish=word(choice.get("finish_reason")), model=word(data.get("model")))
+        gathering.add(*_text_and_reasoning(message))
+        gathering.tools.add_whole(message.get("tool_calls"))
+        return self._completed(gathering, data)
+
+    def stream(self, chunks: Iterable[bytes], target: Target) -> Iterator[Delta | Completion]:
+        """Read a stream up to `[DONE]`; a whole JSON answer is read too, for that is how some servers refuse.
+
+        Raises ProviderError for an error inside it, `bad_response` where it ends before `[DONE]`.
+        """
+        first, chunks = sse.opening(chunks)
+        if first in (b"{", b"[", b"<"):
+            yield from at_once(self.parse(sse.whole(chunks), target))
+            return
+        gathering = Gathering()
+        usage: dict[str, Any] = {}
+        began = False
+        for event in sse.events(chunks):
+            if event.data.strip() == "[DONE]":
+                if not began:
+                    raise ProviderError("bad_response", "The stream ended without an answer in it.")
+                rest = gathering.rest()
+                if rest:
+                    yield rest
+                yield self._completed(gathering, usage)
+                return
+            data = _event_object(event, target)
+            began = began or bool(data.get("choices"))
+            delta = _take(data, gathering, usage, target)
+            if delta:
+                yield delta
+        raise ProviderError("bad_response", "The stream ended before its end marker [DONE]: the answer is incomplete.")
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        """Read an answer whose status is not 200."""
+        return failure(status, headers, body)
+
+    def models_request(self, target: Target) -> HttpRequest:
+        """Return the GET of `/models`."""
+        return asking.get(target, self.quirks, "/models")
+
+    def models(self, body: bytes) -> tuple[ModelInfo, ...]:
+        """Read a model list: `{"data": […]}`, or the bare list that Together sends."""
+        data = read_value(body)
+        listed = data if isinstance(data, list) else mapping(data).get("data")
+        if not isinstance(listed, list):
+            raise ProviderError("bad_response", "The provider's model list is not a list.")
+        entries = [entry for entry in map(mapping, listed) if word(entry.get("id"))]
+        return tuple(ModelInfo(str(word(e["id"])), word(e.get("name")), _context_window(e)) for e in entries)
+
+    def _completed(self, gathering: Gathering, data: Mapping[str, Any]) -> Completion:
+        gathering.rest()
+        gathering.reported = mapping(data.get("usage"))
+        return gathering.completion(openai_usage(gathering.reported, self.quirks.reasoning_tokens))
+
+    def _response_format(self, request: Request) -> dict[str, Any] | None:
+        if request.output_format != "json":
+            return None
+        if request.json_schema and "json_schema" in self.quirks.json_modes:
+            return {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(request.json_schema)}}
+        return {"type": "json_object"} if "json_object" in self.quirks.json_modes else None
+
+
+def _take(data: Mapping[str, Any], gathering: Gathering, usage: dict[str, Any], target: Target) -> Delta | None:
+    # Usage comes last with choices: [], beside the last choice, with every chunk, or in Groq's own corner.
+    reported = mapping(data.get("usage")) or mapping(mapping(data.get("x_groq")).get("usage"))
+    if reported:
+        usage["usage"] = reported
+    gathering.model = gathering.model or word(data.get("model"))
+    choice = _first_choice(data)
+    _raise_inside(choice, target)  # OpenRouter puts the failure of the provider behind it into the choice
+    if choice.get("index") not in (0, None):
+        return None  # more than one answer was asked for through extra settings: the first one counts
+    gathering.finish = word(choice.get("finish_reason")) or gathering.finish
+    delta = mapping(choice.get("delta"))
+    gathering.tools.add_pieces(delta.get("tool_calls"))
+    return gathering.add(*_text_and_reasoning(delta))
+
+
+def _text_and_reasoning(message: Mapping[str, Any]) -> tuple[str, str]:
+    content = message.get("content")
+    # DeepSeek, xAI and Z.ai say reasoning_content; OpenRouter, Groq and Ollama say reasoning.
+    reasoning = string(message.get("reasoning_content")) or string(message.get("reasoning"))
+    if isinstance(content, list):  # Mistral: parts, of which some are thinking
+        parts = list(map(mapping, content))
+        text = "".join(string(part.get("text")) for part in parts if part.get("type") == "text")
+        thinking = (item for part in parts if part.get("type") == "thinking" for item in sequence(part.get("thinking")))
+        reasoning += "".join(string(mapping(item).get("text")) for item in thinking)
+        return text, reasoning
+    return string(content) or string(message.get("refusal")), reasoning
+
+
+def _first_choice(data: Mapping[str, Any]) -> dict[str, Any]:
+    choices = sequence(data.get("choices"))
+    return mapping(choices[0]) if choices else {}
+
+
+def _event_object(event: sse.Event, target: Target) -> dict[str, Any]:
+    if event.event == "error" and not event.data.lstrip().startswith("{"):
+        raise ProviderError("server", "The provider broke the stream off with an error that is not JSON.")
+    data = read_object(event.data)
+    _raise_inside({"error": data} if event.event == "error" and not data.get("error") else data, target)
+    return data
+
+
+def _raise_inside(place: Mapping[str, Any], target: Target) -> None:
+    error = failure_inside(place, secrets=(target.api_key,))
+    if error:
+        raise error
+
+
+def _context_window(entry: Mapping[str, Any]) -> int | None:
+    return next((found for found in (count(entry.get(name)) for name in _CONTEXT_FIELDS) if found), None)

@@ -1,0 +1,39 @@
+"""How one provider's dialect differs from its neighbours', as data: dialects read this and never a provider's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Auth = Literal["bearer", "x-api-key", "none"]
+JsonMode = Literal["json_object", "json_schema"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quirks:
+    """What a dialect must know of the provider it speaks to.
+
+    auth: the header that carries the key; no header is sent without a key.
+    headers: sent with every request.
+    max_tokens_field: the request field that limits the answer's tokens.
+    default_max_tokens: sent where nobody chose a limit; None where the provider does not insist on one.
+    max_temperature: higher values are lowered to it, so that a prompt written for one provider runs on the next.
+    fixed_sampling: models (by prefix) that refuse temperature and top_p; neither is sent to them.
+    one_sampling_parameter: the provider refuses temperature and top_p together; temperature is sent.
+    stream_options: whether usage has to be asked for, and may be.
+    json_modes: the JSON modes that the provider itself offers.
+    reasoning_tokens: where reasoning is counted. "inside": in the completion tokens. "outside": beside them, unless the
+        reported total says otherwise. "by_total": the reported total decides.
+    """
+
+    auth: Auth = "bearer"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    max_tokens_field: str = "max_tokens"
+    default_max_tokens: int | None = None
+    max_temperature: float = 2.0
+    fixed_sampling: tuple[str, ...] = ()
+    one_sampling_parameter: bool = False
+    stream_options: bool = True
+    json_modes: frozenset[JsonMode] = frozenset({"json_object"})
+    reasoning_tokens: Literal["inside", "outside", "by_total"] = "inside"
