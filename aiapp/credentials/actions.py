@@ -1,0 +1,261 @@
+"""What people do with credentials; each verb commits once, at its end. The role admin is demanded at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from aiapp.columns import new_id, now
+from aiapp.credentials import destination, order, vault
+from aiapp.credentials.destination import mistake
+from aiapp.credentials.fields import MOST_CREDENTIALS, checked, hint_of
+from aiapp.credentials.models import Credential
+from aiapp.errors import Conflict, InvalidInput, NotFound
+from aiapp.extensions import db
+from aiapp.providers.key_redaction import redact_keys
+from aiapp.providers.registry import PROVIDERS
+from aiapp.workspaces.access import Access
+from aiapp.workspaces.models import Workspace
+
+# Used again and again within this span, a credential is written down once: a busy row would be a queue.
+USED_EVERY = timedelta(seconds=10)
+# What an audit event shows of a change; of the key only that it changed.
+_AUDITED = (
+    "provider",
+    "name",
+    "base_url",
+    "preferred_model",
+    "temperature",
+    "max_tokens",
+    "system_prompt",
+    "settings",
+    "is_default",
+    "active",
+    "key_hint",
+)
+
+
+def create(access: Access, values: Mapping[str, Any]) -> Credential:
+    """Store a credential of the values of fields.SETTABLE; the workspace's first one is its default.
+
+    Ends the caller's transaction before it asks the name service. Raises InvalidInput, Conflict `too_many`.
+    """
+    cleaned = _complete(checked(values))
+    destination.check((cleaned["provider"], cleaned["base_url"]))
+    others = order.locked(access.workspace.id)
+    if len(others) >= MOST_CREDENTIALS:
+        raise Conflict(f"A workspace has at most {MOST_CREDENTIALS} credentials.", code="too_many")
+    _check_name(others, cleaned["name"])
+    key, position = cleaned.pop("api_key", None), cleaned.pop("position", len(others))
+    default = cleaned.pop("is_default", False)
+    credential = Credential(id=new_id(), workspace_id=access.workspace.id, **cleaned)
+    _set_key(access.workspace, credential, key)
+    db.session.add(credential)
+    others.insert(position, credential)
+    order.number(others)
+    if default or len(others) == 1:
+        order.make_default(others, credential)
+    access.audit("credential.create", credential.name, after=_facts(credential))
+    db.session.commit()
+    return credential
+
+
+def update(access: Access, credential_id: str, values: Mapping[str, Any]) -> Credential:
+    """Change the given fields of fields.SETTABLE; an `api_key` of None takes the key away.
+
+    Another provider or base URL needs the key again (PROMISES 16): a stored key never goes where it was not entered for. A new
+    key, provider or base URL makes the health unknown. Ends the caller's transaction before it asks the name service.
+    Raises InvalidInput (`key_required`), NotFound.
+    """
+    credential = access.get(Credential, credential_id)
+    cleaned = checked(values)
+    where = destination.after_change(credential, cleaned)
+    destination.check_key(credential, where, cleaned)
+    if where != (credential.provider, credential.base_url):
+        destination.check(where)
+    rows = order.locked(access.workspace.id)
+    credential = _one(rows, credential_id)
+    where = destination.after_change(credential, cleaned)
+    destination.check_key(credential, where, cleaned)
+    _check_name([row for row in rows if row is not credential], cleaned.get("name", credential.name))
+    if credential.is_default and not cleaned.get("is_default", True):
+        raise mistake("is_default", "Make another credential the default one instead.")
+    before, new_key = _facts(credential), "api_key" in cleaned
+    if new_key or where != (credential.provider, credential.base_url):
+        credential.health, credential.health_reason = "unknown", None
+        credential.last_test = credential.last_tested_at = None
+    cleaned["provider"], cleaned["base_url"] = where
+    if new_key:
+        _set_key(access.workspace, credential, cleaned.pop("api_key"))
+    if "position" in cleaned:
+        rows.remove(credential)
+        rows.insert(cleaned.pop("position"), credential)
+        order.number(rows)
+    if cleaned.pop("is_default", False):
+        order.make_default(rows, credential)
+    for field, value in cleaned.items():
+        setattr(credential, field, value)
+    _audit_change(access, credential, before, new_key=new_key)
+    db.session.commit()
+    return credential
+
+
+def move(access: Access, credential_id: str, direction: str) -> Credential:
+    """Move a credential one place `up` or `down` in the fallback order. The default one stays first. Raises NotFound."""
+    if direction not in {"up", "down"}:
+        raise mistake("move", "Use up or down.")
+    rows = order.locked(access.workspace.id)
+    credential = _one(rows, credential_id)
+    old = rows.index(credential)
+    first = 1 if rows[0].is_default else 0
+    new = max(first, old - 1) if direction == "up" else min(len(rows) - 1, old + 1)
+    if old >= first and new != old:
+        rows.insert(new, rows.pop(old))
+        order.number(rows)
+        access.audit("credential.reorder", credential.name, before={"place": old + 1}, after={"place": new + 1})
+    db.session.commit()
+    return credential
+
+
+def reorder(access: Access, ids: Sequence[str]) -> list[Credential]:
+    """Put the workspace's credentials in this order; the default one stays first whatever its place in the list.
+
+    Raises Conflict where `ids` are not exactly the credentials that there are: somebody added or deleted one.
+    """
+    rows = {row.id: row for row in order.locked(access.workspace.id)}
+    if sorted(ids) != sorted(rows):
+        raise Conflict("The list has changed meanwhile. Reload the page and order it again.")
+    before = [row.name for row in rows.values()]
+    after = [rows[credential_id] for credential_id in ids]
+    order.number(after)
+    names = [row.name for row in after]
+    if names != before:
+        access.audit("credential.reorder", "Credentials", before={"order": before}, after={"order": names})
+    db.session.commit()
+    return order.in_order(access.workspace.id)
+
+
+def set_default(access: Access, credential_id: str) -> Credential:
+    """Make this credential the one that is tried first, and no other. Raises NotFound."""
+    return update(access, credential_id, {"is_default": True})
+
+
+def set_active(access: Access, credential_id: str, active: bool) -> Credential:
+    """Let executions use the credential, or no longer. Raises NotFound."""
+    return update(access, credential_id, {"active": active})
+
+
+def delete(access: Access, credential_id: str) -> str:
+    """Delete the credential with its key and return its name; where it was the default, the next one is. Raises NotFound."""
+    rows = order.locked(access.workspace.id)
+    credential = _one(rows, credential_id)
+    rows.remove(credential)
+    access.audit("credential.delete", credential.name, before=_facts(credential))
+    if credential.is_default and rows:
+        order.make_default(rows, next((row for row in rows if row.active), rows[0]))
+    db.session.delete(credential)
+    order.number(rows)
+    db.session.commit()
+    return credential.name
+
+
+def record_test(tested: Credential, result: Mapping[str, Any], health: tuple[str, str | None] | None) -> bool:
+    """Keep the result of a test of `tested` (as it was read before the test) and the health and reason that it shows.
+
+    `health` None leaves the health as it is. Returns False, and keeps nothing, where the key, the provider or the address was
+    changed while the test ran.
+    """
+    same = (
+        Credential.id == tested.id,
+        Credential.workspace_id == tested.workspace_id,
+        Credential.provider == tested.provider,
+        Credential.base_url == tested.base_url,
+        Credential.api_key.is_not_distinct_from(tested.api_key),
+    )
+    # Nobody changed the credential: updated_at stays.
+    change = sa.update(Credential).where(*same).values(last_test=dict(result), last_tested_at=now())
+    change = change.values(updated_at=Credential.updated_at)
+    if health is not None:
+        change = change.values(health=health[0], health_reason=health[1])
+    kept = db.session.execute(change.returning(Credential.id)).all()
+    db.session.commit()
+    return bool(kept)
+
+
+def mark_used(workspace_id: str, credential_id: str, at: datetime | None = None) -> None:
+    """Note that the credential was just used, in the caller's transaction and commit. Default: now."""
+    at = at or now()
+    db.session.execute(
+        sa.update(Credential)
+        .where(
+            Credential.id == credential_id,
+            Credential.workspace_id == workspace_id,
+            sa.or_(Credential.last_used_at.is_(None), Credential.last_used_at < at - USED_EVERY),
+        )
+        .values(last_used_at=at, updated_at=Credential.updated_at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _complete(cleaned: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a new credential with the provider's base URL where none is given. Raises InvalidInput."""
+    errors = [
+        {"field": field, "message": message}
+        for field, message in (("provider", "Choose a provider."), ("name", "Use 1 to 100 characters."))
+        if field not in cleaned
+    ]
+    provider = PROVIDERS.get(cleaned.get("provider", ""))
+    if provider is not None:
+        cleaned["base_url"] = cleaned.get("base_url") or provider.base_url
+        if provider.needs_key and not cleaned.get("api_key"):
+            errors.append({"field": "api_key", "message": f"{provider.label} needs a key."})
+    if errors:
+        raise InvalidInput(errors=errors)
+    return cleaned
+
+
+def _check_name(others: Sequence[Credential], name: str) -> None:
+    if any(row.name == name for row in others):
+        raise mistake("name", "Another credential has this name already.")
+
+
+def _set_key(workspace: Workspace, credential: Credential, key: str | None) -> None:
+    try:
+        credential.api_key = vault.encrypt(workspace, credential.id, "api_key", key) if key else None
+    except vault.Unreadable as error:
+        raise mistake(
+            "api_key",
+            "No key can be stored: the server's master keys do not open this workspace. Ask whoever runs the server.",
+        ) from error
+    credential.key_hint = hint_of(key)
+
+
+def _facts(credential: Credential) -> dict[str, Any]:
+    """Return what the audit trail may show; extra settings are free text, so whatever looks like a key is taken out."""
+    facts = {field: getattr(credential, field) for field in _AUDITED}
+    return {
+        field: redact_keys(str(value)) if field in {"settings", "system_prompt"} and value else value
+        for field, value in facts.items()
+        if value not in (None, {})
+    }
+
+
+def _audit_change(access: Access, credential: Credential, before: Mapping[str, Any], *, new_key: bool) -> None:
+    facts = _facts(credential)
+    changed = [field for field in _AUDITED if before.get(field) != facts.get(field)]
+    after = {field: facts.get(field) for field in changed}
+    if new_key:
+        after["api_key"] = "replaced" if credential.api_key else "removed"
+    if after:
+        known = {field: before.get(field) for field in changed}
+        access.audit("credential.update", credential.name, before=known, after=after)
+
+
+def _one(rows: Sequence[Credential], credential_id: str) -> Credential:
+    for row in rows:
+        if row.id == credential_id:
+            return row
+    raise NotFound

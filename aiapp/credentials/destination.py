@@ -1,0 +1,66 @@
+"""Where a credential's key may go: to a public address, and only to the one that it was entered for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiapp.credentials.models import Credential
+from aiapp.errors import InvalidInput
+from aiapp.extensions import db, settings
+from aiapp.providers.addresses import check_url, resolve
+from aiapp.providers.registry import PROVIDERS
+from aiapp.providers.types import ProviderError
+
+Destination = tuple[str, str]
+
+KEY_REQUIRED = "Enter the key again: a stored key is never sent to another provider or address."
+
+
+def after_change(credential: Credential, cleaned: Mapping[str, Any]) -> Destination:
+    """Return the provider and base URL that a change leads to: an emptied base URL is the provider's own, "" if it has none."""
+    provider = cleaned.get("provider", credential.provider)
+    if "base_url" in cleaned or provider != credential.provider:
+        return provider, cleaned.get("base_url") or PROVIDERS[provider].base_url
+    return provider, credential.base_url
+
+
+def check(destination: Destination) -> None:
+    """Raise InvalidInput unless calls may go there, by how the address is written and by where its name leads now.
+
+    A name that nobody knows at this moment is not refused: the test says so. Ends the caller's transaction, because the name
+    service may take seconds.
+    """
+    provider, base_url = destination
+    if not base_url:
+        raise mistake("base_url", "Enter the address of the server.")
+    own = PROVIDERS[provider].base_url
+    if own and not own.startswith(("http://", "https://")):  # answered in this process
+        if base_url != own:
+            raise mistake("base_url", f"This provider has one address: {own}")
+        return
+    db.session.commit()
+    allow = settings().outbound_allow
+    try:
+        url = check_url(base_url, allow)
+        resolve(url.host, url.port, allow, seconds=settings().connect_timeout)
+    except ProviderError as error:
+        if error.error_class == "blocked_address":
+            raise mistake("base_url", error.message) from error
+
+
+def check_key(credential: Credential, destination: Destination, cleaned: Mapping[str, Any]) -> None:
+    """Raise InvalidInput where the change needs a key and brings none; `key_required` where the stored one would move."""
+    provider = PROVIDERS[destination[0]]
+    if "api_key" in cleaned:
+        if provider.needs_key and not cleaned["api_key"]:
+            raise mistake("api_key", f"{provider.label} needs a key.")
+        return
+    moved = destination != (credential.provider, credential.base_url)
+    if moved and (credential.api_key is not None or provider.needs_key):
+        raise InvalidInput(KEY_REQUIRED, code="key_required", errors=[{"field": "api_key", "message": KEY_REQUIRED}])
+
+
+def mistake(field: str, message: str) -> InvalidInput:
+    """Return the refusal of one field."""
+    return InvalidInput(errors=[{"field": field, "message": message}])

@@ -1,0 +1,207 @@
+"""What may stand in a credential's fields: reads what a form or the API sends, and names every mistake at once."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiapp.errors import InvalidInput
+from aiapp.providers.registry import PROVIDERS
+
+# What people set. Everything else in a body (an id, a workspace, health) is not theirs and is passed over.
+SETTABLE = (
+    "provider",
+    "name",
+    "api_key",
+    "base_url",
+    "preferred_model",
+    "temperature",
+    "max_tokens",
+    "system_prompt",
+    "settings",
+    "is_default",
+    "position",
+    "active",
+)
+LONGEST_KEY = 500
+LONGEST_SETTINGS = 20_000
+LONGEST_SYSTEM_PROMPT = 100_000
+MOST_TOKENS = 10_000_000
+MOST_CREDENTIALS = 1000
+# A key shorter than this would be half given away by its last four characters.
+HINTED_KEY = 12
+
+# Control characters, line separators, and the halves of characters that no database stores.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_NOT_STORABLE = re.compile(r"[\x00\ud800-\udfff]")
+_APIS = ("chat", "responses")
+
+
+class Mistake(ValueError):
+    """One field cannot stay as it is; the text says what to do."""
+
+
+def checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settable fields of `values`, tidied and typed as the table has them.
+
+    Numbers and truth values may come as a form's text. An empty text is None. `base_url` None means the provider's own.
+    Raises InvalidInput with one entry a field.
+    """
+    cleaned: dict[str, Any] = {}
+    errors = []
+    for field in SETTABLE:
+        if field not in values:
+            continue
+        try:
+            cleaned[field] = _READERS[field](values[field])
+        except Mistake as mistake:
+            errors.append({"field": field, "message": str(mistake)})
+    if errors:
+        raise InvalidInput(errors=errors)
+    return cleaned
+
+
+def hint_of(key: str | None) -> str | None:
+    """Return the last four characters of a key that is long enough to show them."""
+    return key[-4:] if key and len(key) >= HINTED_KEY else None
+
+
+def _provider(value: Any) -> str:
+    if not isinstance(value, str) or value not in PROVIDERS:
+        raise Mistake(f"Use one of {', '.join(PROVIDERS)}.")
+    return value
+
+
+def _name(value: Any) -> str:
+    name = " ".join(value.split()) if isinstance(value, str) else ""
+    if not 1 <= len(name) <= 100:
+        raise Mistake("Use 1 to 100 characters.")
+    return _printable(name)
+
+
+def _api_key(value: Any) -> str | None:
+    key = _text(value, LONGEST_KEY)
+    if key is not None and not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise Mistake("A key has only letters, digits and signs: no spaces, no line breaks. Copy it once more.")
+    return key
+
+
+def _base_url(value: Any) -> str | None:
+    url = _text(value, 500)
+    return url.rstrip("/") if url else None
+
+
+def _model(value: Any) -> str | None:
+    model = _text(value, 200)
+    return _printable(model) if model else None
+
+
+def _temperature(value: Any) -> float | None:
+    number = _number(value)
+    if number is not None and not 0 <= number <= 2:
+        raise Mistake("Use a number from 0 to 2, or leave it empty.")
+    return number
+
+
+def _max_tokens(value: Any) -> int | None:
+    number = _number(value)
+    if number is not None and not (1 <= number <= MOST_TOKENS and number == int(number)):
+        raise Mistake(f"Use a whole number from 1 to {MOST_TOKENS:,}, or leave it empty.")
+    return None if number is None else int(number)
+
+
+def _position(value: Any) -> int:
+    number = _number(value)
+    if number is None or not (0 <= number <= MOST_CREDENTIALS and number == int(number)):
+        raise Mistake(f"Use a whole number from 0 to {MOST_CREDENTIALS}.")
+    return int(number)
+
+
+def _system_prompt(value: Any) -> str | None:
+    if isinstance(value, str):
+        value = value.replace("\r\n", "\n")
+    text = _text(value, LONGEST_SYSTEM_PROMPT)
+    if text and _NOT_STORABLE.search(text):
+        raise Mistake("It holds a character that cannot be stored.")
+    return text
+
+
+def _settings(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not set(value) <= {"api", "stream", "extra"}:
+        raise Mistake("Use an object with `api`, `stream` and `extra`.")
+    if value.get("api", "chat") not in _APIS:
+        raise Mistake("`api` is `chat` or `responses`.")
+    if not isinstance(value.get("stream", True), bool):
+        raise Mistake("`stream` is true or false.")
+    if not isinstance(value.get("extra", {}), Mapping):
+        raise Mistake("Extra request fields are a JSON object.")
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError):
+        raise Mistake("Extra request fields are a JSON object of values that can be stored.") from None
+    if len(text) > LONGEST_SETTINGS or "\\u0000" in text:
+        raise Mistake(f"Extra request fields are at most {LONGEST_SETTINGS:,} characters, without NUL.")
+    return dict(value)
+
+
+def _truth(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value in ("1", "true", "on"):
+        return True
+    if value in ("", "0", "false", "off", None):
+        return False
+    raise Mistake("Use true or false.")
+
+
+def _number(value: Any) -> float | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise Mistake("Use a number.")
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        raise Mistake("Use a number.") from None
+    if not math.isfinite(number):
+        raise Mistake("Use a number.")
+    return number
+
+
+def _text(value: Any, longest: int) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise Mistake("Use text.")
+    text = value.strip()
+    if len(text) > longest:
+        raise Mistake(f"Use at most {longest:,} characters.")
+    return text or None
+
+
+def _printable(text: str) -> str:
+    if _CONTROL.search(text):
+        raise Mistake("It holds a control character.")
+    return text
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "provider": _provider,
+    "name": _name,
+    "api_key": _api_key,
+    "base_url": _base_url,
+    "preferred_model": _model,
+    "temperature": _temperature,
+    "max_tokens": _max_tokens,
+    "system_prompt": _system_prompt,
+    "settings": _settings,
+    "is_default": _truth,
+    "position": _position,
+    "active": _truth,
+}

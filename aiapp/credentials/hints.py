@@ -1,0 +1,164 @@
+"""PURE: what to do about a connection test that failed, in the words of somebody who has set this provider up before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from aiapp.providers.registry import PROVIDERS, Provider
+from aiapp.providers.types import ProviderError, Target
+
+_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - a name to look for, not to listen on
+SHOWN_MODELS = 5
+
+# How a server of one's own is made to answer, and how it gets a model.
+_LISTEN: Mapping[str, str] = {
+    "ollama": "Is Ollama running there, and does it listen on the network (OLLAMA_HOST=0.0.0.0:11434)?",
+    "lmstudio": "Is LM Studio's server started, with Serve on Local Network switched on?",
+}
+_GET_MODEL: Mapping[str, str] = {
+    "ollama": "Pull it on that machine with: ollama pull {model}",
+    "lmstudio": "Download and load it in LM Studio.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A step that failed: what was asked of whom, the error, and the models that the server listed before."""
+
+    target: Target
+    error: ProviderError
+    models: Sequence[str] = ()
+
+    @property
+    def provider(self) -> Provider:
+        """The target's provider."""
+        return PROVIDERS[self.target.provider]
+
+
+def hint(failure: Failure) -> str:
+    """Return what to do, one to three sentences; empty where the provider's own words say it all."""
+    error = failure.error
+    if error.http_status in {404, 405} and error.error_class != "model_not_found":
+        return _wrong_path(failure)
+    advise = _ADVICE.get(error.error_class)
+    return advise(failure) if advise else ""
+
+
+def _unreachable(failure: Failure) -> str:
+    target, provider = failure.target, failure.provider
+    url = urlsplit(target.base_url)
+    if (url.hostname or "") in _LOCAL_NAMES:
+        return (
+            f"{url.hostname} is the machine that this app runs on; in a container it is the container itself. There, use the "
+            f"host's address (http://host.docker.internal{f':{url.port}' if url.port else ''}). {_LISTEN.get(provider.kind, '')}"
+        ).strip()
+    if provider.place == "own":
+        return _LISTEN.get(provider.kind, "Is the server running there, and does it listen on the network?")
+    if target.base_url != provider.base_url:
+        return f"{provider.label}'s own base URL is {provider.base_url}"
+    return "Does this server reach the internet? Ask whoever runs it about DNS and firewall; proxies are not used."
+
+
+def _slow(failure: Failure) -> str:
+    if failure.provider.place == "own":
+        return "The model may still be loading: test once more in a minute."
+    return "Test once more in a minute."
+
+
+def _bad_key(failure: Failure) -> str:
+    provider = failure.provider
+    if failure.target.api_key is None:
+        return "The server asks for a key: enter the one that it was started with."
+    text = "The key was mistyped or revoked, or belongs to another project."
+    return f"{text} Make a new one at {provider.key_url}" if provider.key_url else text
+
+
+def _not_allowed(failure: Failure) -> str:
+    url = failure.provider.key_url
+    return f"The key is known but may not do this: check its permissions, its project and the region{f' at {url}' if url else ''}"
+
+
+def _no_credit(failure: Failure) -> str:
+    url = failure.provider.billing_url
+    return f"The key works, but the account is out of credit. Add some{f' at {url}' if url else ' there'}"
+
+
+def _rate_limited(failure: Failure) -> str:
+    seconds = failure.error.retry_after
+    return (
+        f"The key works. Wait {f'{seconds:.0f} s' if seconds else 'a minute'}, or ask the provider for a higher limit."
+    )
+
+
+def _not_theirs(failure: Failure) -> str:
+    return "This is the provider's own trouble. Executions go to the next credential meanwhile."
+
+
+def _no_model(failure: Failure) -> str:
+    model = failure.target.model
+    kind = failure.provider.kind
+    if kind in _GET_MODEL:
+        return _with_models(_GET_MODEL[kind].format(model=model), failure.models)
+    return _with_models(f"This account has no model {model}: choose another preferred model.", failure.models)
+
+
+def _not_an_api(failure: Failure) -> str:
+    return f"What answers at this address is not an API. {_wrong_path(failure)}"
+
+
+def _refused(failure: Failure) -> str:
+    if not failure.target.model:
+        return _with_models("Choose the preferred model.", failure.models)
+    return "The key works, but the request was refused: check the preferred model and the advanced settings."
+
+
+def _wrong_path(failure: Failure) -> str:
+    """Say whether `/v1` is missing or doubled, judged by the address that was called."""
+    provider, base_url = failure.provider, failure.target.base_url
+    path = urlsplit(base_url).path.rstrip("/")
+    called = urlsplit(provider.dialect.models_request(failure.target).url).path
+    if called.count("/v1/") > 1:
+        return (
+            "The base URL holds /v1 twice: take one away." if path.count("/v1") > 1 else _without_path(base_url, path)
+        )
+    if path.endswith(("/chat/completions", "/completions", "/messages", "/models", "/api/chat", "/api/tags")):
+        return _without_path(base_url, path[: path.rfind("/v1") + 3] if "/v1" in path else path)
+    if called == f"{path}/models" and "/v1" not in path:
+        return f"/v1 may be missing: try {base_url.rstrip('/')}/v1"
+    if called != f"{path}/models" and path.endswith("/v1"):
+        return _without_path(base_url, path)
+    if provider.base_url and base_url != provider.base_url:
+        return f"Check the base URL; {provider.label}'s own is {provider.base_url}"
+    return "Check the base URL."
+
+
+def _without_path(base_url: str, path: str) -> str:
+    url = urlsplit(base_url)
+    kept = path if path != url.path.rstrip("/") else ""
+    return f"{url.path} is too much in the base URL: try {url.scheme}://{url.netloc}{kept}"
+
+
+def _with_models(text: str, models: Sequence[str]) -> str:
+    if not models:
+        return text
+    more = f" and {len(models) - SHOWN_MODELS} more" if len(models) > SHOWN_MODELS else ""
+    return f"{text} Found there: {', '.join(models[:SHOWN_MODELS])}{more}."
+
+
+_ADVICE: Mapping[str, Callable[[Failure], str]] = {
+    "network": _unreachable,
+    "blocked_address": _unreachable,
+    "timeout": _slow,
+    "auth": _bad_key,
+    "permission": _not_allowed,
+    "quota": _no_credit,
+    "rate_limit": _rate_limited,
+    "overloaded": _not_theirs,
+    "server": _not_theirs,
+    "model_not_found": _no_model,
+    "bad_response": _not_an_api,
+    "too_large": _not_an_api,
+    "bad_request": _refused,
+}

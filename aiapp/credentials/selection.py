@@ -1,0 +1,154 @@
+"""Which of a workspace's credentials answer, best first, each with its reason and the model that it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiapp.credentials import vault
+from aiapp.credentials.models import Credential
+from aiapp.credentials.order import in_order
+from aiapp.extensions import db
+from aiapp.providers.registry import PROVIDERS
+from aiapp.providers.types import ProviderError, Target
+from aiapp.workspaces.models import Workspace
+
+_ORDINALS = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth")
+
+
+class Unusable(Exception):
+    """The credential cannot be used as it is; the text says why and what to do."""
+
+
+def targets_for(
+    workspace_id: str, *, provider: str | None = None, credential_id: str | None = None, model: str | None = None
+) -> list[Target]:
+    """Return the targets that may answer, best first.
+
+    The order is that of the credentials' page: the default one, then by position. A model that is asked for without a provider
+    comes from the credentials that are known to have it first; where it belongs to nobody here, the first credential's provider
+    is asked for it. A credential of another provider answers with its own model, and its reason says so.
+
+    Arguments:
+        provider: only this provider's credentials.
+        credential_id: only this credential.
+        model: the model that is wanted; default: each credential's preferred one, else its provider's default.
+
+    Raises ProviderError `no_credential`, in words for the person who runs something.
+    """
+    workspace = db.session.get(Workspace, workspace_id)
+    listed = in_order(workspace_id)
+    places = {row.id: place for place, row in enumerate(listed)}
+    chosen, asked_of = _arranged(
+        _chosen(listed, provider, credential_id), model, limited=bool(provider or credential_id)
+    )
+    targets, problems = [], []
+    for row in chosen:
+        wanted = model if row.provider in asked_of else None
+        try:
+            reason = "Chosen for this execution" if credential_id else _place_words(row, places[row.id])
+            if model and wanted is None:
+                reason = f"{reason}; with its own model, because {model} belongs to another provider"
+            targets.append(target_of(workspace, row, model=wanted, reason=reason))
+        except Unusable as problem:
+            problems.append(str(problem))
+    if not targets:
+        raise ProviderError("no_credential", " ".join(problems))
+    return targets
+
+
+def target_of(
+    workspace: Workspace | None,
+    credential: Credential,
+    *,
+    model: str | None = None,
+    reason: str = "",
+    need_model: bool = True,
+) -> Target:
+    """Return the target that asks this credential, active or not, with its key. Raises Unusable."""
+    provider = PROVIDERS.get(credential.provider)
+    if provider is None or workspace is None:
+        raise Unusable(f"{credential.name}: this version does not know the provider {credential.provider}.")
+    key = key_of(workspace, credential)
+    if key is None and provider.needs_key:
+        raise Unusable(f"{credential.name} has no key. An admin enters it under Credentials.")
+    wanted = model or credential.preferred_model or provider.default_model
+    if not wanted and need_model:
+        raise Unusable(f"{credential.name} has no model. An admin chooses its preferred model under Credentials.")
+    return Target(
+        provider=credential.provider,
+        base_url=credential.base_url,
+        model=wanted,
+        api_key=key,
+        workspace_id=credential.workspace_id,
+        credential_id=credential.id,
+        credential_name=credential.name,
+        reason=reason,
+        temperature=credential.temperature,
+        max_tokens=credential.max_tokens,
+        system_prompt=credential.system_prompt,
+        settings=credential.settings,
+    )
+
+
+def key_of(workspace: Workspace, credential: Credential) -> str | None:
+    """Return the credential's key, None where it has none. Raises Unusable where the vault cannot read it."""
+    if credential.api_key is None:
+        return None
+    try:
+        return vault.decrypt(workspace, credential.id, "api_key", credential.api_key)
+    except vault.Unreadable as error:
+        raise Unusable(
+            f"The key of {credential.name} cannot be read. An admin enters it again under Credentials."
+        ) from error
+
+
+def health_of(workspace: Workspace, credential: Credential) -> tuple[str, str | None]:
+    """Return the health and its reason as they are now: a key that the vault cannot read is down, whatever was stored."""
+    try:
+        key_of(workspace, credential)
+    except Unusable:
+        return "down", "unreadable"
+    return credential.health, credential.health_reason
+
+
+def _chosen(listed: Sequence[Credential], provider: str | None, credential_id: str | None) -> list[Credential]:
+    """Return the active credentials that were asked for. Raises ProviderError where there is none."""
+    found = [row for row in listed if credential_id in (None, row.id)]
+    if credential_id and not found:
+        raise ProviderError("no_credential", "The chosen credential does not exist in this workspace.")
+    found = [row for row in found if provider in (None, row.provider)]
+    active = [row for row in found if row.active]
+    if active:
+        return active
+    if credential_id and found:
+        raise ProviderError("no_credential", f"The chosen credential, {found[0].name}, is switched off.")
+    if credential_id:
+        raise ProviderError("no_credential", "The chosen credential is not one of the chosen provider.")
+    if provider:
+        label = PROVIDERS[provider].label if provider in PROVIDERS else provider
+        raise ProviderError("no_credential", f"This workspace has no active credential for {label}.")
+    raise ProviderError(
+        "no_credential", "This workspace has no active credential. An admin adds one under Credentials."
+    )
+
+
+def _arranged(chosen: list[Credential], model: str | None, *, limited: bool) -> tuple[list[Credential], frozenset[str]]:
+    """Return the credentials in the order to be tried, and the providers that are asked for `model`."""
+    if model is None or limited:
+        return chosen, frozenset(row.provider for row in chosen)
+    known = frozenset(row.provider for row in chosen if _knows(row, model))
+    if not known:
+        return chosen, frozenset({chosen[0].provider})
+    return sorted(chosen, key=lambda row: (row.provider not in known, not _knows(row, model))), known
+
+
+def _knows(credential: Credential, model: str) -> bool:
+    provider = PROVIDERS.get(credential.provider)
+    return credential.preferred_model == model or (provider is not None and model in provider.models)
+
+
+def _place_words(credential: Credential, place: int) -> str:
+    if credential.is_default:
+        return "Default credential"
+    ordinal = _ORDINALS[place] if place < len(_ORDINALS) else f"Number {place + 1}"
+    return f"{ordinal} in the fallback order"
