@@ -55,6 +55,7 @@ on("htmx:config:request", ({ detail: { ctx } }) => {
 /* ---------- dialogs: #dialog holds the one of this page, or the one that a link brought ---------- */
 
 let dialogIsPage = false; // the page was made for its dialog: closing leads to the page behind
+let opener; // has the focus again afterwards
 
 function showPageDialog() {
   const dialog = find("#dialog > dialog:not(:modal)");
@@ -62,6 +63,9 @@ function showPageDialog() {
   dialog?.showModal();
 }
 
+on("htmx:before:swap", () => {
+  if (!document.activeElement.closest("#dialog")) opener = document.activeElement;
+});
 on("htmx:after:swap", ({ detail: { ctx } }) => {
   if (ctx.sourceElement instanceof Element && !ctx.sourceElement.closest("#dialog")) dialogIsPage = false;
   showPageDialog();
@@ -71,14 +75,15 @@ on("close", ({ target }) => {
   const back = find("a[data-close]", target)?.href;
   if (dialogIsPage && back) location.assign(back);
   else target.remove();
+  opener?.focus();
 }, true);
 on("aiapp:close", () => find("#dialog > dialog")?.close());
 on("click", (event) => {
-  const opener = within(event, "[data-opens]");
-  if (opener) find(`#${opener.dataset.opens}`).showModal();
-  const closer = within(event, "dialog:modal [data-close]");
-  closer?.closest("dialog").close();
-  if (opener || closer) event.preventDefault();
+  const opens = within(event, "[data-opens]");
+  if (opens) find(`#${opens.dataset.opens}`).showModal();
+  const closes = within(event, "dialog:modal [data-close]");
+  closes?.closest("dialog").close();
+  if (opens || closes) event.preventDefault();
   if (event.target.matches?.("#palette, #keys")) event.target.close(); // its backdrop
 });
 
@@ -86,24 +91,30 @@ on("click", (event) => {
 
 const closeMenus = (except) => all(".menu[open]").forEach((menu) => (menu.open = menu.contains(except)));
 
-on("click", (event) => closeMenus(within(event, ".menu-item") ? null : event.target));
-on("focusin", (event) => closeMenus(event.target));
+on("click", (event) => {
+  const item = within(event, ".menu-items :is(a, button)");
+  if (item) find("summary", item.closest(".menu")).focus(); // where the focus returns to from a dialog that the item opens
+  closeMenus(item ? null : event.target);
+});
+on("focusin", ({ target }) => {
+  closeMenus(target);
+  if (!target.closest("#nav")) drawer(false, false);
+});
 
-function drawer(open) {
+function drawer(open, moveFocus = true) {
   const nav = find("#nav");
   if (!nav || nav.hasAttribute("data-open") === open) return;
   nav.toggleAttribute("data-open", open);
-  all("#main, .bottom-bar").forEach((part) => (part.inert = open));
-  find(open ? "#nav summary" : ".menu-button").focus();
+  if (moveFocus) find(open ? "#nav summary" : ".menu-button").focus();
 }
 
 on("click", (event) => {
-  const opener = within(event, ".menu-button");
-  if (opener) drawer(true);
+  const opens = within(event, ".menu-button");
+  if (opens) drawer(true);
   else if (within(event, ".nav-close") || !within(event, "#nav")) drawer(false);
-  if (opener || within(event, ".nav-close")) event.preventDefault();
+  if (opens || within(event, ".nav-close")) event.preventDefault();
 });
-matchMedia("(min-width: 1140px)").addEventListener("change", () => drawer(false));
+matchMedia("(min-width: 1140px)").addEventListener("change", () => drawer(false, false));
 
 /* ---------- keys: data-key="g p", "/", "mod+enter" … is clicked, or focused where it is an input ---------- */
 
@@ -133,7 +144,7 @@ function handled(event) {
   if (!typed && event.altKey) return false;
   const arrow = { ArrowDown: 1, ArrowUp: -1 }[key];
   const menu = within(event, ".menu[open]");
-  if (arrow && menu) return step(all("summary, .menu-item", menu).filter((item) => item.checkVisibility()), arrow);
+  if (arrow && menu) return step(all("summary, a, button", menu).filter((item) => item.checkVisibility()), arrow);
   if (arrow && dialog?.id === "palette") return step(all("input, a", dialog).filter((item) => item.checkVisibility()), arrow);
   if (key === "Escape" && menu) return void find("summary", menu).focus(), (menu.open = false), true;
   if (key === "Escape" && !dialog) return void drawer(false);
