@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 PR_SET_PDEATHSIG = 1
@@ -89,19 +90,21 @@ class Child:
         if self._process is not None and self.running:
             self._process.terminate()
 
-    def stop(self) -> int | None:
-        """Ask the process to end, kill what is left of its group after the grace, and return its exit code."""
+    def stop(self, hurry: Callable[[], bool] = lambda: False) -> int | None:
+        """Ask the process to end, kill what is left of its group after the grace, and return its exit code.
+
+        Arguments:
+            hurry: asked now and then; once it says yes, the grace is over.
+        """
         if self._process is None:
             return None
         self.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(self._grace)
+        deadline = time.monotonic() + self._grace
+        while self.running and time.monotonic() < deadline and not hurry():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.1)
         self._kill_group()
         return self._process.wait()
-
-    def kill(self) -> None:
-        """End the process and its group at once."""
-        self._kill_group()
 
     def _kill_group(self) -> None:
         if self._process is not None:

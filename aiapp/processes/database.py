@@ -1,0 +1,47 @@
+"""The database's schema, by Flask-Migrate: made here alone, because alembic is 12 MB that no web or worker process needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask
+
+from aiapp.extensions import db
+from aiapp.processes.children import ProcessError
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+
+
+def upgrade(app: Flask) -> None:
+    """Migrate the database to the newest version. Raises ProcessError where the migrations are not to be found."""
+    import flask_migrate
+
+    with app.app_context():
+        flask_migrate.upgrade(directory=_prepare(app))
+
+
+def downgrade(app: Flask, revision: str) -> None:
+    """Migrate the database back to `revision` (-1: one step). Raises ProcessError."""
+    import flask_migrate
+
+    with app.app_context():
+        flask_migrate.downgrade(directory=_prepare(app), revision=revision)
+
+
+def revisions(app: Flask) -> tuple[str | None, str | None]:
+    """Return which version the database has and which one this code wants."""
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    wanted = ScriptDirectory(_prepare(app)).get_current_head()
+    with app.app_context(), db.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision(), wanted
+
+
+def _prepare(app: Flask) -> str:
+    import flask_migrate
+
+    if not (MIGRATIONS / "env.py").exists():
+        raise ProcessError(f"the folder {MIGRATIONS} is missing: run aiapp from a checkout (make install)")
+    flask_migrate.Migrate(app, db, directory=str(MIGRATIONS))
+    return str(MIGRATIONS)

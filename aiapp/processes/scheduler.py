@@ -1,0 +1,148 @@
+"""The scheduler process: moves delayed deliveries, has lost rows found again, tidies RQ's books. Many may run, one leads."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import time
+from types import FrameType
+from typing import Any
+
+from flask import Flask
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue, worker_registration
+from rq.registry import clean_registries
+
+from aiapp import config, create_app, queue
+from aiapp.executions.sweeper import sweep
+from aiapp.extensions import connect_redis, db
+from aiapp.observability.logs import log
+
+LEAD_KEY = "aiapp:scheduler"
+LEAD_SECONDS = 12.0  # how long a dead leader still counts as one
+HOLD_SECONDS = 3.0  # how often everybody asks to lead
+TICK_SECONDS = 0.5
+TIDY_SECONDS = 60.0
+STRAY_SECONDS = 30.0
+
+HOLD = """
+-- ARGV: token, milliseconds. 2: became the leader, 1: still is, 0: another one leads
+local leader = redis.call('GET', KEYS[1])
+if not leader then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  return 2
+end
+if leader ~= ARGV[1] then return 0 end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+"""
+RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; return the exit code. Raises ConfigError."""
+    settings = config.load()
+    scheduler = Scheduler(create_app(settings), connect_redis(settings), settings.sweep_seconds)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, scheduler.stop)
+    scheduler.serve()
+    return 0
+
+
+class Scheduler:
+    """One scheduler. While Redis is away nobody leads and all sweep: a sweep changes rows conditionally, so that is safe."""
+
+    def __init__(self, app: Flask, connection: Redis, sweep_seconds: float) -> None:
+        self._app = app
+        self._connection = connection
+        self._sweep_seconds = sweep_seconds
+        self._token = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
+        self._hold = connection.register_script(HOLD)
+        self._release = connection.register_script(RELEASE)
+        self._stopping = False
+        self._sweeping = False
+        self._hold_at = self._sweep_at = self._tidy_at = 0.0
+        self._strays: dict[bytes, float] = {}
+        self.leads = False
+
+    def serve(self) -> None:
+        """Work until stop()."""
+        while not self._stopping:
+            self.tick()
+            time.sleep(TICK_SECONDS)
+        if self.leads:
+            try:
+                self._release(keys=[LEAD_KEY], args=[self._token])
+            except RedisError:
+                log(__name__).warning("scheduler.lead_not_released")
+
+    def stop(self, signum: int = 0, frame: FrameType | None = None) -> None:
+        """End after this tick. A signal handler: it takes no lock."""
+        self._stopping = True
+
+    def tick(self) -> None:
+        """Do what is due."""
+        try:
+            self._lead()
+            if self.leads:
+                queue.move_due(self._connection)
+                if time.monotonic() >= self._tidy_at:
+                    self._tidy_at = time.monotonic() + TIDY_SECONDS
+                    self._tidy()
+        except RedisError as error:
+            if self.leads or not self._sweeping:
+                log(__name__).warning("scheduler.redis_lost", error=str(error))
+            self.leads, self._sweeping = False, True
+        if self._sweeping and time.monotonic() >= self._sweep_at:
+            self._sweep_at = time.monotonic() + self._sweep_seconds
+            self._sweep()
+
+    def _lead(self) -> None:
+        if time.monotonic() < self._hold_at:
+            return
+        answer = self._hold(keys=[LEAD_KEY], args=[self._token, round(LEAD_SECONDS * 1000)])
+        self._hold_at = time.monotonic() + HOLD_SECONDS
+        if answer == 2:
+            log(__name__).info("scheduler.leads")
+            self._sweep_at = 0.0  # the last leader may have died, or Redis forgotten everything
+        self.leads = self._sweeping = bool(answer)
+
+    def _sweep(self) -> None:
+        try:
+            with self._app.app_context():
+                found = sweep()
+        except Exception as error:  # the database is away, or the disk is full: the next sweep may do better
+            log(__name__).error("scheduler.sweep_failed", exc_info=error)
+        else:
+            if found:
+                log(__name__).info("scheduler.swept", rows=found)
+        finally:
+            with self._app.app_context():
+                db.session.remove()
+
+    def _tidy(self) -> None:
+        strays: dict[bytes, float] = {}
+        for rq_queue in queue.queues(self._connection):
+            clean_registries(rq_queue)
+            worker_registration.clean_worker_registry(rq_queue)
+            strays |= self._bring_back(rq_queue)
+        self._strays = strays
+
+    def _bring_back(self, rq_queue: Queue) -> dict[bytes, float]:
+        """Put what a worker took and never started back on its queue; return what may be such a stray next time."""
+        found: dict[bytes, float] = {}
+        taken: Any = self._connection.lrange(rq_queue.intermediate_queue_key, 0, -1)
+        for job_id in taken:
+            found[job_id] = self._strays.get(job_id, time.monotonic())
+            if time.monotonic() - found[job_id] < STRAY_SECONDS:
+                continue
+            with self._connection.pipeline() as pipeline:
+                pipeline.lrem(rq_queue.intermediate_queue_key, 1, job_id)
+                pipeline.lpush(rq_queue.key, job_id)
+                pipeline.lpush(queue.wake_key(rq_queue.name), "1")
+                pipeline.execute()
+            log(__name__).warning("scheduler.stray", job=job_id.decode())
+        return found
