@@ -52,7 +52,10 @@ class PromptTemplate(Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
 
-    tags: Mapped[list[Tag]] = relationship(secondary=prompt_template_tag, order_by=Tag.name, lazy="selectin")
+    # Read only: the rows between carry workspace_id, which a relationship would not write (see tagging.py).
+    tags: Mapped[list[Tag]] = relationship(
+        secondary=prompt_template_tag, order_by=Tag.name, lazy="selectin", viewonly=True
+    )
 
 
 class PromptVersion(Model):

@@ -1,7 +1,173 @@
-"""Pages and fragments of prompt templates."""
+"""Pages of the library: the list, a new prompt template, its details, what it is used for; the other pages are imported."""
 
 from __future__ import annotations
 
-from flask import Blueprint
+from typing import Any
 
-blueprint = Blueprint("prompt_templates", __name__)
+from flask import Response, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from aiapp import htmx
+from aiapp.errors import Conflict, InvalidInput
+from aiapp.extensions import settings as app_settings
+from aiapp.prompt_templates import (
+    actions,
+    compare_views,
+    editor_views,
+    forms,
+    library,
+    publish_views,
+    settings_views,
+    starters,
+    workbench,
+)
+from aiapp.prompt_templates.models import OUTPUT_FORMATS
+from aiapp.prompt_templates.routes import address, blueprint, shell
+from aiapp.prompt_templates.tagging import tags_in_use
+from aiapp.prompt_templates.uses import last_executions, uses
+from aiapp.workspaces.access import Access, require
+
+__all__ = ["blueprint", "compare_views", "editor_views", "publish_views", "settings_views"]
+
+PAGE = 50
+
+
+@blueprint.get("")
+@require()
+def index(access: Access) -> str:
+    """The library."""
+    wanted = library.filter_of(request.args)
+    rows = _rows(access, wanted)
+    total = library.count_templates(access, library.Filter())
+    return render_template(
+        "prompt_templates/index.html",
+        **rows,
+        wanted=wanted,
+        found=library.count_templates(access, wanted) if wanted.given else total,
+        total=total,
+        tags=list(dict.fromkeys([*wanted.tags, *tags_in_use(access, 12)])),
+        tasks=library.tasks_in_use(access),
+        formats=OUTPUT_FORMATS,
+    )
+
+
+@blueprint.get("/_more")
+@require()
+def more(access: Access) -> Response:
+    """The next rows of the library."""
+    return htmx.fragment("prompt_templates/_more.html", **_rows(access, library.filter_of(request.args)))
+
+
+@blueprint.get("/new")
+@require("editor")
+def new(access: Access) -> str:
+    """The form that makes a prompt template."""
+    return _new({"starter": request.args.get("starter", "")}, {})
+
+
+@blueprint.post("")
+@require("editor")
+def create(access: Access) -> BaseResponse:
+    """Make a prompt template, empty or from a starter."""
+    given = forms.details()
+    starter = starters.find(request.form.get("starter", ""))
+    if starter:
+        given = {**starter, **{field: value for field, value in given.items() if value not in ("", [""])}}
+    try:
+        template = actions.create(access, given)
+    except (InvalidInput, Conflict) as error:
+        return Response(_new(request.form.to_dict(), forms.errors_of(error)), 422)
+    return htmx.go(
+        url_for("prompt_templates.show", workspace=access.workspace.slug, slug=template.slug),
+        f"{template.name} is ready to be written.",
+    )
+
+
+@blueprint.post("/<slug>")
+@require("editor")
+def update(access: Access, slug: str) -> BaseResponse:
+    """Change the details of a prompt template."""
+    template = library.find(access, slug)
+    try:
+        actions.update(access, template, forms.details())
+    except (InvalidInput, Conflict) as error:
+        return settings_views.details_page(access, library.find(access, slug), error)
+    number = forms.typed_number("version") or library.current(access, template).number
+    version = library.version(access, template, number)
+    return htmx.go(address(version, "settings", workspace=access.workspace.slug), "Saved.")
+
+
+@blueprint.get("/<slug>/delete")
+@require("editor")
+def delete_dialog(access: Access, slug: str) -> str:
+    """Ask before a prompt template is deleted, and say what uses it."""
+    return _delete(access, slug, {})
+
+
+@blueprint.post("/<slug>/delete")
+@require("editor")
+def delete(access: Access, slug: str) -> BaseResponse:
+    """Delete a prompt template with all its versions."""
+    template = library.find(access, slug)
+    if request.form.get("typed", "").strip() != template.slug:
+        return Response(_delete(access, slug, {"typed": f"Type {template.slug} to confirm."}), 422)
+    actions.delete(access, template)
+    return htmx.go(url_for("prompt_templates.index", workspace=access.workspace.slug), f"{template.name} is deleted.")
+
+
+@blueprint.get("/<slug>/executions")
+@require()
+def executions(access: Access, slug: str) -> str:
+    """The tab that shows what was executed."""
+    return _tab(access, slug, "executions")
+
+
+@blueprint.get("/<slug>/feedback")
+@require()
+def feedback(access: Access, slug: str) -> str:
+    """The tab that shows how executions were rated."""
+    return _tab(access, slug, "feedback")
+
+
+@blueprint.get("/<slug>/api")
+@require()
+def api(access: Access, slug: str) -> str:
+    """The tab with calls to paste."""
+    template = library.find(access, slug)
+    version = library.published(access, template) or library.current(access, template)
+    base = app_settings().base_url or request.host_url
+    return _tab(access, slug, "api", context=workbench.sample_context(version), base_url=base.rstrip("/"))
+
+
+@blueprint.get("/<slug>/versions")
+@require()
+def history(access: Access, slug: str) -> str:
+    """All versions."""
+    return _tab(access, slug, "", all_versions=library.versions(access, library.find(access, slug), 500))
+
+
+def _rows(access: Access, wanted: library.Filter) -> dict[str, Any]:
+    page = library.list_templates(access, wanted, cursor=request.args.get("cursor"), limit=PAGE)
+    query = library.query_of(wanted)
+    return {
+        "rows": page.rows,
+        "executed": last_executions(access, [row.template for row in page.rows]),
+        "cursor": page.next_cursor,
+        "query": query,
+    }
+
+
+def _new(values: dict[str, Any], errors: dict[str, str]) -> str:
+    return render_template("prompt_templates/new.html", values=values, errors=errors, starters=starters.STARTERS)
+
+
+def _delete(access: Access, slug: str, errors: dict[str, str]) -> str:
+    template = library.find(access, slug)
+    frame = shell(access, template, library.current(access, template), "settings")
+    return render_template("prompt_templates/delete.html", **frame, used=uses(access, template), errors=errors)
+
+
+def _tab(access: Access, slug: str, tab: str, **more: Any) -> str:
+    template = library.find(access, slug)
+    frame = shell(access, template, library.current(access, template), tab)
+    return render_template(f"prompt_templates/{tab or 'history'}.html", **frame, **more)

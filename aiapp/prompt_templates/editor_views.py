@@ -1,0 +1,206 @@
+"""The editor: a version's page, its live preview, saving as one types, trying the prompt out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, redirect, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from aiapp import htmx
+from aiapp.errors import AppError, Conflict, InvalidInput
+from aiapp.extensions import reading
+from aiapp.prompt_templates import actions, forms, library, versioning, workbench
+from aiapp.prompt_templates.diffing import diff_lines, unified_rows
+from aiapp.prompt_templates.models import PromptVersion
+from aiapp.prompt_templates.routes import address, answer, blueprint, shell
+from aiapp.workspaces.access import Access, require
+
+
+@blueprint.get("/<slug>")
+@blueprint.get("/<slug>/versions/<int:version>")
+@require()
+def show(access: Access, slug: str, version: int | None = None) -> Response:
+    """A version: the editor for a draft, its text for any other."""
+    return page(access, _find(access, slug, version))
+
+
+@blueprint.post("/<slug>/versions/<int:version>")
+@require("editor")
+def save(access: Access, slug: str, version: int) -> BaseResponse:
+    """Save what is typed, and go on to where the pressed button leads: `then` is empty or publish."""
+    found = _find(access, slug, version)
+    try:
+        _save_typed(access, found)
+    except (InvalidInput, Conflict) as error:
+        return _not_saved(access, found, error)
+    if request.form.get("then") == "publish":
+        return htmx.go(address(found, "publish", workspace=access.workspace.slug))
+    if htmx.wanted():
+        return _saved(found)
+    return htmx.go(address(found, workspace=access.workspace.slug), "Saved.")
+
+
+@blueprint.post("/<slug>/versions/<int:version>/_autosave")
+@require("editor")
+def autosave(access: Access, slug: str, version: int) -> BaseResponse:
+    """Save what is typed while it is being typed.
+
+    After a change the page asks once more: what was typed while the request was under way is saved by that.
+    """
+    found = _find(access, slug, version)
+    before = found.lock_version
+    try:
+        _save_typed(access, found, tidy=False)
+    except (InvalidInput, Conflict) as error:
+        return _not_saved(access, found, error)
+    response = _saved(found)
+    if found.lock_version != before:
+        response.headers["HX-Trigger"] = "prompt-saved"
+    return response
+
+
+@blueprint.post("/<slug>/versions/<int:version>/_preview")
+@reading()
+@require()
+def preview_fragment(access: Access, slug: str, version: int) -> Response:
+    """The prompt filled with what is typed, and what the inputs of its variables have to say. No provider is called."""
+    found = _find(access, slug, version)
+    typed = forms.typed_text() if _editable(access, found) else {}
+    keep = request.form.get("inputs") == "typed"
+    bench = workbench.build(found, forms.typed_values(), **typed, keep_typed=keep)
+    return htmx.fragment("prompt_templates/_preview.html", bench=bench, version=found, fragment=True)
+
+
+@blueprint.post("/<slug>/versions/<int:version>/run")
+@require()
+def run(access: Access, slug: str, version: int) -> BaseResponse:
+    """Save what is typed, then hand the run on to the executions: 307 repeats the form there."""
+    found = _find(access, slug, version)
+    if _editable(access, found) and forms.typed_text():
+        try:
+            _save_typed(access, found)
+        except (InvalidInput, Conflict) as error:
+            return _not_saved(access, found, error)
+    target = url_for("executions.create", workspace=access.workspace.slug)
+    if not htmx.wanted():
+        return redirect(target, 307)
+    values = [(f"var-{name}", value) for name, value in forms.typed_values().items()]
+    return htmx.fragment("prompt_templates/_run.html", version=found, target=target, values=values)
+
+
+@blueprint.post("/<slug>/versions/<int:version>/samples")
+@require("editor")
+def samples(access: Access, slug: str, version: int) -> BaseResponse:
+    """Keep the typed values as the samples of the variables, and the typed text with them."""
+    found = _find(access, slug, version)
+    try:
+        typed = forms.typed_values()
+        _save_typed(access, found)
+        specs = [{**spec, "sample": typed.get(spec["name"]) or None} for spec in found.variables]
+        actions.save_draft(access, found, {"variables": specs}, found.lock_version)
+    except (InvalidInput, Conflict) as error:
+        return _not_saved(access, found, error)
+    here = address(found, workspace=access.workspace.slug)
+    if htmx.wanted():
+        return htmx.toast(_saved(found), "The values are the samples now.")
+    return htmx.go(here, "The values are the samples now.")
+
+
+@blueprint.post("/<slug>/versions/<int:version>/drafts")
+@require("editor")
+def new_draft(access: Access, slug: str, version: int) -> BaseResponse:
+    """Make a draft of any version; with the typed text, where the form has one."""
+    source = _find(access, slug, version)
+    message = "" if source.status == "published" else f"From v{source.number}"
+    draft = actions.new_draft(access, source, message, forms.typed_text())
+    return htmx.go(
+        address(draft, workspace=access.workspace.slug), f"Draft v{draft.number} begins as v{source.number}."
+    )
+
+
+@blueprint.post("/<slug>/versions/<int:version>/preview")
+@require("editor")
+def preview(access: Access, slug: str, version: int) -> BaseResponse:
+    """Save what is typed and mark the draft as ready to be looked at."""
+    found = _find(access, slug, version)
+    try:
+        _save_typed(access, found)
+        actions.preview(access, found)
+    except (InvalidInput, Conflict) as error:
+        return _not_saved(access, found, error)
+    return htmx.go(
+        address(found, workspace=access.workspace.slug), f"v{found.number} is a preview: everybody can look at it."
+    )
+
+
+@blueprint.post("/<slug>/versions/<int:version>/edit")
+@require("editor")
+def edit(access: Access, slug: str, version: int) -> BaseResponse:
+    """Turn a preview into a draft again."""
+    found = actions.reopen(access, _find(access, slug, version))
+    return htmx.go(address(found, workspace=access.workspace.slug))
+
+
+def page(
+    access: Access, version: PromptVersion, status: int = 200, view: str = "prompt_templates/show.html", **more: Any
+) -> Response:
+    """Return the page of a version; with what was typed, where it could not be saved."""
+    template = version.prompt_template
+    editable = _editable(access, version)
+    typed = forms.typed_text() if status != 200 else {}
+    typed_values = forms.typed_values() if status != 200 else None
+    context = {
+        **shell(access, template, version, "prompt"),
+        "editable": editable,
+        "runs": version.status == "published" or access.allows("editor"),
+        "bench": workbench.build(version, typed_values, **typed, keep_typed=status != 200),
+        "text": {"system": version.system, "body": version.body, **typed},
+        "again": status != 200,
+        "problem": None,
+        **more,
+    }
+    return answer(view, status, **context)
+
+
+def _find(access: Access, slug: str, number: int | None) -> PromptVersion:
+    template = library.find(access, slug)
+    return library.current(access, template) if number is None else library.version(access, template, number)
+
+
+def _editable(access: Access, version: PromptVersion) -> bool:
+    """Whether the page of this version is an editor: a preview is looked at until somebody asks to edit it."""
+    return version.status == "draft" and access.allows("editor")
+
+
+def _save_typed(access: Access, version: PromptVersion, *, tidy: bool = True) -> None:
+    """Save the text of the form, if it has one. `overwrite` is the other's lock version, where the writer has seen it."""
+    typed = forms.typed_text()
+    if typed:
+        seen = forms.typed_number("overwrite") or forms.typed_number("lock_version") or 0
+        actions.save_draft(access, version, typed, seen, tidy=tidy)
+
+
+def _saved(version: PromptVersion) -> Response:
+    return htmx.fragment("prompt_templates/_autosave.html", version=version, state="saved", fragment=True)
+
+
+def _not_saved(access: Access, version: PromptVersion, error: AppError) -> Response:
+    """Return the editor with what was typed and the reason why it is not saved; for htmx, the reason alone."""
+    problem = {"error": error, "frozen": version.status not in versioning.OPEN, "diffs": _diffs(error)}
+    if not htmx.wanted():
+        return page(access, version, error.status, problem=problem)
+    response = htmx.fragment(
+        "prompt_templates/_autosave.html", error.status, version=version, state="failed", problem=problem, fragment=True
+    )
+    response.headers["HX-Retarget"] = "#autosave"
+    response.headers["HX-Reswap"] = "outerHTML"
+    return response
+
+
+def _diffs(error: AppError) -> list[tuple[str, list[Any]]]:
+    """Return what differs between the other's text and the writer's own, part by part."""
+    yours, theirs = error.extra.get("yours", {}), error.extra.get("theirs", {})
+    titles = {"system": "System", "body": "User"}
+    diffs = [(title, diff_lines(theirs[field], yours[field])) for field, title in titles.items() if field in yours]
+    return [(title, unified_rows(diff)) for title, diff in diffs if diff.changed]

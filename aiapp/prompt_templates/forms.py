@@ -1,0 +1,73 @@
+"""What the forms of prompt templates send, as the values that actions take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flask import request
+
+from aiapp.errors import AppError
+from aiapp.prompt_templates.models import PromptVersion
+
+_LIMIT = 400  # more variables than any version has
+
+
+def errors_of(error: AppError) -> dict[str, str]:
+    """Return field -> message, for a form that shows itself again."""
+    return {item["field"]: item["message"] for item in error.errors}
+
+
+def typed_text() -> dict[str, str]:
+    """Return the parts of the prompt that this form has."""
+    return {field: request.form[field] for field in ("system", "body") if field in request.form}
+
+
+def typed_values() -> dict[str, str]:
+    """Return the typed values of variables, by name: fields are called `var-<name>`."""
+    names = [field for field in request.form if field.startswith("var-")][:_LIMIT]
+    return {field.removeprefix("var-"): request.form[field] for field in names}
+
+
+def typed_number(field: str) -> int | None:
+    """Return a small whole number; None where the form has none."""
+    value = request.form.get(field, "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else None
+
+
+def details() -> dict[str, Any]:
+    """Return what the form of a template's details says; an unticked box sends nothing, so `active` needs its `has_active`."""
+    given: dict[str, Any] = {
+        field: request.form[field] for field in ("name", "slug", "description", "task") if field in request.form
+    }
+    if "tags" in request.form:
+        given["tags"] = request.form["tags"].split(",")
+    if "has_active" in request.form:
+        given["active"] = "active" in request.form
+    if not given.get("slug"):
+        given.pop("slug", None)
+    return given
+
+
+def settings(version: PromptVersion) -> dict[str, Any]:
+    """Return what the form of a version's settings says."""
+    plain = ("output_format", "json_schema", "provider", "model", "temperature", "max_tokens")
+    given: dict[str, Any] = {field: request.form[field] for field in plain if field in request.form}
+    given["variables"] = list(_variables(version.variables))
+    return given
+
+
+def _variables(specs: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+    form = request.form
+    for spec in specs:
+        name = spec["name"]
+        if f"type-{name}" not in form:  # declared meanwhile: not on this form
+            yield dict(spec)
+            continue
+        typed = {key: form.get(f"{key}-{name}", "") for key in ("type", "default", "sample", "description")}
+        yield {
+            "name": name,
+            **typed,
+            "required": f"required-{name}" in form,
+            "choices": form.get(f"choices-{name}", "").splitlines(),
+        }

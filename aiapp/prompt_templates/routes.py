@@ -1,0 +1,65 @@
+"""The blueprint that the pages of prompt templates hang on, and what several of them need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, make_response, render_template, url_for
+
+from aiapp.prompt_templates import library, versioning
+from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
+from aiapp.workspaces.access import Access
+
+blueprint = Blueprint("prompt_templates", __name__, url_prefix="/w/<workspace>/prompt-templates")
+
+RAIL = 30  # versions beside the prompt; the page of all versions has the rest
+
+
+def address(version: PromptVersion, endpoint: str = "show", **values: Any) -> str:
+    """Return the URL of a page of this version."""
+    path: dict[str, Any] = {
+        "workspace": values.pop("workspace"),
+        "slug": version.prompt_template.slug,
+        "version": version.number,
+    }
+    return url_for(f"prompt_templates.{endpoint}", **path, **values)
+
+
+def shell(access: Access, template: PromptTemplate, version: PromptVersion, tab: str) -> dict[str, Any]:
+    """Return what the frame of a template's page needs: the tabs, the version rail, what may be done.
+
+    Arguments:
+        tab: prompt, settings, executions, feedback or api.
+    """
+    rail = library.versions(access, template, RAIL)
+    if all(one.id != version.id for one in rail):
+        rail.append(version)
+    at = [one.id for one in rail].index(version.id)
+    path: dict[str, Any] = {"workspace": access.workspace.slug, "slug": template.slug}
+    here = {**path, "version": version.number}
+    pages = [
+        ("prompt", "Prompt", url_for("prompt_templates.show", **here)),
+        ("settings", "Settings", url_for("prompt_templates.settings", **here)),
+        ("executions", "Executions", url_for("prompt_templates.executions", **path)),
+        ("feedback", "Feedback", url_for("prompt_templates.feedback", **path)),
+        ("api", "API", url_for("prompt_templates.api", **path)),
+    ]
+    return {
+        "template": template,
+        "version": version,
+        "path": path,
+        "here": here,
+        "versions": rail,
+        "newer": rail[at - 1] if at > 0 else None,
+        "older": rail[at + 1] if at + 1 < len(rail) else None,
+        "published": next((one for one in rail if one.status == "published"), None)
+        or library.published(access, template),
+        "tabs": [(text, href, name == tab) for name, text, href in pages],
+        "writes": access.allows("editor"),
+        "open": version.status in versioning.OPEN,
+    }
+
+
+def answer(template: str, status: int = 200, **context: Any) -> Response:
+    """Return a page with a status."""
+    return make_response(render_template(template, **context), status)

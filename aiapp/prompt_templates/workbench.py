@@ -1,0 +1,187 @@
+"""What stands beside a prompt while somebody writes or reads it: an input for each variable, and the prompt filled with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from aiapp.prompt_templates import fields, rendering, values
+from aiapp.prompt_templates.models import PromptVersion
+
+SHOWN = 50_000  # characters of a part that the preview shows
+MEASURED = 200_000  # characters that tokens are counted in; the rest is taken to be alike
+_SHORT = frozenset({"number", "boolean", "choice"})
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The input of one variable. `value` is what it starts with; `choices` the options of a select, None for other inputs."""
+
+    name: str
+    type: str
+    value: str
+    required: bool
+    description: str
+    error: str
+    choices: list[tuple[str, str]] | None
+    new: bool
+
+    @property
+    def id(self) -> str:
+        """The id of the input on the page; a name has no hyphen, so no two are alike."""
+        return "var-" + self.name.replace(".", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the prompt as it would be sent: `segments` are (kind, text); `left_out` counts characters not shown."""
+
+    title: str
+    segments: list[tuple[str, str]]
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """The inputs, the filled parts, and what is noteworthy about them.
+
+    `rows` are the inputs, short ones two and two. `literal` is what looks like a variable and is none. `problem` says why
+    there is no preview.
+    """
+
+    inputs: list[Input]
+    parts: list[Part]
+    missing: tuple[str, ...]
+    literal: tuple[str, ...]
+    tokens: int | None
+    system_tokens: int
+    body_tokens: int
+    problem: str
+
+    @property
+    def rows(self) -> list[list[Input]]:
+        """The inputs as they are laid out."""
+        rows: list[list[Input]] = []
+        for short, group in groupby(self.inputs, lambda item: item.type in _SHORT):
+            items = list(group)
+            size = 2 if short else 1
+            rows += [items[at : at + size] for at in range(0, len(items), size)]
+        return rows
+
+    @property
+    def filled(self) -> int:
+        """How many inputs need nothing more."""
+        return sum(not item.error for item in self.inputs)
+
+
+def build(
+    version: PromptVersion,
+    typed: Mapping[str, str] | None = None,
+    *,
+    system: str | None = None,
+    body: str | None = None,
+    keep_typed: bool = False,
+) -> Workbench:
+    """Return the workbench of a version.
+
+    Arguments:
+        typed: values by variable; for others, and without it, the variable's sample or default.
+        system, body: the text on the page, where it is not the version's own.
+        keep_typed: let the inputs start with what was typed. False repeats what they started with, so that a page that
+            takes over the answer changes no input that somebody is typing in.
+    """
+    system = version.system if system is None else system
+    body = version.body if body is None else body
+    texts = [system, body, *(message["content"] for message in version.messages)]
+    names = rendering.variables(*texts)[: fields.MAX_VARIABLES]
+    specs = fields.declared(names, version.variables)
+    first = {spec["name"]: first_value(spec) for spec in specs}
+    typed = {name: (typed or {}).get(name, first[name]) for name in names}
+    prompt = rendering.render_prompt(system, body, specs, typed, messages=version.messages)
+    wrong = {error["field"]: error["message"] for error in prompt.errors}
+    wrong |= dict.fromkeys(prompt.missing, "Required: no value and no default.")
+    before = {spec["name"] for spec in version.parent.variables} if version.parent else set(names)
+    problem = wrong.pop("context", "")
+    return Workbench(
+        inputs=[
+            _input(spec, typed if keep_typed else first, wrong.get(spec["name"], ""), spec["name"] not in before)
+            for spec in specs
+        ],
+        parts=[] if problem else [_part(title, text, prompt.values) for title, text in _titled(version, system, body)],
+        missing=tuple(name for name in names if name in wrong),
+        literal=tuple(dict.fromkeys(one for text in texts for one in rendering.literal_braces(text)))[:5],
+        tokens=None if problem else sum(map(_tokens, (prompt.system, prompt.body, *_contents(prompt.messages)))),
+        system_tokens=_tokens(system),
+        body_tokens=_tokens(body),
+        problem=problem,
+    )
+
+
+def first_value(spec: Mapping[str, Any]) -> str:
+    """Return what the input of a variable starts with: its sample, else its default, else nothing."""
+    for value in (spec.get("sample"), spec.get("default")):
+        if value is not None:
+            return values.as_text(value)
+    return ""
+
+
+def sample_context(version: PromptVersion) -> dict[str, Any]:
+    """Return a context with which the version can be tried: samples, else defaults, else a word that says what to put there."""
+    context = {}
+    for spec in version.variables:
+        given = [value for value in (spec.get("sample"), spec.get("default")) if value is not None]
+        if given:
+            context[spec["name"]] = given[0]
+        elif spec.get("required", True):
+            context[spec["name"]] = f"<{spec['name']}>"
+    return context
+
+
+def _input(spec: Mapping[str, Any], shown: Mapping[str, str], error: str, new: bool) -> Input:
+    choices = None
+    if spec["type"] in {"boolean", "choice"}:
+        options = ["true", "false"] if spec["type"] == "boolean" else list(spec.get("choices", ()))
+        empty = "–" if not spec["required"] or spec["default"] is not None else "Choose"
+        choices = [("", empty), *((option, option) for option in options)]
+    return Input(
+        name=spec["name"],
+        type=spec["type"],
+        value=shown[spec["name"]],
+        required=spec["required"],
+        description=spec["description"],
+        error=error,
+        choices=choices,
+        new=new,
+    )
+
+
+def _titled(version: PromptVersion, system: str, body: str) -> Iterator[tuple[str, str]]:
+    if system:
+        yield "System", system
+    for message in version.messages:
+        yield f"Example: {message['role']}", message["content"]
+    yield "User", body
+
+
+def _part(title: str, text: str, filled: Mapping[str, str]) -> Part:
+    shown: list[tuple[str, str]] = []
+    room, left_out = SHOWN, 0
+    for segment in rendering.segments(text, filled):
+        piece = segment.name if segment.kind == "missing" else segment.text
+        if room and piece:
+            shown.append((segment.kind, piece[:room]))
+        left_out += max(0, len(piece) - room)
+        room = max(0, room - len(piece))
+    return Part(title, shown, left_out)
+
+
+def _contents(messages: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    return (message["content"] for message in messages)
+
+
+def _tokens(text: str) -> int:
+    if len(text) <= MEASURED:
+        return rendering.estimate_tokens(text)
+    return rendering.estimate_tokens(text[:MEASURED]) * len(text) // MEASURED
