@@ -185,7 +185,7 @@ def field_of(
         hint=hint or source.description or None,
         required=bool(source.flags.required) if required is None else required,
         kind=kind,
-        choices=getattr(source, "choices", None) or (),
+        choices=[choice[:2] for choice in source.iter_choices()] if hasattr(source, "iter_choices") else (),
     )
 
 
