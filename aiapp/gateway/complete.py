@@ -1,0 +1,276 @@
+"""The one door to a model: ask each target in turn until one answers, and say what became of every call.
+
+Holds no database session and knows no credential: it is handed Targets. The caller closes its session before, because an answer
+may take minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from time import monotonic
+from typing import Any, Protocol, TypeVar
+
+from flask import current_app
+
+from aiapp.columns import now
+from aiapp.extensions import settings
+from aiapp.gateway import fallback
+from aiapp.observability.logs import log
+from aiapp.providers import demo, registry
+from aiapp.providers.asking import wants_stream
+from aiapp.providers.key_redaction import without_secrets
+from aiapp.providers.transport import Answer, Cancel, Limits, Probe, Transport
+from aiapp.providers.types import Completion, Delta, Dialect, ModelInfo, ProviderError, Request, Target, Usage
+from aiapp.usage import pricing
+
+Item = TypeVar("Item")
+
+# An error page is read no further than a message can be found in it.
+_ERROR_BYTES = 64 * 1024
+_TRANSPORT = "aiapp.transport"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptResult:
+    """What became of one call: either `completion` or `error`.
+
+    `partial` is the text that had arrived before the call failed. `first_token_ms` counts from the start to the first piece of
+    text or reasoning. `cost` is in US dollars, None where it is unknown; `prices` are what it
+    was computed with. `reason` says why this target was asked, `next_reason` what follows.
+    """
+
+    number: int
+    target: Target
+    started_at: datetime
+    duration_ms: int
+    first_token_ms: int | None
+    completion: Completion | None
+    error: ProviderError | None
+    partial: str
+    usage: Usage
+    cost: Decimal | None
+    prices: dict[str, Any] | None
+    reason: str
+    next_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of all targets: the completion, or the error of the last call; and every attempt in order."""
+
+    completion: Completion | None
+    error: ProviderError | None
+    attempts: tuple[AttemptResult, ...]
+
+
+class Watch(Protocol):
+    """Is told of what happens while it happens, in the thread of the call. What it raises ends `complete`."""
+
+    def began(self, number: int, target: Target) -> None:
+        """A call is about to be made: an answer that was arriving starts anew."""
+
+    def delta(self, delta: Delta) -> None:
+        """A piece of the answer arrived."""
+
+    def ended(self, result: AttemptResult) -> None:
+        """The call is over."""
+
+
+class _Unwatched:
+    """Nobody watches."""
+
+    def began(self, number: int, target: Target) -> None:
+        """Do nothing."""
+
+    def delta(self, delta: Delta) -> None:
+        """Do nothing."""
+
+    def ended(self, result: AttemptResult) -> None:
+        """Do nothing."""
+
+
+def complete(
+    request: Request,
+    targets: Sequence[Target],
+    *,
+    watch: Watch | None = None,
+    cancel: Cancel | None = None,
+    first_number: int = 1,
+    clock: Callable[[], datetime] = now,
+) -> Outcome:
+    """Ask `targets` in order until one answers or no other could do better. Needs an app context; takes as long as the calls.
+
+    The same code streams: whether an answer is asked for as a stream is the request's and the target's choice, and `watch` sees
+    the pieces either way. A stream that breaks is a failed attempt like any other; its text stays with the attempt.
+
+    Arguments:
+        request: its `model` gives way to each target's own.
+        cancel: stops the call from another thread; the outcome's error is then `cancelled`.
+        first_number: the number of the first attempt.
+        clock: for `started_at`.
+    """
+    watch = watch or _Unwatched()
+    results: list[AttemptResult] = []
+    for position, target in enumerate(targets):
+        result = _attempt(request, target, first_number + position, watch, cancel, clock)
+        step = fallback.Step(go_on=False, reason="It answered.")
+        if result.error is not None:
+            others = len(targets) - position - 1
+            step = fallback.after_failure(result.error, others=others, shown=len(result.partial))
+        result = replace(result, next_reason=step.reason)
+        results.append(result)
+        watch.ended(result)
+        if not step.go_on:
+            return Outcome(result.completion, result.error, tuple(results))
+        if cancel is not None and cancel.is_set():
+            return Outcome(None, ProviderError("cancelled", "The call was cancelled."), tuple(results))
+    return Outcome(
+        None, ProviderError("no_credential", "There is no credential that could answer this."), tuple(results)
+    )
+
+
+def list_models(target: Target, *, cancel: Cancel | None = None) -> tuple[ModelInfo, ...]:
+    """Return the models that `target` lists. Raises ProviderError; its message holds no key."""
+    try:
+        dialect = _dialect(target)
+        with transport().send(_shielded(dialect.models_request, target), cancel=cancel) as answer:
+            if answer.status != 200:
+                raise _refusal(dialect, answer)
+            return _shielded(dialect.models, answer.read())
+    except ProviderError as error:
+        raise without_secrets(error, (target.api_key,)) from None
+
+
+def probe(target: Target, *, cancel: Cancel | None = None) -> Probe:
+    """Go as far as TLS with the target's server and hang up. Raises ProviderError only for `cancelled`."""
+    return transport().probe(target.base_url, cancel=cancel)
+
+
+def transport() -> Transport:
+    """Return this app's Transport: one for the process, made when it is first needed (it starts anew in a forked child)."""
+    known: Transport | None = current_app.extensions.get(_TRANSPORT)
+    if known is not None:
+        return known
+    config = settings()
+    limits = Limits(
+        connect=config.connect_timeout,
+        idle=config.idle_timeout,
+        total=config.total_timeout,
+        response_bytes=config.max_response_bytes,
+    )
+    made = Transport(config.outbound_allow, limits, local={demo.SCHEME: demo.respond})
+    kept: Transport = current_app.extensions.setdefault(_TRANSPORT, made)  # the first of two threads wins
+    return kept
+
+
+def _attempt(
+    request: Request,
+    target: Target,
+    number: int,
+    watch: Watch,
+    cancel: Cancel | None,
+    clock: Callable[[], datetime],
+) -> AttemptResult:
+    watch.began(number, target)
+    started_at, start = clock(), monotonic()
+    first_token: float | None = None
+    pieces: list[str] = []
+    completion: Completion | None = None
+    error: ProviderError | None = None
+    try:
+        with closing(_ask(replace(request, model=target.model or request.model), target, cancel)) as items:
+            for item in items:
+                if isinstance(item, Completion):
+                    completion = item
+                    break
+                first_token = first_token or monotonic()
+                pieces.append(item.text)
+                watch.delta(item)
+    except ProviderError as failure:
+        error = without_secrets(failure, (target.api_key,))
+    if completion is None and error is None:
+        error = ProviderError("bad_response", "The answer ended before it was complete.")
+    usage = completion.usage if completion is not None else Usage()
+    price = pricing.cost(target.provider, target.model, usage, started_at) if completion is not None else None
+    return AttemptResult(
+        number=number,
+        target=target,
+        started_at=started_at,
+        duration_ms=round((monotonic() - start) * 1000),
+        first_token_ms=None if first_token is None else round((first_token - start) * 1000),
+        completion=completion,
+        error=error,
+        partial="" if completion is not None else "".join(pieces),
+        usage=usage,
+        cost=price.amount if price is not None else None,
+        prices=price.prices if price is not None else None,
+        reason=target.reason,
+        next_reason="",
+    )
+
+
+def _ask(request: Request, target: Target, cancel: Cancel | None) -> Generator[Delta | Completion]:
+    """Make one call: yields the pieces of the answer as they come, then the Completion. Raises ProviderError."""
+    dialect = _dialect(target)
+    with transport().send(_shielded(dialect.build, request, target), cancel=cancel) as answer:
+        if answer.status != 200:
+            raise _refusal(dialect, answer)
+        # Some servers stream unasked; a dialect's stream reads an answer that came whole although a stream was asked for.
+        if wants_stream(request, target) or "event-stream" in answer.headers.get("content-type", ""):
+            yield from _shielded_items(dialect.stream(answer.chunks, target))
+        else:
+            completion = _shielded(dialect.parse, answer.read(), target)
+            if completion.text or completion.reasoning:
+                yield Delta(completion.text, completion.reasoning)
+            yield completion
+
+
+def _dialect(target: Target) -> Dialect:
+    try:
+        return registry.provider(target.provider).dialect
+    except registry.UnknownProvider:
+        # a row of another release: another credential may well do
+        raise ProviderError("permission", f"This version does not know the provider {target.provider}.") from None
+
+
+def _refusal(dialect: Dialect, answer: Answer) -> ProviderError:
+    try:
+        body = answer.read(_ERROR_BYTES)
+    except ProviderError as error:
+        if error.error_class == "cancelled":
+            raise
+        body = b""  # the status says more than the failure to read its page
+    return _shielded(dialect.error, answer.status, answer.headers, body)
+
+
+def _shielded(read: Callable[..., Item], *arguments: Any) -> Item:
+    """Call a dialect. What it did not foresee in a stranger's bytes is a bad response, and in the log; never a crash."""
+    try:
+        return read(*arguments)
+    except ProviderError:
+        raise
+    except Exception as exc:
+        raise _unforeseen(exc) from exc
+
+
+def _shielded_items(items: Iterable[Item]) -> Iterator[Item]:
+    source = iter(items)
+    while True:
+        try:
+            item = next(source)
+        except StopIteration:
+            return
+        except ProviderError:
+            raise
+        except Exception as exc:
+            raise _unforeseen(exc) from exc
+        yield item
+
+
+def _unforeseen(exc: Exception) -> ProviderError:
+    log(__name__).error("gateway.dialect_failed", exc_info=exc)
+    return ProviderError("bad_response", "The provider's answer could not be read.")
