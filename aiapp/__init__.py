@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from typing import TYPE_CHECKING
 
-from flask_openapi3.models.info import Info
-from flask_openapi3.models.server import Server
-from flask_openapi3.openapi import OpenAPI
-from werkzeug.routing import BaseConverter
+if TYPE_CHECKING:
+    from flask_openapi3.openapi import OpenAPI
 
-from aiapp import config, errors, extensions, filters, headers, health
-from aiapp.config import Settings
-from aiapp.observability import logs
-
-
-class IdConverter(BaseConverter):
-    """`<id:name>` in a route: an id of ours; anything else is no such page, before any query."""
-
-    regex = "[0-9a-f]{32}"
+    from aiapp.config import Settings
 
 
 def create_app(settings: Settings | None = None) -> OpenAPI:
     """Return the application.
 
+    Everything is imported here and not above: `import aiapp.config` must stay cheap for the processes that only watch others.
+
     Arguments:
         settings: default: read from the environment (raises ConfigError).
     """
+    from importlib.metadata import version
+
+    from flask_openapi3.models.info import Info
+    from flask_openapi3.models.server import Server
+    from flask_openapi3.openapi import OpenAPI
+
+    from aiapp import config, errors, extensions, filters, headers
+    from aiapp.api.views import invalid
+    from aiapp.observability import logs
+
     settings = settings or config.load()
     logs.configure(settings.log_level)
     app = OpenAPI(
@@ -33,6 +35,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         info=Info(title="aiapp", version=version("aiapp")),
         servers=[Server(url="/")],
         security_schemes={"token": {"type": "http", "scheme": "bearer"}},
+        validation_error_callback=invalid,
         doc_ui=False,  # our own page lists the API: the plug-ins' pages need inline scripts
     )
     app.config.update(
@@ -48,12 +51,11 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         RATELIMIT_STORAGE_OPTIONS={"socket_connect_timeout": 1, "socket_timeout": 1},
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,  # without Redis each web process counts for itself
     )
-    app.url_map.converters["id"] = IdConverter
+    app.url_map.converters["id"] = headers.IdConverter
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    for part in (errors, headers, filters):
+        part.init_app(app)
     extensions.init_app(app, settings)
-    errors.init_app(app)
-    headers.init_app(app)
-    filters.init_app(app)
     _register_blueprints(app)
     if settings.trusted_proxies:
         app.wsgi_app = headers.TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
@@ -61,7 +63,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
 
 
 def _register_blueprints(app: OpenAPI) -> None:
-    from aiapp import models  # noqa: F401 - every process has every table
+    from aiapp import extensions, health, models  # noqa: F401 - every process has every table
     from aiapp.accounts import views as accounts
     from aiapp.api import views as api
     from aiapp.credentials import views as credentials
@@ -71,8 +73,8 @@ def _register_blueprints(app: OpenAPI) -> None:
     from aiapp.prompt_templates import views as prompt_templates
     from aiapp.workspaces import views as workspaces
 
-    app.register_blueprint(health.blueprint)
-    for feature in (accounts, workspaces, credentials, prompt_templates, executions, feedback, home):
+    for feature in (health, accounts, workspaces, credentials, prompt_templates, executions, feedback, home):
         app.register_blueprint(feature.blueprint)
     app.register_api(api.blueprint)
-    extensions.csrf.exempt(api.blueprint)  # a bearer token is never sent by a browser on its own
+    for part in api.PARTS:
+        extensions.csrf.exempt(part)  # a bearer token is never sent by a browser on its own

@@ -3,6 +3,7 @@
 The tree::
 
     AppError                  400 bad_request       base; never raised itself
+    ├── UnsupportedMediaType  415 unsupported_media_type
     ├── InvalidInput          422 invalid           field errors; a form answers with itself instead
     ├── Unauthenticated       401 unauthenticated   no session or token
     ├── Denied                403 denied            the role or scope is too small; says which one is needed
@@ -58,6 +59,12 @@ class AppError(Exception):
         self.errors = list(errors)
         self.retry_after = retry_after
         self.extra = dict(extra or {})
+
+
+class UnsupportedMediaType(AppError):
+    """The body is of a type that is not read here."""
+
+    status, code, title = 415, "unsupported_media_type", "This media type is not read here"
 
 
 class InvalidInput(AppError):
@@ -194,14 +201,10 @@ def _on_http(error: HTTPException) -> Response:
 
 
 def _by_status(status: int) -> type[AppError]:
-    for known in (InvalidInput, Unauthenticated, Denied, NotFound, Conflict, TooManyRequests, Unavailable):
+    for known in (UnsupportedMediaType, InvalidInput, Unauthenticated, Denied, NotFound, Conflict, TooManyRequests, Unavailable):
         if known.status == status:
             return known
-    titles = {
-        405: "This address does not take that method",
-        413: "This is too large",
-        415: "This media type is not read here",
-    }
+    titles = {405: "This address does not take that method", 413: "This is too large"}
     title = titles.get(status, "Something went wrong" if status >= 500 else AppError.title)
     return type("HttpError", (AppError,), {"status": status, "title": title, "__doc__": title})
 

@@ -1,4 +1,4 @@
-"""What every response says to the browser, and whose word is taken for a client's address."""
+"""The edge of HTTP: what each response tells the browser, whose word counts for a client's address, what an id looks like."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 from werkzeug.datastructures import EnvironHeaders
+from werkzeug.routing import BaseConverter
 
 from aiapp.config import Network
 from aiapp.errors import signed_in
@@ -41,6 +42,12 @@ def _protect(response: Response) -> Response:
     ):
         headers["Cache-Control"] = "no-store"
     return response
+
+
+class IdConverter(BaseConverter):
+    """`<id:name>` in a route: an id of ours; anything else is no such page, before any query."""
+
+    regex = "[0-9a-f]{32}"
 
 
 class TrustedProxies:

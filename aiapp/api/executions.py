@@ -1,0 +1,239 @@
+"""The API's executions: submit, read, follow, stop, repeat, rate."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from flask import Response, request
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, ConfigDict, Field
+
+from aiapp.api.asking import asking, needs, still_valid
+from aiapp.api.execution_shapes import show, show_feedback, summary
+from aiapp.api.idempotency import once
+from aiapp.api.paging import PageQuery, page
+from aiapp.api.shapes import Id, aware, iso
+from aiapp.errors import Unavailable
+from aiapp.executions import actions, stream
+from aiapp.executions.models import Execution
+from aiapp.executions.submission import Submission
+from aiapp.feedback import actions as feedback_actions
+
+executions = APIBlueprint("executions_api", __name__, abp_tags=[Tag(name="Executions")], abp_security=[{"token": []}])
+
+
+class ExecutionPath(BaseModel):
+    """An execution."""
+
+    execution_id: str = Id
+
+
+class SlugPath(BaseModel):
+    """A prompt template."""
+
+    slug: str
+
+
+class ReadQuery(BaseModel):
+    """Whether to wait."""
+
+    wait: float = Field(0, ge=0, le=60, description="seconds to wait for the end, at most 60")
+
+
+class ListQuery(PageQuery):
+    """Which executions."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    status: Literal["pending", "processing", "completed", "failed", "cancelled"] | None = None
+    template: str | None = Field(None, description="the slug of a prompt template")
+    provider: str | None = None
+    model: str | None = None
+    feedback: Literal["up", "down", "any", "none"] | None = None
+    user: str | None = Field(None, description="a user's id")
+    mine: bool = False
+    from_: datetime | None = Field(None, alias="from", description="ISO 8601")
+    to: datetime | None = Field(None, description="ISO 8601, not included")
+    q: str = Field("", max_length=200, description="in output and inputs, or an id")
+
+
+class Choice(BaseModel):
+    """Who should answer, and how. What is left out is the prompt template's, then the credential's choice."""
+
+    provider: str | None = Field(None, description="limits the choice to that provider's credentials")
+    credential_id: str | None = Field(None, description="this credential and no other")
+    model: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    priority: str = Field("default", description="high, default or low")
+    stream: bool = Field(True, description="ask the provider for a stream")
+
+
+class TextBody(Choice):
+    """A text to execute, without a prompt template."""
+
+    template: str = Field(description="the text itself; `{{name}}` stands for a value of the context")
+    context: dict[str, Any] = Field(default_factory=dict)
+    system: str | None = None
+    format: str | None = Field(None, description="text, json, markdown or html")
+
+
+class TemplateBody(Choice):
+    """Values for a prompt template's variables."""
+
+    context: dict[str, Any] = Field(default_factory=dict)
+    version: int | None = Field(None, description="default: the published one")
+
+
+class JobBody(BaseModel):
+    """The short form."""
+
+    template: str
+    model: str | None = None
+    context: dict[str, Any] = Field(default_factory=dict)
+    format: str | None = None
+
+
+class ChangesBody(BaseModel):
+    """What is different this time; what is left out stays."""
+
+    context: dict[str, Any] | None = None
+    provider: str | None = None
+    credential_id: str | None = None
+    model: str | None = None
+    version: int | None = None
+    temperature: float | None = None
+
+
+class FeedbackBody(BaseModel):
+    """A thumb."""
+
+    rating: Literal["up", "down"]
+    comment: str | None = None
+    reasons: list[str] | None = None
+
+
+@executions.get("/executions", summary="Executions, newest first")
+@needs("viewer", "read")
+def index(query: ListQuery) -> dict[str, Any]:
+    """Without prompts and outputs; read one for those."""
+    wanted = actions.Filters(
+        since=aware(query.from_), until=aware(query.to), **query.model_dump(exclude={"limit", "cursor", "from_", "to"})
+    )
+    found = actions.list_executions(asking(), wanted, cursor=query.cursor, limit=query.limit, texts=False)
+    return page([summary(row) for row in found.rows], found.next_cursor)
+
+
+@executions.post("/executions", summary="Execute a text")
+@once
+@needs("editor", "run")
+def create(body: TextBody) -> tuple[dict[str, Any], int]:
+    """202: it is stored and will end, whatever happens to this server's processes."""
+    return _submit(Submission(**body.model_dump(), source="api"))
+
+
+@executions.post("/prompt-templates/<slug>/executions", summary="Execute a prompt template")
+@once
+@needs("viewer", "run")
+def run(path: SlugPath, body: TemplateBody) -> tuple[dict[str, Any], int]:
+    """202: it is stored and will end, whatever happens to this server's processes."""
+    return _submit(Submission(prompt_template=path.slug, **body.model_dump(), source="api"))
+
+
+@executions.post("/llm_jobs", summary="Execute a text, the short form")
+@once
+@needs("editor", "run")
+def job(body: JobBody) -> tuple[dict[str, Any], int]:
+    """`job_id` and `output_id` are the execution's id."""
+    access = asking()
+    execution = actions.submit(access, Submission(**body.model_dump(), source="api"))
+    expected = iso(actions.estimated_completion(execution))
+    return {
+        "job_id": execution.id,
+        "output_id": execution.id,
+        "status": "queued",
+        "estimated_completion": expected,
+    }, 202
+
+
+@executions.get("/executions/<id:execution_id>", summary="One execution")
+@needs("viewer", "read")
+def read(path: ExecutionPath, query: ReadQuery) -> dict[str, Any]:
+    """With `wait`, answers when it has ended, or after so many seconds as it then is."""
+    access = asking()
+    access.get(Execution, path.execution_id)
+    if query.wait:
+        actions.wait(path.execution_id, query.wait)
+    return show(access, access.get(Execution, path.execution_id))
+
+
+@executions.get("/executions/<id:execution_id>/events", summary="An execution as it happens")
+@needs("viewer", "read")
+def events(path: ExecutionPath) -> Response:
+    """Server-sent events `status`, `attempt`, `delta`, `done`; a reader that comes back sends Last-Event-ID."""
+    access = asking()
+    access.get(Execution, path.execution_id)
+    token = request.headers["Authorization"]
+    reader = stream.follow(
+        path.execution_id,
+        last_event_id=request.headers.get("Last-Event-ID"),
+        allowed=lambda: still_valid(token),
+    )
+    if reader is None:
+        raise Unavailable("Too many streams are open. Ask with ?wait= instead.", retry_after=5)
+    return Response(reader, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+@executions.post("/executions/<id:execution_id>/cancel", summary="Stop an execution")
+@needs("viewer", "run")
+def cancel(path: ExecutionPath) -> tuple[dict[str, Any], int]:
+    """In any state but an end; one that has ended is 409 `finished`."""
+    access = asking()
+    return show(access, actions.cancel(access, access.get(Execution, path.execution_id))), 202
+
+
+@executions.post("/executions/<id:execution_id>/rerun", summary="Execute the same again")
+@once
+@needs("viewer", "run")
+def rerun(path: ExecutionPath) -> tuple[dict[str, Any], int]:
+    """A new execution with `parent_id`."""
+    access = asking()
+    parent = access.get(Execution, path.execution_id)
+    return show(access, actions.rerun(access, parent)), 202
+
+
+@executions.post("/executions/<id:execution_id>/regenerate", summary="Execute it again with changes")
+@once
+@needs("viewer", "run")
+def regenerate(path: ExecutionPath, body: ChangesBody) -> tuple[dict[str, Any], int]:
+    """A new execution with `parent_id`."""
+    access = asking()
+    parent = access.get(Execution, path.execution_id)
+    changes = body.model_dump(exclude_unset=True)
+    made = actions.regenerate(access, parent, changes)
+    return show(access, made), 202
+
+
+@executions.put("/executions/<id:execution_id>/feedback", summary="Rate an execution")
+@needs("viewer", "run")
+def rate(path: ExecutionPath, body: FeedbackBody) -> dict[str, Any]:
+    """One thumb a person; a second one replaces the first."""
+    access = asking()
+    execution = access.get(Execution, path.execution_id)
+    return show_feedback(feedback_actions.rate(access, execution, body.rating, body.comment, body.reasons))
+
+
+@executions.delete("/executions/<id:execution_id>/feedback", summary="Withdraw one's feedback")
+@needs("viewer", "run")
+def unrate(path: ExecutionPath) -> tuple[str, int]:
+    """Nothing happens where there is none."""
+    access = asking()
+    feedback_actions.withdraw(access, access.get(Execution, path.execution_id))
+    return "", 204
+
+
+def _submit(submission: Submission) -> tuple[dict[str, Any], int]:
+    access = asking()
+    return show(access, actions.submit(access, submission)), 202

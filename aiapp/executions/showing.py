@@ -1,0 +1,114 @@
+"""How an execution is put for people: words for states and errors, the arithmetic of its cost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from markupsafe import Markup
+
+from aiapp.columns import now
+from aiapp.executions import formats
+from aiapp.executions.models import Attempt, Execution
+from aiapp.providers.registry import PROVIDERS
+
+# The words of providers for "the answer is longer than allowed".
+CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "MAX_TOKENS", "model_context_window_exceeded"})
+
+KINDS = {"input": "Input", "cached": "Cached input", "cache_write": "Cache write", "output": "Output"}
+KINDS |= {"reasoning": "Reasoning", "request": "Requests"}
+
+ERRORS = {
+    "bad_request": ("the provider did not understand the request", "Check the model's name and the settings."),
+    "auth": ("the key was refused", "Replace the key of this credential, or put another one before it."),
+    "permission": ("the key may not do this", "Give the key access to this model at the provider."),
+    "quota": ("the account is out of credit", "Add credit at the provider, or put another credential before it."),
+    "rate_limit": ("too many requests for this key", "Try again later, or add a credential to fall back to."),
+    "overloaded": ("the provider is overloaded", "Try again later, or add a credential to fall back to."),
+    "model_not_found": ("the provider does not know the model", "Choose a model that this key may use."),
+    "context_length": (
+        "the prompt is too long for the model",
+        "Shorten the inputs, or choose a model that reads more.",
+    ),
+    "content_filter": ("the provider refused the content", "Change the prompt; its filter would refuse it again."),
+    "server": ("the provider failed", "Try again later, or add a credential to fall back to."),
+    "timeout": ("the provider took too long", "Try again, or choose a faster model."),
+    "network": ("the provider could not be reached", "Test the credential: the test says what to do."),
+    "bad_response": ("the answer could not be read", "Try again; where it stays so, test the credential."),
+    "too_large": ("the answer was too large", "Ask for less, or set a maximum of tokens."),
+    "blocked_address": ("the address is not allowed", "Whoever runs this server can allow it (AIAPP_OUTBOUND_ALLOW)."),
+    "cancelled": ("it was cancelled", "Run it again when you want to."),
+    "worker_lost": ("its worker was lost", "Run it again."),
+    "no_credential": ("no credential can answer", "An admin adds or switches on a credential."),
+}
+
+
+def error_title(error_class: str | None) -> str:
+    """Return in a few words what went wrong."""
+    return ERRORS.get(error_class or "", ("something went wrong", ""))[0]
+
+
+def error_advice(error_class: str | None) -> str:
+    """Return what can be done about it."""
+    return ERRORS.get(error_class or "", ("", "Run it again."))[1]
+
+
+def provider_label(kind: str | None) -> str:
+    """Return a provider's name for people, also of one that the registry no longer has."""
+    provider = PROVIDERS.get(kind or "")
+    return provider.label if provider else kind or ""
+
+
+def state_word(execution: Execution) -> str | None:
+    """Return a more exact word than the status: Retrying while it waits for its next round."""
+    if execution.status == "pending" and execution.round > 0:
+        return "Retrying"
+    return None
+
+
+def author(execution: Execution) -> str:
+    """Return who asked."""
+    if execution.token_name:
+        return f"token: {execution.token_name}"
+    return execution.user.name if execution.user else "somebody who left"
+
+
+def elapsed_ms(execution: Execution) -> int | None:
+    """Return milliseconds since it was first started; None while it waits."""
+    if execution.started_at is None:
+        return None
+    return max(0, round((now() - execution.started_at).total_seconds() * 1000))
+
+
+def waited_ms(execution: Execution) -> int | None:
+    """Return milliseconds between its submission and its first start."""
+    if execution.started_at is None:
+        return None
+    return max(0, round((execution.started_at - execution.created_at).total_seconds() * 1000))
+
+
+def rendered(execution: Execution) -> Markup:
+    """Return the output as safe HTML in its format."""
+    return Markup(formats.to_safe_html(execution.format, execution.output or ""))  # noqa: S704 - sanitised there, last
+
+
+def costs(execution: Execution) -> list[tuple[str, Decimal | None]]:
+    """Return the lines of the cost's arithmetic: the answering attempt by kind of token, then what the others cost."""
+    lines: list[tuple[str, Decimal | None]] = []
+    failed: list[Attempt] = []
+    for attempt in execution.attempts:
+        if attempt.status != "completed":
+            failed.append(attempt)
+        elif attempt.prices:
+            lines.extend(_lines(attempt))
+    billed = [attempt.cost for attempt in failed if attempt.cost is not None]
+    if lines and failed:
+        lines.append(("Failed attempts", sum(billed, Decimal(0)) if billed else None))
+    return lines
+
+
+def _lines(attempt: Attempt) -> list[tuple[str, Decimal | None]]:
+    lines: list[tuple[str, Decimal | None]] = []
+    for line in (attempt.prices or {}).get("lines", ()):
+        per = "M" if line["per"] == 10**6 else f"{line['per']:,}"
+        term = f"{KINDS.get(line['what'], line['what'])} {line['count']:,} × ${line['price']}/{per}"
+        lines.append((term, Decimal(line["cost"])))
+    return lines
