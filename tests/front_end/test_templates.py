@@ -11,7 +11,6 @@ from flask import Flask
 from jinja2 import nodes
 
 import aiapp
-from aiapp import filters
 
 PACKAGE = Path(aiapp.__file__).parent
 TEMPLATES = sorted((PACKAGE / "templates").rglob("*.html"))
@@ -45,14 +44,6 @@ def offences(source: str) -> list[str]:
 def unprotected_forms(source: str) -> list[str]:
     forms = re.findall(r"<form\b[^>]*method=\"post\".*?</form>", source, re.I | re.S)
     return [form for form in forms if "csrf()" not in form and "_hidden(" not in form]
-
-
-@pytest.fixture(scope="module")
-def stage() -> Flask:
-    app = Flask("aiapp", root_path=str(PACKAGE))
-    app.jinja_env.globals["csrf_token"] = lambda: "token"
-    filters.init_app(app)
-    return app
 
 
 def name_of(path: Path) -> str:
