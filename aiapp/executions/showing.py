@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+
 from markupsafe import Markup
 
 from aiapp.columns import now

@@ -1,0 +1,61 @@
+"""The demo workspace: two demo-provider credentials of which the first refuses its key, six prompt templates, a few executions.
+
+Nothing in it is made up after the fact: its prompt templates are written and published, and its executions submitted, by the same
+actions that people use; a worker answers them.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from aiapp.accounts.models import User
+from aiapp.accounts.passwords import hash_password
+from aiapp.credentials import actions as credentials
+from aiapp.executions import actions as executions
+from aiapp.executions.submission import Submission
+from aiapp.extensions import db
+from aiapp.prompt_templates import actions as prompt_templates
+from aiapp.prompt_templates import library
+from aiapp.prompt_templates.starters import STARTERS
+from aiapp.prompt_templates.workbench import sample_context
+from aiapp.workspaces import actions as workspaces
+from aiapp.workspaces.access import Access
+from aiapp.workspaces.models import Workspace
+
+EMAIL, PASSWORD, SLUG = "demo@example.com", "demo", "demo"
+EXECUTED = ("support-reply", "invoice-extraction", "release-notes")
+
+
+def seed() -> bool:
+    """Make the demo workspace with its user; return False, and change nothing, where there is one already."""
+    if db.session.scalar(sa.select(Workspace.id).where(Workspace.slug == SLUG)) is not None:
+        return False
+    user = db.session.scalar(sa.select(User).where(User.email == EMAIL))
+    if user is None:
+        user = User(email=EMAIL, name="Demo", password_hash=hash_password(PASSWORD))  # shorter than people may choose
+        db.session.add(user)
+        db.session.flush()
+    access = Access(workspaces.create("Demo", user, SLUG), user, "owner")
+    _add_credentials(access)
+    for starter in STARTERS:
+        template = prompt_templates.create(access, starter)
+        version = library.version(access, template, 1)
+        prompt_templates.publish(access, version, "First version")
+        if template.slug in EXECUTED:
+            context = sample_context(version)
+            executions.submit(access, Submission(prompt_template=template.slug, context=context))
+    return True
+
+
+def reset() -> None:
+    """Delete the demo workspace, where there is one, and make it anew."""
+    db.session.execute(sa.delete(Workspace).where(Workspace.slug == SLUG))
+    db.session.commit()
+    seed()
+
+
+def _add_credentials(access: Access) -> None:
+    first = {"name": "expired key", "preferred_model": "demo-bad-key"}
+    second = {"name": "working key", "preferred_model": "demo-good"}
+    for values in (first, second):
+        credentials.create(access, {"provider": "demo", **values})

@@ -1,0 +1,40 @@
+"""What the pages of executions share: the blueprint, its words, and what a template needs to show one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, request, url_for
+
+from aiapp.executions import showing
+from aiapp.executions.models import Execution
+from aiapp.workspaces.access import Access
+
+blueprint = Blueprint("executions", __name__)
+
+
+@blueprint.app_context_processor
+def words() -> dict[str, Any]:
+    """The words that the templates of executions use."""
+    names = ("error_title", "error_advice", "provider_label", "state_word", "author", "elapsed_ms", "waited_ms")
+    return {**{name: getattr(showing, name) for name in names}, "cut_off": showing.CUT_OFF}
+
+
+def address(access: Access, execution: Execution) -> str:
+    """Return the path of an execution's page."""
+    return url_for("executions.show", workspace=access.workspace.slug, execution_id=execution.id)
+
+
+def shown(access: Access, execution: Execution) -> dict[str, Any]:
+    """Return what the templates of one execution need."""
+    version = execution.prompt_version
+    path: dict[str, Any] = {"workspace": access.workspace.slug, "execution_id": execution.id}
+    view = "source" if request.args.get("view") == "source" else "rendered"
+    return {
+        "execution": execution,
+        "view": view,
+        "rendered": showing.rendered(execution) if execution.output and view == "rendered" else None,
+        "costs": showing.costs(execution),
+        "stream_url": url_for("executions.stream_text", **path) if not execution.finished else None,
+        "may_run": access.allows("editor") or (version is not None and version.status == "published"),
+    }

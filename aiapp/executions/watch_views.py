@@ -1,0 +1,118 @@
+"""One execution: its page, the parts that refresh themselves, and what it wrote."""
+
+from __future__ import annotations
+
+import html
+
+from flask import make_response, render_template, request
+from werkzeug.wrappers import Response
+
+from aiapp import htmx
+from aiapp.accounts.actions import session_user
+from aiapp.errors import NotFound
+from aiapp.executions import formats, stream
+from aiapp.executions.models import Execution
+from aiapp.executions.routes import blueprint, shown
+from aiapp.workspaces.access import Access, enter, require
+
+# A model's HTML runs in a frame without rights, from an address of its own, under a policy of its own (PROMISES 20).
+DOCUMENT_CSP = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+DOWNLOAD_TYPES = {
+    "json": ("application/json", "json"),
+    "markdown": ("text/markdown", "md"),
+    "html": ("text/html", "html"),
+}
+
+
+@blueprint.get("/w/<workspace>/executions/<id:execution_id>")
+@require()
+def show(access: Access, execution_id: str) -> str:
+    """One execution: what was asked, every attempt, what came back."""
+    return render_template("executions/show.html", **shown(access, access.get(Execution, execution_id)))
+
+
+@blueprint.get("/w/<workspace>/executions/<id:execution_id>/_live")
+@require()
+def live(access: Access, execution_id: str) -> Response:
+    """The page's body as it is now; without a trigger once the execution has ended."""
+    return htmx.fragment("executions/_refresh.html", **shown(access, access.get(Execution, execution_id)))
+
+
+@blueprint.get("/w/<workspace>/executions/<id:execution_id>/_panel")
+@require()
+def panel(access: Access, execution_id: str) -> Response:
+    """The same beside a prompt: the panel of the editor and the run page."""
+    return htmx.fragment("executions/_execution.html", **shown(access, access.get(Execution, execution_id)))
+
+
+@blueprint.get("/w/<workspace>/executions/<id:execution_id>/_stream")
+@require()
+def stream_text(access: Access, execution_id: str) -> Response:
+    """The answer as it is written, as server-sent HTML; the events `attempt` and `done` make the page look again."""
+    access.get(Execution, execution_id)
+    slug, secret = access.workspace.slug, access.user.session_secret
+
+    def allowed() -> bool:
+        user = session_user(secret)
+        try:
+            return user is not None and bool(enter(user, slug))
+        except NotFound:
+            return False
+
+    reader = stream.follow(
+        execution_id, last_event_id=request.headers.get("Last-Event-ID"), encode=_StreamHtml(), allowed=allowed
+    )
+    if reader is None:  # too many readers: the page goes on asking every few seconds
+        return Response(status=204)
+    headers = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+    return Response(reader, mimetype="text/event-stream", headers=headers)
+
+
+@blueprint.get("/w/<workspace>/executions/<id:execution_id>/output")
+@require()
+def output(access: Access, execution_id: str) -> Response:
+    """The output as a file, never shown by the browser itself."""
+    execution = access.get(Execution, execution_id)
+    if not execution.output:
+        raise NotFound("This execution wrote nothing.")
+    kind, ending = DOWNLOAD_TYPES.get(execution.format, ("text/plain", "txt"))
+    response = make_response(execution.output)
+    response.headers["Content-Type"] = f"{kind}; charset=utf-8"
+    response.headers["Content-Disposition"] = f'attachment; filename="execution-{execution.id[-6:]}.{ending}"'
+    response.headers["Content-Security-Policy"] = DOCUMENT_CSP
+    return response
+
+
+@blueprint.get("/w/<workspace>/executions/<id:execution_id>/document")
+@require()
+def output_document(access: Access, execution_id: str) -> Response:
+    """A model's HTML, for the sandboxed frame of its page and nothing else."""
+    execution = access.get(Execution, execution_id)
+    if execution.format != "html" or not execution.output:
+        raise NotFound
+    response = make_response(formats.html_document(execution.output))
+    response.headers["Content-Security-Policy"] = DOCUMENT_CSP
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    return response
+
+
+class _StreamHtml:
+    """Events of an execution as htmx's SSE extension reads them: unnamed messages are swapped in, named ones only heard."""
+
+    def __init__(self) -> None:
+        self._attempts = 0
+
+    def __call__(self, event: stream.Event | None) -> str:
+        if event is None:
+            return ": still here\n\n"
+        head = f"id: {event.id}\n" if event.id else ""
+        if event.name == "delta":
+            lines = html.escape(event.data.get("text", "")).split("\n")
+            return head + "".join(f"data: {line}\n" for line in lines) + "\n" if lines != [""] else ""
+        if event.name == "attempt":
+            self._attempts += 1
+            if self._attempts == 1:  # the page has shown this one already
+                return ""
+        if event.name == "status":
+            return ""
+        return f"{head}event: {event.name}\ndata: {event.name}\n\n"
