@@ -23,7 +23,8 @@ class Execution(Model):
     """One prompt that a model is to answer. The row is the job: Redis only wakes a worker for it.
 
     States move by compare-and-set: pending -> processing (a lease) -> completed, failed or cancelled; back to pending for a
-    retry (`next_attempt_at`) or when a worker was lost. `partial` says that `output` broke off.
+    retry (`next_attempt_at`) or when a worker was lost. `round` counts the retries. `partial` says that
+    `output` broke off. `template` and `template_system` are texts that were sent instead of the name of a prompt template.
     """
 
     __tablename__ = "execution"
@@ -44,6 +45,7 @@ class Execution(Model):
     prompt_version_id: Mapped[str | None] = mapped_column(sa.ForeignKey("prompt_version.id", ondelete="SET NULL"))
     # what was asked
     template: Mapped[str | None] = mapped_column(sa.Text)
+    template_system: Mapped[str | None] = mapped_column(sa.Text)
     context: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     system: Mapped[str] = mapped_column(sa.Text, default="")
     body: Mapped[str] = mapped_column(sa.Text, default="")
@@ -118,7 +120,8 @@ class Execution(Model):
 class Attempt(Model):
     """One call to one target. `reason` says why this target, `next_reason` why the execution went on or ended after it.
 
-    The credential's name is copied: the attempt outlives it. `prices` are the prices that `cost` was computed with.
+    The credential's name is copied: the attempt outlives it. `prices` are the prices that `cost` was computed with. `output` is
+    the text that had arrived when a call failed, `retry_after` the seconds that the provider then asked to wait.
     """
 
     __tablename__ = "attempt"
@@ -138,6 +141,8 @@ class Attempt(Model):
     error_class: Mapped[str | None] = mapped_column(sa.String(20))
     error_message: Mapped[str | None] = mapped_column(sa.String(500))
     http_status: Mapped[int | None] = mapped_column()
+    retry_after: Mapped[float | None] = mapped_column()
+    output: Mapped[str | None] = mapped_column(sa.Text)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     duration_ms: Mapped[int | None] = mapped_column()
     first_token_ms: Mapped[int | None] = mapped_column()

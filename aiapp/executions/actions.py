@@ -1,0 +1,175 @@
+"""What people do with executions; each verb commits once. Workers do the rest (jobs.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from aiapp.errors import Conflict, InvalidInput
+from aiapp.executions import cancelling, deliveries
+from aiapp.executions.listing import Filters, Page, estimated_completion, list_executions, wait
+from aiapp.executions.models import Execution
+from aiapp.executions.publishing import Publisher
+from aiapp.executions.submission import Submission, asked, columns
+from aiapp.extensions import db, redis
+from aiapp.observability.logs import log
+from aiapp.workspaces.access import Access
+
+__all__ = [
+    "Filters",
+    "Page",
+    "Submission",
+    "cancel",
+    "estimated_completion",
+    "list_executions",
+    "regenerate",
+    "rerun",
+    "submit",
+    "wait",
+]
+
+# What a repetition takes over as it was.
+_PROMPT = (
+    "prompt_template_id",
+    "prompt_version_id",
+    "template",
+    "template_system",
+    "context",
+    "system",
+    "body",
+    "messages",
+)
+_ASKED = (
+    "format",
+    "json_schema",
+    "requested_provider",
+    "requested_credential_id",
+    "requested_model",
+    "temperature",
+    "max_tokens",
+    "stream",
+    "priority",
+)
+CHANGEABLE = ("context", "provider", "credential_id", "model", "version", "temperature")
+
+
+def submit(access: Access, submission: Submission) -> Execution:
+    """Store an execution and wake a worker; the row survives whatever happens then, an absent Redis included.
+
+    Raises InvalidInput, NotFound, Denied, Conflict as submission.columns does.
+    """
+    return _insert(access, columns(access, submission), parent=None)
+
+
+def rerun(access: Access, execution: Execution) -> Execution:
+    """Ask the same once more: the same texts, even where the prompt template has changed since. Raises Denied."""
+    _demand_repeatable(access, execution)
+    taken_over = {name: getattr(execution, name) for name in (*_PROMPT, *_ASKED)}
+    return _insert(access, {**taken_over, "source": _source(access)}, parent=execution)
+
+
+def regenerate(access: Access, execution: Execution, changes: Mapping[str, Any]) -> Execution:
+    """Ask again with changes: any of CHANGEABLE; what is not given stays as it was.
+
+    Another context or version fills the prompt anew. Another provider lets go of a pinned credential and of the model.
+
+    Raises InvalidInput, NotFound, Denied; Conflict `gone` where the prompt template that had to be filled anew was deleted.
+    """
+    unknown = sorted(set(changes) - set(CHANGEABLE))
+    if unknown:
+        raise InvalidInput(errors=[{"field": name, "message": "This cannot be changed."} for name in unknown])
+    _demand_repeatable(access, execution)
+    submission = _resubmission(access, execution, changes)
+    if changes.get("context") is None and changes.get("version") is None:
+        taken_over = {name: getattr(execution, name) for name in _PROMPT}
+        version = execution.prompt_version if submission.prompt_template is not None else None
+        values = {**taken_over, **asked(access, submission, version), "source": submission.source}
+        return _insert(access, values, parent=execution)
+    if submission.prompt_template is None and execution.template is None:
+        raise Conflict("The prompt template of this execution was deleted.", code="gone")
+    return _insert(access, columns(access, submission), parent=execution)
+
+
+def cancel(access: Access, execution: Execution) -> Execution:
+    """End an execution before its answer, or ask its worker to: it stops within seconds, and no later result counts.
+
+    Cancelling twice is no error. Raises Conflict `finished` for one that has ended otherwise, Denied for a viewer and an
+    execution of somebody else.
+    """
+    if execution.user_id != access.user.id:
+        access.demand("editor")
+    if not cancelling.end_unworked(execution.id):
+        cancelling.ask_worker(execution.id)
+    db.session.commit()
+    db.session.refresh(execution)
+    if execution.status in ("completed", "failed"):
+        raise Conflict("It has ended already.", code="finished")
+    if execution.status == "cancelled":
+        Publisher(redis(), execution.id).done("cancelled", error_class="cancelled")
+    log(__name__).info("execution.cancel", **_names(execution), status=execution.status, user_id=access.user.id)
+    return execution
+
+
+def _insert(access: Access, values: Mapping[str, Any], *, parent: Execution | None) -> Execution:
+    execution = Execution(
+        workspace_id=access.workspace.id,
+        user_id=access.user.id,
+        token_name=access.token_name,
+        parent_id=parent.id if parent is not None else None,
+        **values,
+    )
+    db.session.add(execution)
+    db.session.commit()
+    log(__name__).info(
+        "execution.submitted",
+        **_names(execution),
+        user_id=access.user.id,
+        source=execution.source,
+        priority=execution.priority,
+        prompt_template_id=execution.prompt_template_id,
+        parent_id=execution.parent_id,
+    )
+    deliveries.wake(execution.id, execution.priority)
+    return execution
+
+
+def _demand_repeatable(access: Access, execution: Execution) -> None:
+    """A viewer repeats what a viewer may run: the published version of a prompt template."""
+    version = execution.prompt_version
+    if version is None or version.status != "published":
+        access.demand("editor")
+
+
+def _resubmission(access: Access, execution: Execution, changes: Mapping[str, Any]) -> Submission:
+    template, version = execution.prompt_template, execution.prompt_version
+    submission = Submission(
+        prompt_template=template.slug if template is not None else None,
+        version=version.number if version is not None else None,
+        template=execution.template,
+        system=execution.template_system,
+        context=execution.context,
+        format=execution.format,
+        provider=execution.requested_provider,
+        credential_id=execution.requested_credential_id,
+        model=execution.requested_model,
+        temperature=execution.temperature,
+        max_tokens=execution.max_tokens,
+        priority=execution.priority,
+        stream=execution.stream,
+        source=_source(access),
+    )
+    given = {name: value for name, value in changes.items() if value is not None}
+    if "provider" in given:
+        submission = replace(submission, credential_id=None, model=None)
+    elif "credential_id" in given:
+        submission = replace(submission, provider=None, model=None)
+    return replace(submission, **given)
+
+
+def _source(access: Access) -> str:
+    return "api" if access.token_name else "page"
+
+
+def _names(execution: Execution) -> dict[str, str]:
+    return {"execution_id": execution.id, "workspace_id": execution.workspace_id}

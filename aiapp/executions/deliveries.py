@@ -1,0 +1,30 @@
+"""Tells workers of executions. What is told may be lost: the row is the job, and the sweeper tells again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from aiapp import queue
+from aiapp.errors import Unavailable
+from aiapp.observability.logs import log
+
+RUN = "aiapp.executions.jobs.run"
+
+
+def wake(execution_id: str, priority: str) -> None:
+    """Have a worker run the execution soon. Call it after the commit; an absent Redis is no error."""
+    queue.try_enqueue(RUN, execution_id, priority=priority)
+
+
+def wake_at(execution_id: str, priority: str, when: datetime) -> None:
+    """Have a worker run the execution at `when`; an absent Redis is no error."""
+    try:
+        queue.enqueue_at(RUN, execution_id, when, priority=priority)
+    except Unavailable:
+        log(__name__).warning("execution.wake_up_lost", execution_id=execution_id)
+
+
+def wake_many(execution_ids: Iterable[str], priority: str) -> None:
+    """Have workers run all of these soon. Raises Unavailable."""
+    queue.enqueue_many(RUN, execution_ids, priority=priority)

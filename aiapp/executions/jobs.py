@@ -1,0 +1,164 @@
+"""The job of a worker: take an execution's lease, have its prompt answered, write down what came of it.
+
+Short transactions with no session in between: take (lease, targets, first attempt), one for each further attempt, settle.
+Whoever delivers an execution twice delivers it to someone who finds nothing to do.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from flask import current_app
+from sqlalchemy.exc import SQLAlchemyError
+
+from aiapp.columns import now
+from aiapp.executions import attempts, deliveries, endings, leases, rounds, states
+from aiapp.executions.endings import Ending
+from aiapp.executions.leases import cancel_all, shutdown
+from aiapp.executions.models import Execution
+from aiapp.executions.publishing import Publisher
+from aiapp.executions.recording import Recorder
+from aiapp.executions.rounds import Round
+from aiapp.extensions import redis
+from aiapp.gateway.complete import Outcome, complete
+from aiapp.observability.logs import log
+from aiapp.providers.types import ProviderError
+
+__all__ = ["cancel_all", "run", "shutdown"]
+
+# How long an answer that was paid for waits for a database that is away; then the lease ends and the call is made again.
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+def run(execution_id: str) -> None:
+    """Run one round of an execution. Needs an app context. Nothing happens unless the row is due or abandoned.
+
+    Where the database fails, the row is left to its lease and the sweeper.
+    """
+    if shutdown.is_set() or leases.is_held(execution_id):
+        return
+    try:
+        with current_app.app_context():  # a session of its own, whatever the caller's is doing
+            publisher = Publisher(redis(), execution_id)
+            asked = _take(execution_id, publisher)
+            if asked is not None:
+                _ask(asked, publisher)
+    except SQLAlchemyError as error:
+        log(__name__).error("execution.left_to_sweeper", execution_id=execution_id, error=type(error).__name__)
+
+
+def _take(execution_id: str, publisher: Publisher) -> Round | None:
+    """Take the lease and begin a round; None where there is nothing (more) to ask."""
+    with states.transaction():
+        execution = states.claim(execution_id, leases.owner())
+        if execution is None:
+            return None
+        rows = attempts.of(execution.id)
+        if any(row.status == "processing" for row in rows):
+            attempts.lose(execution.id, attempts.LOST, "Another worker took over.")
+            rows = attempts.of(execution.id)
+        planned = rounds.plan(execution, rows)
+        if isinstance(planned, Round):
+            attempts.begin(execution, planned.number, planned.targets[0], planned.clock())
+        else:
+            _leave(execution, planned)
+    if not isinstance(planned, Round):
+        _tell(execution, planned, publisher)
+        return None
+    publisher.status("processing", round=execution.round)
+    log(__name__).info("execution.started", **_names(execution), targets=len(planned.targets))
+    return planned
+
+
+def _ask(asked: Round, publisher: Publisher) -> None:
+    """Have the prompt answered and settle the row, whatever happens meanwhile."""
+    with leases.holding(asked.execution.id) as lease:
+        recorder = Recorder(asked, lease, publisher)
+        answer: dict[str, Any] = {}
+        try:
+            outcome = complete(
+                asked.request,
+                asked.targets,
+                watch=recorder,
+                cancel=lease.cancel,
+                first_number=asked.number,
+                clock=asked.clock,
+            )
+            if outcome.completion is not None:
+                answer = endings.answer(asked.execution, outcome.completion, outcome.attempts[-1].target)
+        except SQLAlchemyError:
+            raise
+        except Exception as exc:
+            # A mistake of ours shall cost this execution a round, not keep it waiting for its lease to end.
+            log(__name__).error("execution.crashed", **_names(asked.execution), exc_info=exc)
+            outcome = Outcome(None, ProviderError("worker_lost", "The worker failed; its log says why."), ())
+        _settle_patiently(asked, outcome, answer, publisher)
+
+
+def _settle_patiently(asked: Round, outcome: Outcome, answer: dict[str, Any], publisher: Publisher) -> None:
+    for pause in _PAUSES:
+        try:
+            _settle(asked, outcome, answer, publisher)
+        except SQLAlchemyError as error:
+            log(__name__).warning("execution.not_settled", **_names(asked.execution), error=type(error).__name__)
+            if shutdown.wait(pause):
+                break
+        else:
+            return
+    _settle(asked, outcome, answer, publisher)
+
+
+def _settle(asked: Round, outcome: Outcome, answer: dict[str, Any], publisher: Publisher) -> None:
+    """Write the round's end in one commit, if this process still has the lease."""
+    with states.transaction():
+        execution = states.held_by(asked.execution.id, leases.owner())
+        if execution is None:
+            log(__name__).warning("execution.superseded", **_names(asked.execution))
+            return
+        ending = rounds.conclude(asked, execution, outcome, answer)
+        if outcome.attempts:
+            last = outcome.attempts[-1]
+            if ending.status != "pending":
+                ending.values.update(endings.served_by(last.target))
+            attempts.finish(execution, endings.as_lost(last) if ending.handed_back else last, ending.reason)
+        elif outcome.error is not None:
+            attempts.lose(execution.id, outcome.error.message, ending.reason)
+        _leave(execution, ending)
+    _tell(execution, ending, publisher)
+
+
+def _leave(execution: Execution, ending: Ending) -> None:
+    """Move the row, with the sums of its attempts."""
+    ending.values.update(endings.sums(ending, attempts.of(execution.id)))
+    if ending.status == "pending":
+        ending.values["next_attempt_at"] = states.database_time(ending.wait) if ending.wait > 0 else None
+    states.leave(execution, leases.owner(), ending.status, **ending.values)
+
+
+def _tell(execution: Execution, ending: Ending, publisher: Publisher) -> None:
+    """Tell readers, workers and the log what was committed."""
+    facts = _names(execution)
+    if ending.status != "pending":
+        error_class = ending.values.get("error_class")
+        publisher.done(ending.status, error_class=error_class)
+        started = execution.started_at or execution.created_at
+        used = {name: ending.values.get(name) for name in ("input_tokens", "output_tokens", "cost")}
+        log(__name__).info(
+            f"execution.{ending.status}",
+            **facts,
+            error_class=error_class,
+            ms=round((now() - started).total_seconds() * 1000),
+            **used,
+        )
+        return
+    publisher.status("pending", retry_in=round(ending.wait, 1))
+    log(__name__).info("execution.waiting", **facts, seconds=round(ending.wait, 1), reason=ending.reason)
+    if ending.wait > 0:
+        deliveries.wake_at(execution.id, execution.priority, now() + timedelta(seconds=ending.wait))
+    else:
+        deliveries.wake(execution.id, execution.priority)
+
+
+def _names(execution: Execution) -> dict[str, Any]:
+    return {"execution_id": execution.id, "workspace_id": execution.workspace_id, "round": execution.round}

@@ -1,0 +1,184 @@
+"""Reading executions: lists by filters, waiting for one, and when one may be done."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import defer, joinedload
+
+from aiapp.columns import now
+from aiapp.errors import InvalidInput
+from aiapp.executions.models import FINISHED, Execution
+from aiapp.executions.stream import closing
+from aiapp.extensions import db, reading
+from aiapp.prompt_templates.models import PromptTemplate
+from aiapp.workspaces.access import Access
+
+MAX_LIMIT = 200
+MAX_WAIT_SECONDS = 60.0
+# A text is looked for in the newest executions only: nobody waits for a walk through all of them.
+SEARCHED = 5000
+_RECENT = 50
+_LOOK_SECONDS = (0.05, 0.5)
+
+_TEXTS = (
+    Execution.template,
+    Execution.template_system,
+    Execution.context,
+    Execution.system,
+    Execution.body,
+    Execution.messages,
+    Execution.json_schema,
+    Execution.output,
+    Execution.output_data,
+)
+
+# Feedback stands below executions in the order of imports: only its table's name is known here.
+_FEEDBACK = sa.table("feedback", sa.column("execution_id"), sa.column("rating"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What a list is limited to; None and "" do not limit.
+
+    `template` is a slug, `feedback` up, down, any or none, `user` a user's id, `since` is included and `until` is not, `q` is a
+    part of an id or of the texts.
+    """
+
+    status: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    template: str | None = None
+    feedback: str | None = None
+    user: str | None = None
+    mine: bool = False
+    since: datetime | None = None
+    until: datetime | None = None
+    q: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some executions, newest first; `next_cursor` leads to the next ones, None at the end."""
+
+    rows: list[Execution]
+    next_cursor: str | None
+
+
+def list_executions(
+    access: Access, filters: Filters | None = None, *, cursor: str | None = None, limit: int = 50, texts: bool = True
+) -> Page:
+    """Return executions of the workspace, newest first, with their prompt template, version and user.
+
+    Arguments:
+        cursor: `next_cursor` of the page before.
+        limit: 1 to MAX_LIMIT.
+        texts: False leaves prompts and outputs in the database until one is read: for lists that do not show them.
+
+    Raises InvalidInput for a cursor that is none and for an unknown value of `feedback`.
+    """
+    query = access.select(Execution).options(
+        joinedload(Execution.prompt_template), joinedload(Execution.prompt_version), joinedload(Execution.user)
+    )
+    if not texts:
+        query = query.options(*(defer(column) for column in _TEXTS))
+    if cursor:
+        if not re.fullmatch("[0-9a-f]{32}", cursor):
+            raise InvalidInput(errors=[{"field": "cursor", "message": "This is not a cursor of this list."}])
+        query = query.where(Execution.id < cursor)
+    query = query.where(*_conditions(access, filters or Filters()))
+    limit = max(1, min(limit, MAX_LIMIT))
+    rows = list(db.session.scalars(query.order_by(Execution.id.desc()).limit(limit + 1)))
+    return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+
+def wait(execution_id: str, seconds: float) -> Execution | None:
+    """Return the execution as soon as it has ended, or as it is after `seconds` (at most MAX_WAIT_SECONDS).
+
+    Ends the caller's transaction, so that no connection is held meanwhile. None where there is no such execution.
+    """
+    deadline = time.monotonic() + min(seconds, MAX_WAIT_SECONDS)
+    pause, longest = _LOOK_SECONDS
+    with reading():
+        while True:
+            db.session.commit()  # the last look's; it keeps the caller's objects as they are
+            status = db.session.scalar(sa.select(Execution.status).where(Execution.id == execution_id))
+            left = deadline - time.monotonic()
+            if status is None or status in FINISHED or left <= 0 or closing.is_set():
+                return db.session.get(Execution, execution_id, populate_existing=True)
+            db.session.commit()
+            closing.wait(min(pause, left))
+            pause = min(pause * 1.5, longest)
+
+
+def estimated_completion(execution: Execution) -> datetime | None:
+    """Return when an execution that waits may be done: the median duration of the workspace's last ones, as often as needed.
+
+    As many as are under way now are taken to go on at a time. None where the workspace has no completed execution yet.
+    """
+    recent = db.session.execute(
+        sa.select(Execution.started_at, Execution.completed_at)
+        .where(Execution.workspace_id == execution.workspace_id, Execution.status == "completed")
+        .order_by(Execution.id.desc())
+        .limit(_RECENT)
+    )
+    durations = [(end - start).total_seconds() for start, end in recent if start is not None and end is not None]
+    if not durations:
+        return None
+    ahead, running = db.session.execute(
+        sa.select(
+            sa.func.count().filter(Execution.status == "pending", Execution.id < execution.id),
+            sa.func.count().filter(Execution.status == "processing"),
+        ).where(Execution.status.in_(("pending", "processing")))
+    ).one()
+    turns = 1 + ahead // max(1, running)
+    return now() + timedelta(seconds=turns * statistics.median(durations))
+
+
+def _conditions(access: Access, filters: Filters) -> Iterator[sa.ColumnElement[bool]]:
+    for column, value in (
+        (Execution.status, filters.status),
+        (Execution.provider, filters.provider),
+        (Execution.model, filters.model),
+        (Execution.user_id, access.user.id if filters.mine else filters.user),
+    ):
+        if value:
+            yield column == value
+    if filters.template:
+        slug = sa.select(PromptTemplate.id).where(
+            PromptTemplate.workspace_id == access.workspace.id, PromptTemplate.slug == filters.template
+        )
+        yield Execution.prompt_template_id == slug.scalar_subquery()
+    if filters.since:
+        # an id begins with the milliseconds of its making: the index on it bounds the walk
+        yield Execution.id >= f"{max(0, int(filters.since.timestamp() * 1000)):012x}" + "0" * 20
+        yield Execution.created_at >= filters.since
+    if filters.until:
+        yield Execution.created_at < filters.until
+    if filters.feedback:
+        yield _rated(filters.feedback)
+    if filters.q:
+        yield from _containing(access, filters.q)
+
+
+def _rated(feedback: str) -> sa.ColumnElement[bool]:
+    if feedback not in ("up", "down", "any", "none"):
+        raise InvalidInput(errors=[{"field": "feedback", "message": "Choose one of: up, down, any, none."}])
+    thumbs = sa.select(sa.literal(1)).select_from(_FEEDBACK).where(_FEEDBACK.c.execution_id == Execution.id)
+    if feedback in ("up", "down"):
+        thumbs = thumbs.where(_FEEDBACK.c.rating == feedback)
+    return ~thumbs.exists() if feedback == "none" else thumbs.exists()
+
+
+def _containing(access: Access, text: str) -> Iterator[sa.ColumnElement[bool]]:
+    newest = sa.select(Execution.id).where(Execution.workspace_id == access.workspace.id)
+    first = newest.order_by(Execution.id.desc()).offset(SEARCHED).limit(1).scalar_subquery()
+    yield Execution.id > sa.func.coalesce(first, "")
+    columns = (Execution.id, Execution.body, Execution.output)
+    yield sa.or_(*(column.icontains(text.strip(), autoescape=True) for column in columns))

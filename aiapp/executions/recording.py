@@ -1,0 +1,71 @@
+"""Watches the calls of a round: writes their attempts down, tells the readers, logs."""
+
+from __future__ import annotations
+
+from aiapp.executions import attempts, leases, states
+from aiapp.executions.leases import Lease
+from aiapp.executions.publishing import Publisher
+from aiapp.executions.rounds import Round
+from aiapp.gateway.complete import AttemptResult
+from aiapp.observability.logs import log
+from aiapp.providers.types import Delta, Target
+
+
+class Recorder:
+    """The gateway's Watch of one round.
+
+    A call that ended is written together with the beginning of the next one; the last is written with the round's end.
+    """
+
+    def __init__(self, asked: Round, lease: Lease, publisher: Publisher) -> None:
+        self._asked = asked
+        self._lease = lease
+        self._publisher = publisher
+        self._ended: AttemptResult | None = None
+
+    def began(self, number: int, target: Target) -> None:
+        """Write the attempt down, unless it is the round's first, which was written with the lease."""
+        if self._ended is not None:
+            self._write(self._ended, number, target)
+        self._publisher.attempt(
+            number,
+            provider=target.provider,
+            model=target.model,
+            credential=target.credential_name,
+            reason=target.reason,
+        )
+
+    def delta(self, delta: Delta) -> None:
+        """Tell the readers."""
+        self._publisher.delta(delta.text)
+
+    def ended(self, result: AttemptResult) -> None:
+        """Keep the result for the next write."""
+        self._ended = result
+        execution, error = self._asked.execution, result.error
+        log(__name__).info(
+            "execution.attempt",
+            execution_id=execution.id,
+            workspace_id=execution.workspace_id,
+            number=result.number,
+            credential_id=result.target.credential_id,
+            provider=result.target.provider,
+            model=result.target.model,
+            status="completed" if error is None else "failed",
+            error_class=error and error.error_class,
+            http_status=error and error.http_status,
+            ms=result.duration_ms,
+            first_token_ms=result.first_token_ms,
+            input_tokens=result.usage.input,
+            output_tokens=result.usage.output,
+            cost=result.cost,
+        )
+
+    def _write(self, ended: AttemptResult, number: int, target: Target) -> None:
+        with states.transaction():
+            execution = states.held_by(self._asked.execution.id, leases.owner())
+            if execution is None:
+                self._lease.cancel.cancel()  # the row is somebody else's: this call must not be made
+                return
+            attempts.finish(execution, ended)
+            attempts.begin(execution, number, target, self._asked.clock())

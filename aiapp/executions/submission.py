@@ -1,0 +1,217 @@
+"""What somebody wants executed, checked and rendered into the columns of an execution."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiapp.credentials.models import Credential
+from aiapp.errors import InvalidInput
+from aiapp.executions.models import PRIORITIES
+from aiapp.prompt_templates import fields
+from aiapp.prompt_templates.actions import runnable_version
+from aiapp.prompt_templates.models import PromptVersion
+from aiapp.prompt_templates.rendering import RenderedPrompt, render_prompt
+from aiapp.workspaces.access import Access
+
+SOURCES = ("page", "api", "preview")
+MAX_TEMPLATE_BYTES = 2**20
+MAX_CONTEXT_BYTES = 2**20
+# More than any model reads; a value that a template repeats grows the prompt beyond what was sent.
+MAX_PROMPT_CHARACTERS = 4_000_000
+MAX_CONTEXT_DEPTH = 32
+
+# The names of our fields where the prompt templates' checks use others.
+_OURS = {"body": "template", "output_format": "format"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What is to be executed, and by whom; None leaves a choice to the version, then to the credential that answers.
+
+    Either a prompt template by its slug (the published version, or the one with the number `version`), or the text `template`
+    with `system`.
+    """
+
+    prompt_template: str | None = None
+    version: int | None = None
+    template: str | None = None
+    system: str | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    format: str | None = None
+    provider: str | None = None
+    credential_id: str | None = None
+    model: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    priority: str = "default"
+    stream: bool = True
+    source: str = "page"
+
+
+def columns(access: Access, submission: Submission) -> dict[str, Any]:
+    """Return the columns of the execution that `submission` asks for.
+
+    Raises InvalidInput with every mistake by field (a variable's is `context.<name>`), NotFound for an unknown prompt template,
+    version or credential, Denied for a viewer who asks for anything but a published version.
+    """
+    if (submission.prompt_template is None) == (submission.template is None):
+        raise _mistake("template", "Give a prompt template, or the text of one.")
+    version = None
+    if submission.prompt_template is not None:
+        version = runnable_version(access, submission.prompt_template, submission.version)
+    else:
+        access.demand("editor")
+    context = _checked_context(submission.context)
+    settings = asked(access, submission, version)
+    prompt = _rendered(submission, version, context)
+    return {
+        "source": submission.source,
+        "prompt_template_id": version and version.prompt_template_id,
+        "prompt_version_id": version and version.id,
+        "template": submission.template,
+        "template_system": submission.system if version is None else None,
+        "context": context,
+        "system": prompt.system,
+        "body": prompt.body,
+        "messages": [dict(message) for message in prompt.messages],
+        **settings,
+    }
+
+
+def asked(access: Access, submission: Submission, version: PromptVersion | None) -> dict[str, Any]:
+    """Return the columns that say of whom and how it is asked. Raises InvalidInput, NotFound for an unknown credential.
+
+    A version's provider and model count where the submission names neither provider nor credential; its model also where
+    these are of the same provider.
+    """
+    clean = _checked_settings(submission)
+    credential = None
+    if submission.credential_id is not None:
+        credential = access.get(Credential, submission.credential_id)
+        _check_credential(credential, clean["provider"])
+    provider, model = (None, clean["model"]) if credential else (clean["provider"], clean["model"])
+    format_, schema = clean["output_format"], None
+    if version is not None:
+        if credential is None and provider is None:
+            provider = version.provider
+        if model is None and version.provider in (None, credential.provider if credential else provider):
+            model = version.model
+        format_ = format_ or version.output_format
+        schema = version.json_schema if format_ == "json" else None
+    return {
+        "format": format_ or "text",
+        "json_schema": schema,
+        "requested_provider": provider,
+        "requested_credential_id": submission.credential_id,
+        "requested_model": model,
+        "temperature": _first(clean["temperature"], version and version.temperature),
+        "max_tokens": _first(clean["max_tokens"], version and version.max_tokens),
+        "stream": submission.stream,
+        "priority": submission.priority,
+    }
+
+
+def _checked_settings(submission: Submission) -> dict[str, Any]:
+    errors = []
+    if submission.priority not in PRIORITIES:
+        errors.append({"field": "priority", "message": f"Choose one of: {', '.join(PRIORITIES)}."})
+    if submission.source not in SOURCES:
+        raise ValueError(f"unknown source {submission.source!r}")
+    given = {
+        "provider": submission.provider,
+        "model": submission.model,
+        "temperature": submission.temperature,
+        "max_tokens": submission.max_tokens,
+    }
+    if submission.format:
+        given["output_format"] = submission.format
+    clean: dict[str, Any] = {"output_format": None}
+    try:
+        clean |= fields.content(given)
+    except InvalidInput as invalid:
+        errors.extend({**error, "field": _OURS.get(error["field"], error["field"])} for error in invalid.errors)
+    for name, value in (("template", submission.template), ("system", submission.system)):
+        try:
+            fields.text(value or "", MAX_TEMPLATE_BYTES)
+        except ValueError as error:
+            errors.append({"field": name, "message": str(error)})
+    if submission.template is not None and not submission.template.strip():
+        errors.append({"field": "template", "message": "There is no text."})
+    if errors:
+        raise InvalidInput(errors=errors)
+    return clean
+
+
+def _check_credential(credential: Credential, provider: str | None) -> None:
+    if not credential.active:
+        raise _mistake("credential_id", f"{credential.name} is switched off.")
+    if provider not in (None, credential.provider):
+        raise _mistake("credential_id", f"{credential.name} is not a credential of that provider.")
+
+
+def _checked_context(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the context as both databases store it. Raises InvalidInput."""
+    if not isinstance(context, Mapping):
+        raise _mistake("context", "This is not an object of variables.")
+    try:
+        size = len(json.dumps(context, allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        raise _mistake("context", "This cannot be written as JSON.") from None
+    if size > MAX_CONTEXT_BYTES:
+        raise _mistake("context", f"This is longer than {MAX_CONTEXT_BYTES // 1024} KB.")
+    for name, value in context.items():
+        _check_value(name, name, 0)
+        _check_value(name, value, 1)
+    return dict(context)
+
+
+def _check_value(name: str, value: Any, depth: int) -> None:
+    if depth > MAX_CONTEXT_DEPTH:
+        raise _mistake(f"context.{name}", f"This is nested more than {MAX_CONTEXT_DEPTH} levels deep.")
+    if isinstance(value, str):
+        try:
+            fields.text(value, MAX_CONTEXT_BYTES)
+        except ValueError as error:
+            raise _mistake(f"context.{name}", str(error)) from None
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_value(name, key, depth + 1)
+            _check_value(name, item, depth + 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_value(name, item, depth + 1)
+
+
+def _rendered(submission: Submission, version: PromptVersion | None, context: Mapping[str, Any]) -> RenderedPrompt:
+    if version is not None:
+        texts, specs, messages = (version.system, version.body), version.variables, version.messages
+    else:
+        texts, specs, messages = (submission.system or "", submission.template or ""), [], []
+    prompt = render_prompt(*texts, specs, context, messages=messages)
+    errors = [
+        {
+            "field": error["field"] if error["field"] == "context" else f"context.{error['field']}",
+            "message": error["message"],
+        }
+        for error in prompt.errors
+    ]
+    errors += [{"field": f"context.{name}", "message": "This variable needs a value."} for name in prompt.missing]
+    size = len(prompt.system) + len(prompt.body) + sum(len(message["content"]) for message in prompt.messages)
+    if size > MAX_PROMPT_CHARACTERS:
+        errors.append(
+            {"field": "context", "message": f"The prompt is longer than {MAX_PROMPT_CHARACTERS:,} characters."}
+        )
+    if errors:
+        raise InvalidInput("The prompt cannot be filled.", errors=errors)
+    return prompt
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _mistake(name: str, message: str) -> InvalidInput:
+    return InvalidInput(errors=[{"field": name, "message": message}])

@@ -1,0 +1,90 @@
+"""Finds the executions that no delivery will bring to a worker, and delivers them again.
+
+Redis may lose a wake-up, a worker may die: the rows know. What is due is decided by the database's clock (see states.py), and
+what is delivered twice finds nothing to do, so several sweepers disturb nobody.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from aiapp import queue
+from aiapp.errors import Unavailable
+from aiapp.executions import cancelling, deliveries, states
+from aiapp.executions.models import PRIORITIES, Execution
+from aiapp.executions.publishing import Publisher
+from aiapp.extensions import db, reading, redis
+from aiapp.observability.logs import log
+
+BATCH = 1000
+# More are left to the next sweep: a lost queue of a million rows shall not fill Redis in one go.
+MOST = 20_000
+
+
+def sweep() -> int:
+    """Deliver what is due or abandoned and not on a queue, and end what was to be cancelled by a worker that is gone.
+
+    Returns how many executions it moved or delivered. Needs an app context; an absent Redis is no error.
+    """
+    cancelled = _cancel_abandoned()
+    delivered = 0
+    try:
+        for priority in PRIORITIES:
+            delivered += _deliver(priority)
+    except Unavailable:
+        log(__name__).warning("sweeper.queue_unavailable")
+    if cancelled or delivered:
+        log(__name__).info("sweeper.swept", cancelled=cancelled, delivered=delivered)
+    return cancelled + delivered
+
+
+def _deliver(priority: str) -> int:
+    delivered, last = 0, ""
+    while delivered < MOST:
+        found = _lost(priority, after=last)
+        if not found:
+            break
+        last = found[-1]
+        # asked after the rows were read: what is delivered in between is on a queue, or no longer due
+        missing = sorted(set(found) - queue.waiting())
+        deliveries.wake_many(missing, priority)
+        delivered += len(missing)
+        if len(found) < BATCH:
+            break
+    return delivered
+
+
+def _lost(priority: str, *, after: str) -> list[str]:
+    """Return the ids of the next rows of this priority that somebody should run, oldest first."""
+    with reading():
+        try:
+            return list(
+                db.session.scalars(
+                    sa.select(Execution.id)
+                    .where(
+                        Execution.priority == priority,
+                        Execution.id > after,
+                        sa.or_(states.due(), states.abandoned()),
+                    )
+                    .order_by(Execution.id)
+                    .limit(BATCH)
+                )
+            )
+        finally:
+            db.session.remove()
+
+
+def _cancel_abandoned() -> int:
+    """End the rows whose worker was lost after somebody had cancelled them."""
+    with reading():
+        wanted = sa.and_(states.abandoned(), Execution.cancel_requested_at.is_not(None))
+        ids = list(db.session.scalars(sa.select(Execution.id).where(wanted).limit(BATCH)))
+        db.session.remove()
+    ended = 0
+    for execution_id in ids:
+        with states.transaction():
+            moved = cancelling.end_unworked(execution_id)
+        if moved:
+            ended += 1
+            Publisher(redis(), execution_id).done("cancelled", error_class="cancelled")
+    return ended
