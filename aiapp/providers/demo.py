@@ -15,7 +15,7 @@ from typing import Any
 from aiapp.providers import asking, demo_answers
 from aiapp.providers.openai_chat import OpenAIChat
 from aiapp.providers.types import HttpRequest, Request, Target
-from aiapp.providers.wire_json import mapping, read_object, string
+from aiapp.providers.wire_json import mapping, read_object, sequence, string
 
 SCHEME = "demo"
 # Longer waits are cut into steps of this many seconds, so that a reader who leaves is noticed.
@@ -146,7 +146,7 @@ def _play_whole(
 
 def _answer(script: Script, asked: Mapping[str, Any]) -> tuple[str, str, dict[str, int]]:
     """Return the text, why it stops, and an estimate of the tokens: four characters each."""
-    turns = [string(mapping(turn).get("content")) for turn in asked["messages"]]
+    turns = [string(mapping(turn).get("content")) for turn in sequence(asked.get("messages"))]
     system = string(asked.get("system"))
     seen = demo_answers.facts(turns[-1] if turns else "", system)
     wanted = "json" if script.always_json else string(asked.get("output_format"))

@@ -11,7 +11,7 @@ from aiapp.providers.classification import classify
 from aiapp.providers.key_redaction import redact_keys
 from aiapp.providers.retry_after import delay_in, retry_after
 from aiapp.providers.types import ProviderError
-from aiapp.providers.wire_json import as_text, mapping, read_value, sequence, storable, string
+from aiapp.providers.wire_json import as_text, mapping, read_value, sequence, string
 
 LONGEST_MESSAGE = 500
 # Enough for any message; a page of megabytes is not worth reading.
@@ -36,13 +36,13 @@ def failure(status: int, headers: Mapping[str, str], body: bytes) -> ProviderErr
     except ProviderError:
         data = None
     refusal = _read(data)
-    message = refusal.message or _plain(status, headers, body[:_READ])
+    message = _tidy(refusal.message, ()) or _tidy(_plain(status, headers, body[:_READ]), ())
     return ProviderError(
         classify(status, refusal.codes, refusal.message, will_recover=delay_in(data) is not None),
-        _tidy(message, ()),
+        message or f"Status {status}, without an explanation.",
         http_status=status,
         retry_after=retry_after(status, headers, data),
-        code=_tidy(refusal.codes[0], ())[:100] if refusal.codes else None,
+        code=_code(refusal, ()),
     )
 
 
@@ -56,11 +56,11 @@ def failure_inside(data: Any, *, secrets: Iterable[str | None] = ()) -> Provider
     if not body.get("error") and body.get("object") != "error" and body.get("type") != "error":
         return None
     refusal = _read(body)
-    message = refusal.message or "The provider reported an error and did not say which."
+    message = _tidy(refusal.message, secrets)
     return ProviderError(
         classify(refusal.status, refusal.codes, refusal.message),
-        _tidy(message, secrets),
-        code=_tidy(refusal.codes[0], secrets)[:100] if refusal.codes else None,
+        message or "The provider reported an error and did not say which.",
+        code=_code(refusal, secrets),
     )
 
 
@@ -120,13 +120,15 @@ def _plain(status: int, headers: Mapping[str, str], body: bytes) -> str:
     if text.startswith("<"):
         title = re.search(r"(?is)<title[^>]*>([^<]{1,200})", text)
         return f"The answer is a web page ({title[1].strip() if title else 'without a title'}), status {status}."
-    if text and text[0] not in "{[":
-        return text
-    return f"Status {status}, without an explanation."
+    return "" if text.startswith(("{", "[")) else text
+
+
+def _code(refusal: _Refusal, secrets: Iterable[str | None]) -> str | None:
+    return (_tidy(refusal.codes[0], secrets)[:100] or None) if refusal.codes else None
 
 
 def _tidy(text: str, secrets: Iterable[str | None]) -> str:
-    # Redacted before it is cut: half a key no longer looks like one.
-    printable = "".join(letter if letter.isprintable() else " " for letter in storable(text)[: 8 * LONGEST_MESSAGE])
+    # Redacted before it is cut: half a key no longer looks like one. NUL and half a surrogate pair are not printable.
+    printable = "".join(letter if letter.isprintable() else " " for letter in text[: 8 * LONGEST_MESSAGE])
     words = " ".join(redact_keys(printable, secrets=secrets).split())
     return words if len(words) <= LONGEST_MESSAGE else words[: LONGEST_MESSAGE - 1] + "…"

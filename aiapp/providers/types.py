@@ -196,7 +196,7 @@ class HttpRequest:
 
 
 class Dialect(Protocol):
-    """What a dialect module offers: bytes in, values out, no I/O. A dialect is a module; its functions are these."""
+    """What a dialect offers: bytes in, values out, no I/O. A dialect is a class, made with one provider's quirks."""
 
     def build(self, request: Request, target: Target) -> HttpRequest:
         """Return the HTTP request that asks `request` of `target`."""

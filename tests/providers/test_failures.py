@@ -193,6 +193,8 @@ def test_a_quota_per_minute_is_a_rate_limit():
         (b"[" * 5000, "Status 400, without an explanation."),
         (b"", "Status 400, without an explanation."),
         ({"error": 5}, "Status 400, without an explanation."),
+        ({"error": " \x00\u200b\n"}, "Status 400, without an explanation."),
+        (b"\x00\x01", "Status 400, without an explanation."),
     ],
 )
 def test_every_envelope_gives_up_its_message(body, message):
