@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -17,7 +18,6 @@ from rq import Queue, worker_registration
 from rq.registry import clean_registries
 
 from aiapp import config, create_app, queue
-from aiapp.executions.sweeper import sweep
 from aiapp.extensions import connect_redis, db
 from aiapp.observability.logs import log
 
@@ -44,8 +44,10 @@ RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; return the exit code. Raises ConfigError."""
+    from aiapp.executions.sweeper import sweep
+
     settings = config.load()
-    scheduler = Scheduler(create_app(settings), connect_redis(settings), settings.sweep_seconds)
+    scheduler = Scheduler(create_app(settings), connect_redis(settings), sweep, settings.sweep_seconds)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, scheduler.stop)
     scheduler.serve()
@@ -53,10 +55,15 @@ def main() -> int:
 
 
 class Scheduler:
-    """One scheduler. While Redis is away nobody leads and all sweep: a sweep changes rows conditionally, so that is safe."""
+    """One scheduler. While Redis is away nobody leads and all sweep: a sweep changes rows conditionally, so that is safe.
 
-    def __init__(self, app: Flask, connection: Redis, sweep_seconds: float) -> None:
+    Arguments:
+        sweep: finds rows that nobody works on and has them delivered again; returns how many. Called in an app context.
+    """
+
+    def __init__(self, app: Flask, connection: Redis, sweep: Callable[[], int], sweep_seconds: float) -> None:
         self._app = app
+        self._find_lost = sweep
         self._connection = connection
         self._sweep_seconds = sweep_seconds
         self._token = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
@@ -113,7 +120,7 @@ class Scheduler:
     def _sweep(self) -> None:
         try:
             with self._app.app_context():
-                found = sweep()
+                found = self._find_lost()
         except Exception as error:  # the database is away, or the disk is full: the next sweep may do better
             log(__name__).error("scheduler.sweep_failed", exc_info=error)
         else:

@@ -60,8 +60,9 @@ def up(*, demo: bool, host: str | None, port: int | None, workers: int, concurre
         if redis is not None:
             redis.start()
             supervisor.watch(redis.child, running=True)
+        supervisor.watch(_web(host, port))  # it loads while the database is prepared, and is announced after that
         supervisor.run_once(Child("preparation", _command("prepare")))
-        for child in _children(settings, host, port, workers, concurrency):
+        for child in _helpers(settings, workers, concurrency):
             supervisor.watch(child)
         return supervisor.serve()
     finally:
@@ -165,17 +166,14 @@ class Supervisor:
         self._events.put("child")
 
 
-def _children(settings: Settings, host: str, port: int, workers: int, concurrency: int) -> Sequence[Child]:
-    # The web process has nothing to hand back: killed with its supervisor, it frees the port at once.
-    children = [
-        Child(
-            "web",
-            _command("web", "--host", host, "--port", str(port)),
-            orphaned=signal.SIGKILL,
-            grace=web.STOP_SECONDS + 3,
-        ),
-        Child("scheduler", _command("scheduler")),
-    ]
+def _web(host: str, port: int) -> Child:
+    # It has nothing to hand back: killed with its supervisor, it frees the port at once.
+    command = _command("web", "--host", host, "--port", str(port))
+    return Child("web", command, orphaned=signal.SIGKILL, grace=web.STOP_SECONDS + 3)
+
+
+def _helpers(settings: Settings, workers: int, concurrency: int) -> Sequence[Child]:
+    children = [Child("scheduler", _command("scheduler"))]
     for number in range(1, workers + 1):
         name = "worker" if workers == 1 else f"worker {number}"
         command = _command("worker", "--concurrency", str(concurrency))

@@ -17,6 +17,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -180,7 +181,9 @@ class ThreadedWorker(SimpleWorker):
         try:
             self._perform(flight.job.func_name or "", flight.job.args)
         except Exception as error:
-            log(__name__).error("job.failed", job=flight.job.id, exc_info=error)
+            # Where, but not the message: it may quote a prompt, a provider or the database.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log(__name__).error("job.failed", job=flight.job.id, error=type(error).__name__, where=where)
             flight.error = error
         finally:
             self._slots.release()
@@ -229,7 +232,6 @@ class ThreadedWorker(SimpleWorker):
                     continue
                 job.ended_at = now()
                 job.set_status(JobStatus.FAILED, pipeline=pipeline)
-                # The class alone: a message may quote what a provider or the database said.
                 name = type(flight.error).__name__
                 job.failed_job_registry.add(job, ttl=FAILURE_SECONDS, exc_string=name, pipeline=pipeline)
             pipeline.execute()

@@ -77,7 +77,7 @@ def main(host: str, port: int, *, processes: int, threads: int) -> int:
         backpressure=REQUESTS_AT_ONCE,
         workers_kill_timeout=STOP_SECONDS,  # without it an open stream would hold the process for ever
         respawn_failed_workers=True,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
     ).serve(target_loader=load, wrap_loader=False)
     return 0
 

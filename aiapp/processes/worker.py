@@ -13,7 +13,6 @@ from flask import Flask
 from redis import Redis
 
 from aiapp import config, create_app
-from aiapp.executions import jobs
 from aiapp.extensions import db
 from aiapp.processes.threaded import REDIS_SECONDS, Perform, ThreadedWorker
 
@@ -26,6 +25,12 @@ def main(names: Sequence[str], concurrency: int) -> int:
 
     Raises ConfigError.
     """
+    from aiapp.executions import jobs
+
+    def cancel() -> None:
+        jobs.shutdown.set()
+        jobs.cancel_all()
+
     settings = config.load()
     worker = ThreadedWorker(
         names,
@@ -33,7 +38,7 @@ def main(names: Sequence[str], concurrency: int) -> int:
         connection=Redis.from_url(settings.redis_url, socket_connect_timeout=1, socket_timeout=REDIS_SECONDS),
         concurrency=concurrency,
         shutdown_seconds=settings.shutdown_seconds,
-        cancel=jobs.shutdown.set,
+        cancel=cancel,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, worker.stop)

@@ -1,32 +1,39 @@
-"""Jobs for the tests of the worker: as small as a job can be."""
+"""Jobs for the tests and the benchmark of the worker: as small as a job can be."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 
-runs: Counter[str] = Counter()
+runs: list[str] = []
 started = threading.Semaphore(0)
 go_on = threading.Event()
 
 
+def forget() -> None:
+    """Begin anew."""
+    global started
+    runs.clear()
+    started = threading.Semaphore(0)
+    go_on.clear()
+
+
 def instant(row_id: str) -> None:
-    runs[row_id] += 1
+    runs.append(row_id)
 
 
-def second(row_id: str) -> None:
+def one_second(row_id: str) -> None:
     time.sleep(1)
-    runs[row_id] += 1
+    runs.append(row_id)
 
 
 def held(row_id: str) -> None:
     """Run until the test lets it go."""
     started.release()
     go_on.wait(60)
-    runs[row_id] += 1
+    runs.append(row_id)
 
 
 def failing(row_id: str) -> None:
-    runs[row_id] += 1
+    runs.append(row_id)
     raise LookupError("the message stays here")

@@ -1,0 +1,74 @@
+"""Fixtures with real Redis servers, workers and supervisors."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import job_functions
+import pytest
+from redis import Redis
+from stage import Running, Up, alive, family, perform
+
+from aiapp.processes.threaded import ThreadedWorker
+
+
+@pytest.fixture
+def connection(redis_url: str) -> Iterator[Redis]:
+    client = Redis.from_url(redis_url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def start_worker(redis_url: str) -> Iterator[Callable[..., Running]]:
+    """Start a worker over tests' own jobs; it is stopped at the end."""
+    job_functions.forget()
+    running: list[Running] = []
+
+    def start(
+        names: tuple[str, ...] = ("high", "default", "low"),
+        *,
+        url: str = redis_url,
+        concurrency: int = 4,
+        shutdown_seconds: float = 10,
+        cancel: Callable[[], None] = lambda: None,
+    ) -> Running:
+        worker = ThreadedWorker(
+            names,
+            perform,
+            connection=Redis.from_url(url, socket_timeout=5),
+            concurrency=concurrency,
+            shutdown_seconds=shutdown_seconds,
+            cancel=cancel,
+        )
+        running.append(Running(worker))
+        return running[-1]
+
+    yield start
+    job_functions.go_on.set()
+    for each in running:
+        each.stop()
+
+
+@pytest.fixture
+def up(tmp_path: Path, free_port: int) -> Iterator[Callable[..., Up]]:
+    """Start `aiapp up`; whatever is left of it at the end is killed."""
+    started: list[Up] = []
+
+    def start(*arguments: str, **environ: str) -> Up:
+        started.append(Up(tmp_path / "home", free_port, *arguments, **environ))
+        return started[-1]
+
+    yield start
+    for each in started:
+        left = family(each.process.pid)
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait(10)
+        for pid in left:
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
