@@ -17,6 +17,7 @@ from itertools import chain, groupby
 from typing import Any, Literal, NamedTuple
 
 from aiapp.prompt_templates.values import as_text, write
+from aiapp.providers.wire_json import storable
 
 # A rendered part larger than any model reads; without it a value repeated by a hostile template fills the memory.
 MAX_CHARACTERS = 10_000_000
@@ -28,8 +29,6 @@ _TOKEN = re.compile(
     r"|\{\{> ?(?P<partial>[a-z0-9][a-z0-9-]{0,59}+(?:@[0-9]{1,9}+)?+)\}\}"
 )
 _BRACES = re.compile(r"\{\{[^{}\n]{0,200}+\}\}")
-# NUL cannot be stored by PostgreSQL, half a surrogate pair cannot be sent as UTF-8.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 _LATIN = "A-Za-z\u00c0-\u024f\u1e00-\u1eff"
 _CJK = (
@@ -190,11 +189,6 @@ def render_prompt(
         errors=tuple(filled.errors),
         partials=tuple(dict.fromkeys(token.source for part in parts for token in part if token.kind == "partial")),
     )
-
-
-def storable(text: str) -> str:
-    """Return `text` with U+FFFD for what no database or provider takes: NUL and halves of surrogate pairs."""
-    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def estimate_tokens(text: str) -> int:

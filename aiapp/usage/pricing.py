@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiapp.providers.types import Usage
-
-if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, ModelPrice
 
 # Our provider kinds as genai-prices calls them. What is missing here has no known price: Ollama's cloud is a subscription,
 # an OpenAI-compatible server may be anyone's.
@@ -129,7 +126,7 @@ def _lines(rates: dict[str, Decimal], counts: dict[str, int]) -> Iterator[tuple[
         yield "request", 1, 1000, rates["request"] / 1000
 
 
-def _rates(price: ModelPrice, input_tokens: int) -> dict[str, Decimal]:
+def _rates(price: Any, input_tokens: int) -> dict[str, Decimal]:
     keys = {
         "input": price.input_mtok,
         "output": price.output_mtok,
@@ -152,7 +149,7 @@ def _rates(price: ModelPrice, input_tokens: int) -> dict[str, Decimal]:
 class _Found:
     """A model in the price list, and which list it is."""
 
-    info: ModelInfo
+    info: Any  # genai_prices.types.ModelInfo
     source: str
 
 

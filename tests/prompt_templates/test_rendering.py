@@ -19,9 +19,9 @@ from aiapp.prompt_templates.rendering import (
     render,
     render_prompt,
     segments,
-    storable,
     variables,
 )
+from aiapp.providers.wire_json import storable
 
 INJECTIONS = [
     "{{7*7}}",
@@ -284,8 +284,8 @@ def test_the_editor_is_told_what_is_not_a_variable():
 
 
 def test_hostile_characters_come_out_as_characters_that_can_be_stored():
-    assert render("\x00\ud800{{a}}\u202e", {"a": "\udfff\x00"}).text == "\ufffd\ufffd\ufffd\ufffd\u202e"
-    assert storable("emoji 🎉 stays") == "emoji 🎉 stays"
+    assert render("\ud800\x00{{a}}\u202e", {"a": "\udfff\x00"}).text == "\ufffd\ufffd\ufffd\ufffd\u202e"
+    assert render("{{a}}", {"a": "\ud83c\udf89"}).text == "🎉"
 
 
 # prompts with declared variables
