@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from flask import Flask
+from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 from wtforms import Field
 
@@ -51,8 +52,9 @@ def init_app(app: Flask) -> None:
         field_of,
     )
     app.jinja_env.filters.update({one.__name__: one for one in filters})
-    app.jinja_env.globals.update(request_id=request_id, unix_time=time.time)
-    # A module without a context: macros get what they need as arguments, so they mean the same on every page.
+    app.jinja_env.globals.update(request_id=request_id, unix_time=time.time, csrf_token=generate_csrf)
+    # A module without a context: macros get what they need as arguments, so they mean the same on every page. It sees the
+    # globals as they are at this moment: what a macro calls is put there above, not by whoever comes later.
     app.jinja_env.globals["ui"] = app.jinja_env.get_template("ui.html").module
 
 

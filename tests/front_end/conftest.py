@@ -1,23 +1,33 @@
-"""A stage for macros: the real templates and filters, without a database."""
+"""Two stages: the real templates without a database, for macros; and the real application with sample pages, for a browser."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
-from flask import Flask
+from flask import Blueprint, Flask, flash, make_response, redirect, render_template, url_for
+from playwright.sync_api import Page
+from werkzeug.serving import make_server
 
 import aiapp
-from aiapp import filters
+from aiapp import filters, htmx
+from aiapp.errors import Unavailable
+from aiapp.workspaces.access import require
+
+SAMPLES = Path(__file__).parent / "samples"
+AXE = Path(aiapp.__file__).parent / "static" / "vendor" / "axe.min.js"
 
 
 @pytest.fixture(scope="module")
 def stage() -> Flask:
     app = Flask("aiapp", root_path=str(Path(aiapp.__file__).parent))
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.globals["csrf_token"] = lambda: "the-token"
+    app.secret_key = "sample"
     filters.init_app(app)
     return app
 
@@ -25,10 +35,108 @@ def stage() -> Flask:
 @pytest.fixture
 def draw(stage: Flask) -> Callable[..., str]:
     """`draw('{{ ui.tag("x") }}')`: the HTML of a piece of a template."""
+    stage.jinja_env.autoescape = True  # a template from a string has no name to tell that it is HTML
 
     def draw(source: str, **context: Any) -> str:
-        return stage.jinja_env.from_string(source).render(context)
+        with stage.test_request_context():
+            return stage.jinja_env.from_string(source).render(context)
 
-    # a template from a string has no name to tell that it is HTML
-    stage.jinja_env.autoescape = True
     return draw
+
+
+@pytest.fixture(scope="session")
+def base_url() -> None:
+    """Each test has an address of its own. (The plugin's own fixture of this name warns under pytest 9.)"""
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no browser here (Debian: chromium)")
+    return {**browser_type_launch_args, "executable_path": chromium, "args": ["--no-sandbox"]}
+
+
+def samples() -> Blueprint:
+    """Pages that use what the shell offers, at /w/<workspace>/samples/…"""
+    blueprint = Blueprint("samples", __name__, url_prefix="/w/<workspace>/samples")
+
+    @blueprint.get("/<name>")
+    @require()
+    def page(access, name):
+        return render_template(f"{name}.html")
+
+    @blueprint.post("/<name>")
+    @require()
+    def act(access, name):
+        if name == "down":
+            raise Unavailable("The queue did not answer.", retry_after=5)
+        if name == "saved":
+            return htmx.toast(make_response("Saved"), "Credential saved")
+        if name == "autosaved":
+            return make_response("", 204, {"HX-Trigger": "aiapp:saved"})
+        if name.isdecimal():  # what a proxy in front of us says
+            return "<h1>proxy</h1>", int(name)
+        flash("Deleted.", "good")
+        return redirect(url_for("samples.page", workspace=access.workspace.slug, name="list"), 303)
+
+    @blueprint.get("/_more")
+    @require()
+    def more(access):
+        return htmx.fragment("_more.html")
+
+    return blueprint
+
+
+@pytest.fixture
+def address(app: Flask) -> Iterator[str]:
+    """The base URL of the running application, samples included."""
+    app.jinja_loader = jinja2.ChoiceLoader([app.jinja_loader, jinja2.FileSystemLoader(SAMPLES)])
+    app.register_blueprint(samples())
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join(10)
+    server.server_close()
+
+
+@pytest.fixture
+def alice(page: Page, address: str, sign_in: Callable[[str], Any]) -> Iterator[Page]:
+    """A browser in which alice has signed in; at its end nothing stands in its console that the CSP or a script complained of."""
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text) if "Content Security" in message.text else None)
+    page.set_default_timeout(10_000)
+    cookie = sign_in("alice").get_cookie("aiapp_session")
+    page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": address}])
+    yield page
+    assert complaints == []
+
+
+@pytest.fixture
+def see(alice: Page, address: str) -> Callable[..., Page]:
+    """`see("list", width=390)`: alice looks at that sample page."""
+
+    def see(name: str, width: int = 1440) -> Page:
+        alice.set_viewport_size({"width": width, "height": 900})
+        alice.goto(f"{address}/w/acme/samples/{name}")
+        return alice
+
+    return see
+
+
+@pytest.fixture
+def violations() -> Callable[[Page], list[str]]:
+    """What axe-core finds on the page as it stands."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed here (npm)")
+    source = AXE.read_text(encoding="utf-8")
+
+    def violations(page: Page) -> list[str]:
+        page.evaluate(source)
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [f"{one['id']}: {node['html'][:160]}" for one in found["violations"] for node in one["nodes"]]
+
+    return violations

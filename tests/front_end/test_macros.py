@@ -96,7 +96,7 @@ def test_the_chosen_option_is_selected_whatever_its_type(draw):
     "call", ["ui.post_button('Go', '/x')", "ui.menu_post('Go', '/x')", "ui.confirm('c', 'T', 't', '/x', 'Go', '/')"]
 )
 def test_each_form_of_the_macros_has_its_token(draw, call):
-    assert 'name="csrf_token" value="the-token"' in draw("{{ " + call + " }}")
+    assert re.search(r'name="csrf_token" value="[\w.-]{40,}"', draw("{{ " + call + " }}"))
 
 
 def test_a_time_has_its_words_and_its_exact_value(draw):
