@@ -19,11 +19,14 @@ Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgr
 
 
 def new_id() -> str:
-    """Return a new row id: 32 hex digits, a UUID of version 7 (RFC 9562, 5.7), so ids sort by the time they were made."""
-    milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10), "big")
-    value = (milliseconds & (2**48 - 1)) << 80 | 7 << 76 | (random >> 68) << 64 | 2 << 62 | random & (2**62 - 1)
-    return f"{value:032x}"
+    """Return a new row id: 32 hex digits, a UUID of version 7, so ids sort by the time they were made.
+
+    RFC 9562, 5.7, with the 12 bits after the milliseconds as a finer clock (6.2, method 3): 62 bits are random.
+    """
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    fraction = rest * 4096 // 1_000_000
+    random = int.from_bytes(os.urandom(8), "big") >> 2
+    return f"{(milliseconds & (2**48 - 1)) << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random:032x}"
 
 
 def now() -> datetime:

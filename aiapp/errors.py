@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
+from flask_limiter.errors import RateLimitExceeded
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
@@ -163,6 +164,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(AppError, answer)
     app.register_error_handler(CSRFError, _on_csrf)
     app.register_error_handler(HTTPException, _on_http)
+    app.register_error_handler(RateLimitExceeded, _on_limit)
     app.register_error_handler(OperationalError, _on_database)
     app.register_error_handler(Exception, _on_crash)
     app.after_request(_name_request)
@@ -191,6 +193,11 @@ def _on_csrf(error: CSRFError) -> Response:
     )
 
 
+def _on_limit(error: RateLimitExceeded) -> Response:
+    seconds = error.limit.limit.get_expiry()
+    return answer(TooManyRequests("Wait a moment, then try again.", retry_after=seconds))
+
+
 def _on_http(error: HTTPException) -> Response:
     if error.response is not None:  # abort(response), a redirect of the router
         return make_response(error.get_response())
@@ -210,6 +217,9 @@ def _by_status(status: int) -> type[AppError]:
 
 
 def _on_database(error: OperationalError) -> Response:
+    # SQLite also uses this class for statements that are wrong: those are ours to mend, not the reader's to repeat.
+    if "sqlite" in type(error.orig).__module__ and not re.search("locked|busy|unable to open|full", str(error.orig)):
+        return _on_crash(error)
     _log_crash(error)
     return answer(Unavailable("The database did not answer in time. Nothing was lost; try again.", retry_after=5))
 

@@ -24,6 +24,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 from werkzeug.test import TestResponse
 
+import aiapp.models  # noqa: F401 - every table
 from aiapp import config, create_app
 from aiapp.accounts import passwords
 from aiapp.accounts.models import User

@@ -173,7 +173,7 @@ def test_state_is_changed_by_post_only(app):
 def test_every_page_answers_its_member_under_the_security_headers(app, sign_in, rows):
     alice = sign_in("alice")
     for rule in rules(app):
-        if "GET" not in rule.methods or rule.endpoint in {"static"} or "secret" in rule.arguments:
+        if "GET" not in rule.methods or rule.endpoint in {"static", "health.readyz"} or "secret" in rule.arguments:
             continue
         answer = alice.get(fill(rule, "acme", rows))
         assert answer.status_code < 500, f"{rule}: {answer.status_code}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, session, url_for
+from flask import Blueprint, make_response, redirect, render_template, request, session, url_for
 from flask_login import current_user, login_user, logout_user
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as BaseResponse
@@ -15,7 +15,7 @@ from wtforms.validators import InputRequired, Length
 from aiapp import htmx
 from aiapp.accounts import actions
 from aiapp.accounts.models import User
-from aiapp.errors import InvalidInput, TooManyRequests
+from aiapp.errors import InvalidInput
 from aiapp.extensions import client_address, limiter, login_manager, settings
 
 blueprint = Blueprint("accounts", __name__)
@@ -90,14 +90,9 @@ def source_key() -> str:
     return "source:" + client_address()
 
 
-def too_many(limit: Any) -> Response:
-    """Raise TooManyRequests (flask-limiter's hook)."""
-    raise TooManyRequests("Wait a minute, then try again.", retry_after=60)
-
-
 # Every try counts, good ones too: what is only counted after the answer can be overtaken by a hundred tries at once.
-per_account = limiter.limit("10 per minute", key_func=account_key, methods=["POST"], on_breach=too_many)
-per_source = limiter.limit("30 per minute", key_func=source_key, methods=["POST"], on_breach=too_many)
+per_account = limiter.limit("10 per minute", key_func=account_key, methods=["POST"])
+per_source = limiter.limit("30 per minute", key_func=source_key, methods=["POST"])
 
 
 @blueprint.get("/login")
