@@ -58,7 +58,7 @@ class Scheduler:
     """One scheduler. While Redis is away nobody leads and all sweep: a sweep changes rows conditionally, so that is safe.
 
     Arguments:
-        sweep: finds rows that nobody works on and has them delivered again; returns how many. Called in an app context.
+        sweep: finds rows that nobody works on and has them delivered again. Called in an app context.
     """
 
     def __init__(self, app: Flask, connection: Redis, sweep: Callable[[], int], sweep_seconds: float) -> None:
@@ -120,12 +120,9 @@ class Scheduler:
     def _sweep(self) -> None:
         try:
             with self._app.app_context():
-                found = self._find_lost()
+                self._find_lost()
         except Exception as error:  # the database is away, or the disk is full: the next sweep may do better
             log(__name__).error("scheduler.sweep_failed", exc_info=error)
-        else:
-            if found:
-                log(__name__).info("scheduler.swept", rows=found)
         finally:
             with self._app.app_context():
                 db.session.remove()

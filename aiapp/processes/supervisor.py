@@ -49,6 +49,7 @@ def up(*, demo: bool, host: str | None, port: int | None, workers: int, concurre
     """
     if demo:
         os.environ["AIAPP_DEMO"] = "1"
+        os.environ.setdefault("AIAPP_LOG_LEVEL", "warning")  # somebody looks at this terminal for the address
     settings = config.load()
     host = host or settings.host
     if settings.demo and not _is_loopback(host):

@@ -29,6 +29,7 @@ from redis.exceptions import RedisError
 from rq import SimpleWorker, worker_registration
 from rq.executions import Execution
 from rq.job import Job, JobStatus
+from rq.results import Result
 from rq.serializers import JSONSerializer
 from rq.utils import now
 
@@ -233,7 +234,8 @@ class ThreadedWorker(SimpleWorker):
                 job.ended_at = now()
                 job.set_status(JobStatus.FAILED, pipeline=pipeline)
                 name = type(flight.error).__name__
-                job.failed_job_registry.add(job, ttl=FAILURE_SECONDS, exc_string=name, pipeline=pipeline)
+                job.failed_job_registry.add(job, ttl=FAILURE_SECONDS, pipeline=pipeline)
+                Result.create_failure(job, FAILURE_SECONDS, name, worker_name=self.name, pipeline=pipeline)
             pipeline.execute()
         failed = sum(flight.error is not None for flight in flights)
         self.failed_job_count += failed

@@ -43,12 +43,12 @@ def current() -> None:
 
 @click.command()
 def demo() -> None:
-    """Make the demo workspace, or make it anew."""
+    """Make the demo workspace; where there is one, delete it and make it anew."""
     from aiapp import create_app
     from aiapp import demo as data
 
     with create_app().app_context():
-        data.seed()
+        data.reset()
 
 
 @click.command(hidden=True)

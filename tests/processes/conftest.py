@@ -12,6 +12,7 @@ import pytest
 from redis import Redis
 from stage import Running, Up, alive, family, perform
 
+import aiapp.models  # noqa: F401 - the empty database is made of every table
 from aiapp.processes.threaded import ThreadedWorker
 
 
