@@ -30,7 +30,7 @@ class Ending:
 
 def answer(execution: Execution, completion: Completion, target: Target) -> dict[str, Any]:
     """Return the columns of an answer, normalised as the execution's format asks for it."""
-    output = formats.normalise(completion.text, execution.format, execution.json_schema)
+    output = formats.normalise(execution.format, completion.text, execution.json_schema)
     return {
         **served_by(target),
         "output": output.text,
