@@ -9,14 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from aiapp.columns import new_id, now
-from aiapp.credentials import destination, order, vault
+from aiapp.credentials import destination, draft, order, vault
 from aiapp.credentials.destination import mistake
 from aiapp.credentials.fields import MOST_CREDENTIALS, checked, hint_of
 from aiapp.credentials.models import Credential
-from aiapp.errors import Conflict, InvalidInput, NotFound
+from aiapp.errors import Conflict, NotFound
 from aiapp.extensions import db
 from aiapp.providers.key_redaction import redact_keys
-from aiapp.providers.registry import PROVIDERS
 from aiapp.workspaces.access import Access
 from aiapp.workspaces.models import Workspace
 
@@ -43,12 +42,12 @@ def create(access: Access, values: Mapping[str, Any]) -> Credential:
 
     Ends the caller's transaction before it asks the name service. Raises InvalidInput, Conflict `too_many`.
     """
-    cleaned = _complete(checked(values))
+    cleaned = draft.completed(values)
     destination.check((cleaned["provider"], cleaned["base_url"]))
     others = order.locked(access.workspace.id)
     if len(others) >= MOST_CREDENTIALS:
         raise Conflict(f"A workspace has at most {MOST_CREDENTIALS} credentials.", code="too_many")
-    _check_name(others, cleaned["name"])
+    draft.check_name(others, cleaned["name"])
     key, position = cleaned.pop("api_key", None), cleaned.pop("position", len(others))
     default = cleaned.pop("is_default", False)
     credential = Credential(id=new_id(), workspace_id=access.workspace.id, **cleaned)
@@ -80,7 +79,7 @@ def update(access: Access, credential_id: str, values: Mapping[str, Any]) -> Cre
     credential = _one(rows, credential_id)
     where = destination.after_change(credential, cleaned)
     destination.check_key(credential, where, cleaned)
-    _check_name([row for row in rows if row is not credential], cleaned.get("name", credential.name))
+    draft.check_name([row for row in rows if row is not credential], cleaned.get("name", credential.name))
     if credential.is_default and not cleaned.get("is_default", True):
         raise mistake("is_default", "Make another credential the default one instead.")
     before, new_key = _facts(credential), "api_key" in cleaned
@@ -198,28 +197,6 @@ def mark_used(workspace_id: str, credential_id: str, at: datetime | None = None)
         .values(last_used_at=at, updated_at=Credential.updated_at)
         .execution_options(synchronize_session=False)
     )
-
-
-def _complete(cleaned: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a new credential with the provider's base URL where none is given. Raises InvalidInput."""
-    errors = [
-        {"field": field, "message": message}
-        for field, message in (("provider", "Choose a provider."), ("name", "Use 1 to 100 characters."))
-        if field not in cleaned
-    ]
-    provider = PROVIDERS.get(cleaned.get("provider", ""))
-    if provider is not None:
-        cleaned["base_url"] = cleaned.get("base_url") or provider.base_url
-        if provider.needs_key and not cleaned.get("api_key"):
-            errors.append({"field": "api_key", "message": f"{provider.label} needs a key."})
-    if errors:
-        raise InvalidInput(errors=errors)
-    return cleaned
-
-
-def _check_name(others: Sequence[Credential], name: str) -> None:
-    if any(row.name == name for row in others):
-        raise mistake("name", "Another credential has this name already.")
 
 
 def _set_key(workspace: Workspace, credential: Credential, key: str | None) -> None:

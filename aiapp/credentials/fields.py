@@ -38,6 +38,7 @@ HINTED_KEY = 12
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NOT_STORABLE = re.compile(r"[\x00\ud800-\udfff]")
 _APIS = ("chat", "responses")
+_NEVER_EMPTY = frozenset({"provider", "name", "is_default", "position", "active"})
 
 
 class Mistake(ValueError):
@@ -47,13 +48,13 @@ class Mistake(ValueError):
 def checked(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settable fields of `values`, tidied and typed as the table has them.
 
-    Numbers and truth values may come as a form's text. An empty text is None. `base_url` None means the provider's own.
-    Raises InvalidInput with one entry a field.
+    Numbers and truth values may come as a form's text. An empty text is None; `base_url` None means the provider's own. None for
+    what has no empty value (a name, a place, yes or no) is as good as left out. Raises InvalidInput with one entry a field.
     """
     cleaned: dict[str, Any] = {}
     errors = []
     for field in SETTABLE:
-        if field not in values:
+        if field not in values or (values[field] is None and field in _NEVER_EMPTY):
             continue
         try:
             cleaned[field] = _READERS[field](values[field])
@@ -155,7 +156,7 @@ def _truth(value: Any) -> bool:
         return value
     if value in ("1", "true", "on"):
         return True
-    if value in ("", "0", "false", "off", None):
+    if value in ("", "0", "false", "off"):
         return False
     raise Mistake("Use true or false.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -11,6 +12,8 @@ from aiapp.providers.types import ProviderError, Target
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - a name to look for, not to listen on
 SHOWN_MODELS = 5
+# What people copy along with the base URL.
+_ENDPOINT = re.compile(r"/(chat/completions|completions|responses|messages|models|api/chat|api/generate|api/tags|api)$")
 
 # How a server of one's own is made to answer, and how it gets a model.
 _LISTEN: Mapping[str, str] = {
@@ -115,29 +118,25 @@ def _refused(failure: Failure) -> str:
 
 
 def _wrong_path(failure: Failure) -> str:
-    """Say whether `/v1` is missing or doubled, judged by the address that was called."""
-    provider, base_url = failure.provider, failure.target.base_url
-    path = urlsplit(base_url).path.rstrip("/")
+    """Say what the base URL should be: a path too much, `/v1` missing or doubled, or simply the provider's own."""
+    provider, url = failure.provider, urlsplit(failure.target.base_url)
+    path = url.path.rstrip("/")
     called = urlsplit(provider.dialect.models_request(failure.target).url).path
-    if called.count("/v1/") > 1:
-        return (
-            "The base URL holds /v1 twice: take one away." if path.count("/v1") > 1 else _without_path(base_url, path)
-        )
-    if path.endswith(("/chat/completions", "/completions", "/messages", "/models", "/api/chat", "/api/tags")):
-        return _without_path(base_url, path[: path.rfind("/v1") + 3] if "/v1" in path else path)
-    if called == f"{path}/models" and "/v1" not in path:
-        return f"/v1 may be missing: try {base_url.rstrip('/')}/v1"
-    if called != f"{path}/models" and path.endswith("/v1"):
-        return _without_path(base_url, path)
-    if provider.base_url and base_url != provider.base_url:
-        return f"Check the base URL; {provider.label}'s own is {provider.base_url}"
-    return "Check the base URL."
+    better = _better_path(path, with_version=called.removeprefix(path) == "/models")
+    sentences = []
+    if better != path:
+        what = "/v1 may be missing" if better.startswith(path) else f"{path} is not what a base URL ends in"
+        sentences.append(f"{what}: try {url.scheme}://{url.netloc}{better}")
+    if provider.place == "cloud" and failure.target.base_url != provider.base_url:
+        sentences.append(f"{provider.label}'s own base URL is {provider.base_url}")
+    return " · ".join(sentences) or "Check the base URL."
 
 
-def _without_path(base_url: str, path: str) -> str:
-    url = urlsplit(base_url)
-    kept = path if path != url.path.rstrip("/") else ""
-    return f"{url.path} is too much in the base URL: try {url.scheme}://{url.netloc}{kept}"
+def _better_path(path: str, *, with_version: bool) -> str:
+    bare = re.sub(r"(/v1)+$", "", _ENDPOINT.sub("", path))
+    if not with_version:
+        return bare
+    return path if re.search(r"/v[0-9]+(beta)?$", path) and path.count("/v1") < 2 else f"{bare}/v1"
 
 
 def _with_models(text: str, models: Sequence[str]) -> str:

@@ -150,7 +150,10 @@ def _auth(rope: _Rope) -> str:
         if error.http_status in {404, 405, 501}:
             raise Undecided(f"No model list at this address ({error.http_status}); the next step decides") from error
         raise
-    rope.models[:] = [model.id for model in models]
+    key = rope.target.api_key
+    rope.models[:] = [
+        model.id for model in models if not key or key not in model.id
+    ]  # a hostile list could say the key
     found = f"{len(models)} {'model' if len(models) == 1 else 'models'} listed"
     return found if rope.target.api_key else f"No key asked for, {found}"
 

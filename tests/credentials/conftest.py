@@ -112,3 +112,12 @@ def charlie(stage: Flask, team: Any) -> Any:
 def openai(server: Server) -> dict[str, Any]:
     """The values of a credential for the loopback provider."""
     return {"provider": "openai", "name": "team-key", "api_key": KEY, "base_url": server.url}
+
+
+@pytest.fixture(autouse=True)
+def hung_up(app: Flask) -> Iterator[None]:
+    """Close the connections that are kept for a next call."""
+    yield
+    transport = app.extensions.get("aiapp.transport")
+    if transport is not None:
+        transport.close()

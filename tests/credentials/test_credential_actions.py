@@ -8,7 +8,6 @@ from collections import Counter
 
 import pytest
 import sqlalchemy as sa
-from conftest import KEY  # type: ignore[attr-defined]
 
 from aiapp.audit import AuditEvent
 from aiapp.columns import now
@@ -16,6 +15,8 @@ from aiapp.credentials import actions, order, selection
 from aiapp.credentials.models import Credential
 from aiapp.errors import Conflict, InvalidInput, NotFound
 from aiapp.extensions import db
+
+KEY = "sk-canary-4f9a8b7c6d5e4f3a2b1c9x7Z"
 
 
 def key_of(access, credential):

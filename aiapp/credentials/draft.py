@@ -1,0 +1,84 @@
+"""A credential before it is stored: what is still missing of it, and the target that a test of it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiapp.credentials import destination
+from aiapp.credentials.destination import mistake
+from aiapp.credentials.fields import checked
+from aiapp.credentials.models import Credential
+from aiapp.credentials.order import in_order
+from aiapp.credentials.selection import Unusable, key_of
+from aiapp.errors import InvalidInput
+from aiapp.providers.registry import PROVIDERS
+from aiapp.providers.types import Target
+from aiapp.workspaces.access import Access
+
+
+def completed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the checked fields of a new credential, with the provider's base URL where none is given.
+
+    Raises InvalidInput for what is wrong or missing.
+    """
+    cleaned = checked(values)
+    errors = [
+        {"field": field, "message": message}
+        for field, message in (("provider", "Choose a provider."), ("name", "Use 1 to 100 characters."))
+        if field not in cleaned
+    ]
+    provider = PROVIDERS.get(cleaned.get("provider", ""))
+    if provider is not None:
+        cleaned["base_url"] = cleaned.get("base_url") or provider.base_url
+        if provider.needs_key and not cleaned.get("api_key"):
+            errors.append({"field": "api_key", "message": f"{provider.label} needs a key."})
+    if errors:
+        raise InvalidInput(errors=errors)
+    return cleaned
+
+
+def check_name(others: Sequence[Credential], name: str) -> None:
+    """Raise InvalidInput where one of `others` has this name."""
+    if any(row.name == name for row in others):
+        raise mistake("name", "Another credential has this name already.")
+
+
+def target(access: Access, values: Mapping[str, Any], credential_id: str | None = None) -> Target:
+    """Return the target that `values` would make of a new credential or of this one, by the rules of create and update.
+
+    A stored key is only used for the place that it was entered for. Stores nothing. Ends the caller's transaction. Raises
+    InvalidInput, NotFound.
+    """
+    rows = in_order(access.workspace.id)
+    if credential_id is None:
+        cleaned = completed(values)
+        check_name(rows, cleaned["name"])
+        return _asked(access, cleaned, (cleaned["provider"], cleaned["base_url"]), cleaned.get("api_key"))
+    credential = access.get(Credential, credential_id)
+    cleaned = checked(values)
+    check_name([row for row in rows if row.id != credential_id], cleaned.get("name", credential.name))
+    where = destination.after_change(credential, cleaned)
+    destination.check_key(credential, where, cleaned)
+    try:
+        key = cleaned["api_key"] if "api_key" in cleaned else key_of(access.workspace, credential)
+    except Unusable as problem:
+        raise mistake("api_key", "The stored key cannot be read: enter it again.") from problem
+    stored = {field: getattr(credential, field) for field in ("name", "temperature", "preferred_model", "settings")}
+    return _asked(access, {**stored, **cleaned}, where, key)
+
+
+def _asked(access: Access, cleaned: Mapping[str, Any], where: destination.Destination, key: str | None) -> Target:
+    destination.check(where)
+    provider, base_url = where
+    return Target(
+        provider=provider,
+        base_url=base_url,
+        model=cleaned.get("preferred_model") or PROVIDERS[provider].default_model,
+        api_key=key,
+        workspace_id=access.workspace.id,
+        credential_name=cleaned["name"],
+        reason="Connection test",
+        temperature=cleaned.get("temperature"),
+        settings=cleaned.get("settings") or {},
+    )

@@ -1,0 +1,185 @@
+"""Pages that add and change a credential: the catalogue of providers, the form, its test before it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, make_response, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from aiapp import htmx
+from aiapp.credentials import actions, destination, draft, fields, forms, order, ping
+from aiapp.credentials.models import Credential
+from aiapp.credentials.ping import Climb
+from aiapp.credentials.routes import STEP_NAMES, blueprint, fragment, line
+from aiapp.errors import InvalidInput, NotFound
+from aiapp.providers.registry import PROVIDERS, Provider
+from aiapp.workspaces.access import Access, require
+
+PLACES = (("cloud", "Cloud"), ("own", "On your machines"), ("demo", "To try things out"))
+
+
+@blueprint.get("/new")
+@require("admin")
+def catalogue(access: Access) -> str:
+    """The providers that a credential can be for."""
+    wanted, place = request.args.get("q", "").strip().lower(), request.args.get("place", "")
+    found = [
+        one
+        for one in PROVIDERS.values()
+        if wanted in f"{one.label} {one.tagline} {one.kind}".lower() and place in ("", one.place)
+    ]
+    groups = [(name, [one for one in found if one.place == kind]) for kind, name in PLACES]
+    return render_template("credentials/catalogue.html", groups=groups, q=request.args.get("q", ""), place=place)
+
+
+@blueprint.get("/new/<provider>")
+@require("admin")
+def add(access: Access, provider: str) -> str:
+    """The form of a new credential."""
+    chosen = _known(provider)
+    taken = {row.name for row in order.in_order(access.workspace.id)}
+    return render_template("credentials/form.html", **_form(chosen, forms.empty(chosen, taken)))
+
+
+@blueprint.post("")
+@require("admin")
+def create(access: Access) -> BaseResponse:
+    """Test what was typed and store it, or store it untested (`then` other than test).
+
+    With htmx a test that fails is shown beside the form and nothing is stored: the typed key stays where it is, in the browser.
+    Without, the credential is stored first and its page shows the result.
+    """
+    provider = _known(request.form.get("provider", ""))
+    try:
+        values = forms.values_of(request.form)
+        climbed = _tested_first(access, values)
+        if climbed is not None and not climbed.ok:
+            return fragment("_test.html", result=climbed.as_json(), models=climbed.models, failed=True)
+        credential = actions.create(access, values)
+    except InvalidInput as refusal:
+        return _again(provider, refusal, None)
+    return _stored(access, credential, climbed)
+
+
+@blueprint.get("/<id:credential_id>")
+@require("admin")
+def show(access: Access, credential_id: str) -> str:
+    """A credential: its form, its last test, its facts, the danger zone."""
+    credential = access.get(Credential, credential_id)
+    shown = forms.filled(credential)
+    return render_template("credentials/form.html", **_form(_known(credential.provider), shown, access, credential))
+
+
+@blueprint.post("/<id:credential_id>")
+@require("admin")
+def update(access: Access, credential_id: str) -> BaseResponse:
+    """Test and store a changed credential, as create does."""
+    credential = access.get(Credential, credential_id)
+    try:
+        values = _changes(credential)
+        climbed = _tested_first(access, values, credential_id)
+        if climbed is not None and not climbed.ok:
+            return fragment(
+                "_test.html", result=climbed.as_json(), models=climbed.models, credential=credential, failed=True
+            )
+        credential = actions.update(access, credential_id, values)
+    except InvalidInput as refusal:
+        return _again(_known(credential.provider), refusal, access, credential)
+    return _stored(access, credential, climbed)
+
+
+@blueprint.post("/_test")
+@require("admin")
+def test_typed(access: Access) -> BaseResponse:
+    """Test what was typed and store nothing. `credential_id` names the credential whose form it is, if there is one."""
+    credential_id = request.form.get("credential_id") or None
+    credential = access.get(Credential, credential_id) if credential_id else None
+    provider = _known(credential.provider if credential else request.form.get("provider", ""))
+    try:
+        values = _changes(credential) if credential else forms.values_of(request.form)
+        climbed = ping.climb(draft.target(access, values, credential_id))
+    except InvalidInput as refusal:
+        return _again(provider, refusal, access, credential)
+    return fragment("_test.html", result=climbed.as_json(), models=climbed.models, credential=credential)
+
+
+@blueprint.get("/_validate")
+@require("admin")
+def validate(access: Access) -> Response:
+    """What is wrong with one field while the form is filled in: `name` or `base_url`, with `provider` and `credential_id`."""
+    given = {name: request.args[name] for name in ("name", "base_url") if name in request.args}
+    provider, own_id = request.args.get("provider", ""), request.args.get("credential_id")
+    message = ""
+    try:
+        cleaned = fields.checked(given)
+        if "name" in cleaned:
+            rows = [row for row in order.in_order(access.workspace.id) if row.id != own_id]
+            draft.check_name(rows, cleaned["name"])
+        if cleaned.get("base_url") and provider in PROVIDERS:
+            destination.check((provider, cleaned["base_url"]))
+    except InvalidInput as refusal:
+        message = refusal.errors[0]["message"]
+    return fragment("_validate.html", message=message)
+
+
+def _known(kind: str) -> Provider:
+    if kind not in PROVIDERS:
+        raise NotFound("There is no such provider.")
+    return PROVIDERS[kind]
+
+
+def _changes(credential: Credential) -> dict[str, Any]:
+    values = forms.values_of(request.form, credential.settings)
+    values.pop("provider", None)  # another provider is another credential
+    return values
+
+
+def _tested_first(access: Access, values: Mapping[str, Any], credential_id: str | None = None) -> Climb | None:
+    if request.form.get("then") != "test" or not htmx.wanted():
+        return None
+    return ping.climb(draft.target(access, values, credential_id))
+
+
+def _stored(access: Access, credential: Credential, climbed: Climb | None) -> BaseResponse:
+    """Lead on from a stored credential: to the list, or to its page where its test failed."""
+    workspace, name = access.workspace.slug, credential.name
+    if climbed is not None:
+        actions.record_test(credential, climbed.as_json(), ping.verdict(climbed))
+    elif request.form.get("then") == "test":
+        climbed = ping.check(access.workspace.id, credential.id)
+    back = url_for("credentials.index", workspace=workspace)
+    if climbed is None:
+        return htmx.go(back, f"{name} is saved. It has not been tested.", "info")
+    if climbed.ok:
+        return htmx.go(back, f"{name} is saved and works.")
+    page = url_for("credentials.show", workspace=workspace, credential_id=credential.id)
+    return htmx.go(page, f"{name} is saved, but its test failed.", "warn")
+
+
+def _again(
+    provider: Provider, refusal: InvalidInput, access: Access | None = None, credential: Credential | None = None
+) -> BaseResponse:
+    """Answer a form with mistakes: the fields alone for htmx, which keeps the typed key, else the page."""
+    context = _form(provider, forms.typed(request.form, refusal), access, credential)
+    if not htmx.wanted():
+        return make_response(render_template("credentials/form.html", **context), 422)
+    answer = htmx.fragment("credentials/_form.html", 422, **context)
+    answer.headers["HX-Retarget"] = "#credential-form"
+    answer.headers["HX-Reswap"] = "outerHTML"
+    return answer
+
+
+def _form(
+    provider: Provider, shown: forms.Shown, access: Access | None = None, credential: Credential | None = None
+) -> dict[str, Any]:
+    return {
+        "provider": provider,
+        "shown": shown,
+        "credential": credential,
+        "line": line(access, credential.id) if access and credential else None,
+        "result": credential.last_test if credential else None,
+        "step_names": STEP_NAMES,
+        "models": (),
+    }

@@ -1,0 +1,93 @@
+"""The credential form: from what a browser sends to the values of an action, and from a row to what the fields show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from werkzeug.datastructures import MultiDict
+
+from aiapp.credentials.models import Credential
+from aiapp.errors import InvalidInput
+from aiapp.providers.registry import Provider
+
+# Typed text, as it is sent and shown again; the key is never shown again.
+TEXTS = ("name", "base_url", "preferred_model", "temperature", "max_tokens", "system_prompt", "extra")
+ADVANCED = frozenset({"temperature", "max_tokens", "system_prompt", "stream", "extra"})
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the form's fields show: texts by field, whether answers are streamed, and an error by field."""
+
+    texts: Mapping[str, str]
+    stream: bool = True
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def advanced_open(self) -> bool:
+        """Whether the folded part has an error in it."""
+        return not ADVANCED.isdisjoint(self.errors)
+
+
+def values_of(form: MultiDict[str, str], stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what the form sets, as actions take it. An empty key leaves the stored one alone.
+
+    Arguments:
+        stored: the settings that the credential has; those without a field in the form stay.
+
+    Raises InvalidInput where the extra fields are no JSON.
+    """
+    values: dict[str, Any] = {name: form[name] for name in TEXTS if name in form and name != "extra"}
+    if "provider" in form:
+        values["provider"] = form["provider"]
+    if form.get("api_key", "").strip():
+        values["api_key"] = form["api_key"]
+    if "extra" not in form:
+        return values
+    settings = dict(stored or {})
+    settings.pop("stream", None)
+    settings.pop("extra", None)
+    if not form.get("stream"):
+        settings["stream"] = False
+    try:
+        extra = json.loads(form["extra"]) if form["extra"].strip() else {}
+    except (ValueError, RecursionError) as error:
+        message = f"This is not JSON: {error}" if isinstance(error, json.JSONDecodeError) else "This is not JSON."
+        raise InvalidInput(errors=[{"field": "extra", "message": message}]) from None
+    if extra != {}:
+        settings["extra"] = extra
+    return {**values, "settings": settings}
+
+
+def typed(form: MultiDict[str, str], refusal: InvalidInput) -> Shown:
+    """Return the form as it was typed, with what is wrong."""
+    errors = {one["field"]: one["message"] for one in refusal.errors}
+    if "settings" in errors:
+        errors["extra"] = errors.pop("settings")
+    return Shown({name: form.get(name, "") for name in TEXTS}, bool(form.get("stream")), errors)
+
+
+def empty(provider: Provider, taken: set[str]) -> Shown:
+    """Return the form of a new credential: a name that is free, and the provider's own address."""
+    name, number = provider.label, 1
+    while name in taken:
+        number += 1
+        name = f"{provider.label} {number}"
+    return Shown({**dict.fromkeys(TEXTS, ""), "name": name, "base_url": provider.base_url})
+
+
+def filled(credential: Credential) -> Shown:
+    """Return the form of a stored credential."""
+    texts = {name: _text(getattr(credential, name)) for name in TEXTS if name != "extra"}
+    extra = credential.settings.get("extra")
+    texts["extra"] = json.dumps(extra, indent=2, ensure_ascii=False) if extra else ""
+    return Shown(texts, credential.settings.get("stream") is not False)
+
+
+def _text(value: str | float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,116 @@
+"""The blueprint that the pages of credentials hang on, and a credential as its row in the list shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, request
+
+from aiapp import htmx
+from aiapp.columns import now
+from aiapp.credentials import health, order, selection
+from aiapp.credentials.models import Credential
+from aiapp.credentials.ping import LEVELS
+from aiapp.errors import NotFound
+from aiapp.providers.registry import PROVIDERS, Provider
+from aiapp.workspaces.access import Access
+
+blueprint = Blueprint("credentials", __name__, url_prefix="/w/<workspace>/credentials")
+
+STEP_NAMES = {"network": "Network", "auth": "Authentication", "completion": "Completion"}
+# Longer than a test takes, and than a few of them in a queue: after that, a row no longer asks for its result.
+WATCHED = timedelta(minutes=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A credential as people see it. `awaited` is the moment since when a test that a worker runs is waited for."""
+
+    credential: Credential
+    provider: Provider | None
+    health: str
+    reason: str | None
+    place: int
+    up: bool
+    down: bool
+    awaited: datetime | None = None
+
+    @property
+    def label(self) -> str:
+        """The provider's name."""
+        return self.provider.label if self.provider else self.credential.provider
+
+    @property
+    def monogram(self) -> str:
+        """The provider's two letters."""
+        return self.provider.monogram if self.provider else "?"
+
+    @property
+    def place_note(self) -> str:
+        """Where the calls go, if that is not the provider's own address."""
+        if self.provider and self.credential.base_url == self.provider.base_url and self.provider.place != "own":
+            return ""
+        return urlsplit(self.credential.base_url).netloc if self.credential.base_url.startswith("http") else ""
+
+    @property
+    def model(self) -> str:
+        """The model that it answers with unless another one is asked for."""
+        return self.credential.preferred_model or (self.provider.default_model if self.provider else "")
+
+    @property
+    def reason_words(self) -> str:
+        """Why it is not healthy, for people."""
+        return health.REASONS.get(self.reason or "", "")
+
+
+def lines(access: Access, awaited: datetime | None = None) -> list[Line]:
+    """Return the workspace's credentials in fallback order."""
+    rows = order.in_order(access.workspace.id)
+    first = 1 if rows and rows[0].is_default else 0
+    made = []
+    for place, row in enumerate(rows):
+        state, reason = selection.health_of(access.workspace, row)
+        made.append(
+            Line(
+                credential=row,
+                provider=PROVIDERS.get(row.provider),
+                health=state,
+                reason=reason,
+                place=place,
+                up=place > first,
+                down=first <= place < len(rows) - 1,
+                awaited=awaited if awaited and _untested_since(row, awaited) else None,
+            )
+        )
+    return made
+
+
+def _untested_since(row: Credential, moment: datetime) -> bool:
+    return row.active and (row.last_tested_at is None or row.last_tested_at < moment)
+
+
+def line(access: Access, credential_id: str, awaited: datetime | None = None) -> Line:
+    """Return one of `lines`. Raises NotFound."""
+    for one in lines(access, awaited):
+        if one.credential.id == credential_id:
+            return one
+    raise NotFound
+
+
+def awaited_since() -> datetime | None:
+    """Return the moment in `?since=`, where tests were started recently enough to be waited for."""
+    try:
+        since = datetime.fromisoformat(request.args.get("since", ""))
+    except ValueError:
+        return None
+    if since.tzinfo is None or not timedelta() <= now() - since < WATCHED:
+        return None
+    return since
+
+
+def fragment(template: str, status: int = 200, **context: Any) -> Response:
+    """Render a fragment of this feature with the words that steps are called by."""
+    return htmx.fragment(f"credentials/{template}", status, step_names=STEP_NAMES, levels=LEVELS, **context)

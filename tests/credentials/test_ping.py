@@ -1,0 +1,343 @@
+"""The ladder, against real servers that fail at one rung each: where it stops, what it says, what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from aiapp.credentials import actions, jobs, ping
+from aiapp.errors import NotFound
+from aiapp.extensions import db
+from aiapp.providers.types import Target
+
+KEY = "sk-canary-4f9a8b7c6d5e4f3a2b1c9x7Z"
+
+
+def states(climbed):
+    return [(step.step, step.ok) for step in climbed.steps]
+
+
+def target(server, **more):
+    values = {"provider": "openai", "base_url": server.url, "model": "gpt-6-luna", "api_key": KEY, **more}
+    return Target(**values)
+
+
+NETWORK, AUTH, COMPLETION = "network", "auth", "completion"
+
+
+def test_a_provider_that_works_is_climbed_to_the_top(stage, server):
+    server.works()
+    climbed = ping.climb(target(server))
+    assert climbed.ok
+    assert climbed.error is None
+    assert states(climbed) == [(NETWORK, True), (AUTH, True), (COMPLETION, True)]
+    assert [step.detail for step in climbed.steps] == [
+        "127.0.0.1 answered",
+        "2 models listed",
+        "gpt-6-luna answered with 3 tokens",
+    ]
+    assert all(isinstance(step.ms, int) for step in climbed.steps)
+    assert climbed.models == ("gpt-6-luna", "gpt-6.1-sol")
+    assert [line for line, _, _ in server.seen] == ["GET /v1/models", "POST /v1/chat/completions"]
+
+
+def test_the_test_asks_for_little_and_leaves_the_credentials_system_prompt_out(stage, server):
+    server.works()
+    ping.climb(target(server, system_prompt="A very long one.", max_tokens=8000, settings={"extra": {"seed": 7}}))
+    body = json.loads(server.seen[-1][2])
+    assert body["max_completion_tokens"] == 64
+    assert [message["role"] for message in body["messages"]] == ["user"]
+    assert (body["stream"], body["seed"]) == (False, 7)
+
+
+def test_the_demo_provider_needs_no_server(stage):
+    climbed = ping.climb(Target("demo", "demo://scripted", "demo-instant"))
+    assert climbed.ok
+    assert [step.detail for step in climbed.steps][:1] == ["Answered by this server itself"]
+    assert climbed.steps[1].detail.startswith("No key asked for, ")
+
+
+@pytest.mark.parametrize("level", ping.LEVELS)
+def test_a_test_climbs_no_further_than_it_is_told(stage, server, level):
+    climbed = ping.climb(target(server.works()), level)
+    assert climbed.steps[-1].step == level
+    assert climbed.ok
+    assert len(server.seen) == ping.LEVELS.index(level)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words", "error_class"),
+    [
+        (
+            (401, {"error": {"message": "Incorrect API key.", "code": "invalid_api_key"}}),
+            ["api-keys", "project"],
+            "auth",
+        ),
+        ((403, {"error": {"message": "Not in your region."}}), ["permissions", "region"], "permission"),
+        ((429, {"error": {"message": "Quota.", "code": "insufficient_quota"}}), ["out of credit", "billing"], "quota"),
+        ((429, {"error": {"message": "Slow down."}}), ["Wait"], "rate_limit"),
+        ((503, {"error": {"message": "Busy."}}), ["provider's own trouble"], "overloaded"),
+        ((500, "oops"), ["provider's own trouble"], "server"),
+        ((200, "<html><title>Welcome to nginx!</title></html>"), ["not an API"], "bad_response"),
+        ((302, "moved"), ["not an API"], "bad_response"),
+    ],
+)
+def test_a_refused_model_list_stops_at_auth_and_says_what_to_do(stage, server, refusal, words, error_class):
+    server.answers["GET /v1/models"] = refusal
+    climbed = ping.climb(target(server))
+    assert states(climbed) == [(NETWORK, True), (AUTH, False), (COMPLETION, None)]
+    assert climbed.error.error_class == error_class
+    for word in words:
+        assert word in climbed.steps[1].hint
+    assert climbed.steps[2].detail == "Skipped"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        ((401, {"error": {"message": "No.", "code": "invalid_api_key"}}), ["mistyped or revoked"]),
+        (
+            (404, {"error": {"message": "The model x is not there.", "code": "model_not_found"}}),
+            ["gpt-6.1-sol", "2 more"],
+        ),
+        ((402, {"error": {"message": "Insufficient balance"}}), ["out of credit"]),
+        ((400, {"error": {"message": "Unknown field"}}), ["preferred model", "advanced"]),
+        ((200, "<html></html>"), ["not an API"]),
+        ((200, {"choices": []}), ["not an API"]),
+    ],
+)
+def test_a_refused_completion_stops_there_and_says_what_to_do(stage, server, refusal, words):
+    server.works().answers["POST /v1/chat/completions"] = refusal
+    server.answers["GET /v1/models"] = (200, {"data": [{"id": f"gpt-6.1-sol{'x' * n}"} for n in range(7)]})
+    climbed = ping.climb(target(server))
+    assert states(climbed) == [(NETWORK, True), (AUTH, True), (COMPLETION, False)]
+    for word in words:
+        assert word in climbed.steps[2].hint
+
+
+def test_the_providers_own_words_are_shown_without_the_key(stage, server):
+    words = f"Incorrect API key provided: {KEY}. See Bearer {KEY}"
+    server.answers["GET /v1/models"] = (401, {"error": {"message": words, "code": "invalid_api_key"}})
+    climbed = ping.climb(target(server))
+    assert climbed.steps[1].detail.startswith("401 invalid_api_key: Incorrect API key provided: …")
+    assert KEY[:-4] not in json.dumps(climbed.as_json())
+
+
+def test_a_server_without_a_model_list_is_judged_by_the_completion(stage, server):
+    server.works()
+    del server.answers["GET /v1/models"]
+    climbed = ping.climb(target(server))
+    assert climbed.ok
+    assert states(climbed) == [(NETWORK, True), (AUTH, None), (COMPLETION, True)]
+    assert "No model list" in climbed.steps[1].detail
+
+
+@pytest.mark.parametrize(
+    ("provider", "path", "words"),
+    [
+        ("openai_compatible", "", "/v1 may be missing: try http://127.0.0.1:{port}/v1"),
+        ("openai_compatible", "/v1/v1", "try http://127.0.0.1:{port}/v1"),
+        ("openai_compatible", "/proxy/v1/v1", "try http://127.0.0.1:{port}/proxy/v1"),
+        ("openai_compatible", "/v1/chat/completions", "try http://127.0.0.1:{port}/v1"),
+        ("openai_compatible", "/gateway", "/v1 may be missing: try http://127.0.0.1:{port}/gateway/v1"),
+        ("openai_compatible", "/api/paas/v4", "Check the base URL."),
+        ("anthropic", "/v1", "try http://127.0.0.1:{port} · Anthropic's own base URL is https://api.anthropic.com"),
+        ("ollama", "/v1", "try http://127.0.0.1:{port}"),
+        ("ollama", "/api/chat", "try http://127.0.0.1:{port}"),
+        ("ollama", "/api", "try http://127.0.0.1:{port}"),
+        ("groq", "/v1", "Groq's own base URL is https://api.groq.com/openai/v1"),
+    ],
+)
+def test_a_wrong_path_is_recognised(stage, server, provider, path, words):
+    url = f"http://127.0.0.1:{server.port}{path}"
+    climbed = ping.climb(target(server, provider=provider, base_url=url))
+    assert not climbed.ok
+    assert climbed.steps[-1].hint.endswith(words.format(port=server.port))
+
+
+def test_the_first_model_of_the_list_is_tried_where_none_is_chosen(stage, server):
+    climbed = ping.climb(target(server.works(), provider="openai_compatible", model=""))
+    assert climbed.steps[2].detail == "gpt-6-luna answered with 3 tokens"
+
+
+def test_where_there_is_no_model_at_all_one_has_to_be_chosen(stage, server):
+    server.works().answers["GET /v1/models"] = (200, {"data": []})
+    climbed = ping.climb(target(server, provider="openai_compatible", model=""))
+    assert states(climbed) == [(NETWORK, True), (AUTH, True), (COMPLETION, False)]
+    assert climbed.steps[2].hint == "Choose the preferred model."
+
+
+def test_a_keyless_server_that_asks_for_a_key_says_so(stage, server):
+    server.answers["GET /v1/models"] = (401, {"error": "Unauthorized"})
+    climbed = ping.climb(target(server, provider="lmstudio", api_key=None))
+    assert "asks for a key" in climbed.steps[1].hint
+
+
+def test_a_closed_port_and_a_refused_address_read_alike(stage, free_port):
+    texts = set()
+    for url in (
+        f"http://127.0.0.1:{free_port}/v1",
+        "https://127.0.0.2/v1",
+        "https://10.1.2.3/v1",
+        "https://169.254.169.254/v1",
+    ):
+        climbed = ping.climb(Target("openai_compatible", url, "m", KEY))
+        assert states(climbed) == [(NETWORK, False), (AUTH, None), (COMPLETION, None)]
+        texts.add((climbed.steps[0].detail, climbed.error.error_class))
+    assert len(texts) == 1
+
+
+@pytest.mark.parametrize(
+    ("provider", "url", "words"),
+    [
+        ("ollama", "http://localhost:11434", ["container", "host.docker.internal:11434", "OLLAMA_HOST=0.0.0.0"]),
+        ("lmstudio", "https://[::1]:1234/v1", ["container", "Local Network"]),
+        ("ollama", "https://10.1.2.3:11434", ["OLLAMA_HOST"]),
+        ("openai_compatible", "https://10.1.2.3/v1", ["running there"]),
+        ("openai", "https://10.1.2.3/v1", ["https://api.openai.com/v1"]),
+    ],
+)
+def test_what_cannot_be_reached_is_answered_with_what_to_look_at(stage, monkeypatch, provider, url, words):
+    climbed = ping.climb(Target(provider, url, "m", KEY))
+    assert states(climbed)[0] == (NETWORK, False)
+    for word in words:
+        assert word in climbed.steps[0].hint
+
+
+@contextmanager
+def listening(answer):
+    """A port that accepts and then does what `answer(connection)` does."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        held = []
+
+        def serve():
+            while True:
+                try:
+                    connection, _ = door.accept()
+                except OSError:
+                    return
+                held.append(connection)
+                answer(connection)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield door.getsockname()[1]
+        door.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+        for connection in held:
+            connection.close()
+
+
+def allow(stage, port):
+    from dataclasses import replace
+
+    settings = stage.extensions["aiapp.settings"]
+    stage.extensions["aiapp.settings"] = replace(settings, outbound_allow=frozenset({f"127.0.0.1:{port}"}))
+
+
+def test_a_server_that_speaks_no_http_is_not_an_api(stage):
+    with listening(lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n")) as port:
+        allow(stage, port)
+        climbed = ping.climb(Target("openai_compatible", f"http://127.0.0.1:{port}/v1", "m"))
+    assert states(climbed) == [(NETWORK, True), (AUTH, False), (COMPLETION, None)]
+    assert "not an API" in climbed.steps[1].hint
+
+
+def test_a_server_that_never_answers_is_given_up_within_the_tests_own_time(stage, monkeypatch):
+    monkeypatch.setattr(ping, "SECONDS", 0.5)
+    with listening(lambda connection: None) as port:
+        allow(stage, port)
+        climbed = ping.climb(Target("ollama", f"http://127.0.0.1:{port}", "qwen3"))
+    assert climbed.error.error_class == "timeout"
+    assert "may still be loading" in climbed.steps[1].hint
+    assert ping.SECONDS < 60
+
+
+def test_a_stored_credentials_test_is_kept_with_its_health(adam, server, openai):
+    server.works()
+    credential = actions.create(adam, openai)
+    climbed = ping.check(adam.workspace.id, credential.id)
+    db.session.expire_all()
+    assert credential.last_test == climbed.as_json()
+    assert set(credential.last_test["steps"][0]) == {"step", "ok", "ms", "detail", "hint"}
+    assert (credential.health, credential.health_reason) == ("healthy", None)
+    assert credential.last_tested_at is not None
+    assert server.seen[0][1]["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "health"),
+    [
+        ((401, {}), ("down", "bad_key")),
+        ((402, {}), ("down", "out_of_credit")),
+        ((403, {}), ("down", "not_allowed")),
+        ((429, {}), ("degraded", "rate_limited")),
+        ((503, {}), ("degraded", "overloaded")),
+        ((500, {}), ("degraded", "server_error")),
+        ((504, {}), ("degraded", "timeout")),
+        ((404, {"error": {"code": "model_not_found"}}), ("degraded", "model_not_found")),
+        ((200, "<html></html>"), ("down", "not_an_api")),
+        ((400, {}), ("degraded", "request_refused")),
+    ],
+)
+def test_health_has_a_reason(adam, server, openai, refusal, health):
+    server.works().answers["POST /v1/chat/completions"] = refusal
+    credential = actions.create(adam, openai)
+    ping.check(adam.workspace.id, credential.id)
+    db.session.expire_all()
+    assert (credential.health, credential.health_reason) == health
+
+
+def test_a_closed_port_makes_a_credential_down_and_a_shorter_test_that_passes_changes_nothing(adam, server, free_port):
+    values = {"provider": "openai_compatible", "name": "a", "base_url": f"http://127.0.0.1:{free_port}/v1"}
+    credential = actions.create(adam, values)
+    ping.check(adam.workspace.id, credential.id)
+    db.session.expire_all()
+    assert (credential.health, credential.health_reason) == ("down", "unreachable")
+    with socket.create_server(("127.0.0.1", free_port)):
+        assert ping.check(adam.workspace.id, credential.id, "network").ok
+    db.session.expire_all()
+    assert credential.health == "down"
+    assert credential.last_test["ok"]
+
+
+def test_an_unreadable_key_is_never_sent_and_the_credential_is_down(stage, adam, server, openai):
+    from dataclasses import replace
+
+    credential = actions.create(adam, openai)
+    stage.extensions["aiapp.settings"] = replace(stage.extensions["aiapp.settings"], master_keys=(b"z" * 32,))
+    climbed = ping.check(adam.workspace.id, credential.id)
+    assert states(climbed) == [(AUTH, False), (COMPLETION, None)]
+    assert "cannot be read" in climbed.steps[0].detail
+    db.session.expire_all()
+    assert (credential.health, credential.health_reason) == ("down", "unreadable")
+    assert server.seen == []
+
+
+def test_no_transaction_is_open_while_the_provider_is_asked(adam, server, openai):
+    credential = actions.create(adam, openai)
+    open_while_asked = []
+    session = db.session()
+    server.works().before = lambda line: open_while_asked.append(session.in_transaction())
+    ping.check(adam.workspace.id, credential.id)
+    assert open_while_asked == [False, False]
+
+
+def test_another_workspaces_credential_cannot_be_tested(adam, charlie, server, openai):
+    credential = actions.create(adam, openai)
+    with pytest.raises(NotFound):
+        ping.check(charlie.workspace.id, credential.id)
+    assert server.seen == []
+
+
+def test_a_worker_tests_by_id_and_shrugs_at_one_that_is_gone(adam, server, openai):
+    server.works()
+    credential = actions.create(adam, openai)
+    jobs.test(credential.id)
+    db.session.expire_all()
+    assert credential.health == "healthy"
+    jobs.test("0" * 32)
