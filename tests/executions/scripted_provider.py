@@ -104,7 +104,10 @@ def hangs_up() -> Script:
 
 
 class ScriptedProvider:
-    """Serves in threads. What each key gets is a list of scripts, the last of which repeats; keys without one get `default`."""
+    """Serves in threads. What each key gets is a list of scripts, the last of which repeats; keys without one get `default`.
+
+    A call without a key is known by the first part of its path.
+    """
 
     def __init__(self) -> None:
         self.default: Script = says()
@@ -175,12 +178,14 @@ class ScriptedProvider:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                key = self.headers.get("authorization", "").removeprefix("Bearer ") or self.headers.get("x-api-key", "")
-                self.answer(provider._next(Call(self.path, key, body, time.monotonic())))
+                self.answer(provider._next(Call(self.path, self.key(), body, time.monotonic())))
 
             def do_GET(self) -> None:
-                key = self.headers.get("authorization", "").removeprefix("Bearer ") or self.headers.get("x-api-key", "")
-                self.answer(provider._next(Call(self.path, key, {}, time.monotonic())))
+                self.answer(provider._next(Call(self.path, self.key(), {}, time.monotonic())))
+
+            def key(self) -> str:
+                bearer = self.headers.get("authorization", "").removeprefix("Bearer ")
+                return bearer or self.headers.get("x-api-key", "") or self.path.split("/")[1]
 
             def answer(self, reply: Reply) -> None:
                 self.close_connection = True
