@@ -72,7 +72,7 @@ def html_document(text: str) -> str:
     It is not sanitised: only that sandbox may show it. A code block around it is taken away, and a fragment becomes a
     document in UTF-8.
     """
-    page = json_text.unfenced(storable(text).removeprefix("\ufeff").strip())
+    page = json_text.unfenced(storable(text))
     if page[:9].lower() == "<!doctype" or page[:5].lower() == "<html":
         return page
     head = '<head><meta charset="utf-8"><title>Output</title></head>'

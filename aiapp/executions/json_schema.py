@@ -73,7 +73,7 @@ def check(value: Any, schema: Any) -> Verdict:
     problems = [_cut(f"{error.json_path}: {error.message}") for error in errors[:MAX_PROBLEMS]]
     if len(errors) > MAX_PROBLEMS:
         problems.append("… and more.")
-    notes = [_cut(f"The pattern {pattern!r} could not be checked.") for pattern in sorted(work.unreadable)]
+    notes = [f"The pattern {pattern[:100]!r} could not be checked." for pattern in sorted(work.unreadable)]
     if problems:
         return Verdict(False, (*problems, *notes))
     return Verdict(None if notes else True, tuple(notes))
@@ -111,18 +111,12 @@ def _schema_problem(text: str) -> str | None:
 @lru_cache(maxsize=64)
 def _validator(text: str) -> Any:
     schema = json.loads(text)
-    # the library takes another, unbounded validator for any part that names a draft of its own
-    plain = json.loads(text, object_hook=_without_draft)
-    return bounded(_draft(schema))(plain, registry=Registry())
+    return bounded(_draft(schema))(schema, registry=Registry())
 
 
 def _draft(schema: Any) -> Any:
     named = schema.get("$schema") if isinstance(schema, dict) else None
     return _DRAFTS.get(named.rstrip("#") if isinstance(named, str) else "", Draft202012Validator)
-
-
-def _without_draft(members: dict[str, Any]) -> dict[str, Any]:
-    return {name: inner for name, inner in members.items() if name != "$schema" or not isinstance(inner, str)}
 
 
 def _cut(text: str) -> str:

@@ -32,7 +32,7 @@ class Reading:
 
 def read(text: str) -> Reading:
     """Return the JSON value in `text`. Raises NotJson: for what JSON has not (NaN), for several values, for nesting too deep."""
-    plain = unfenced(text.removeprefix("\ufeff").strip())
+    plain = unfenced(text)
     if not plain:
         raise NotJson("The answer is empty.")
     try:
@@ -56,10 +56,11 @@ _TOO_DEEP = f"This JSON is nested more than {MAX_DEPTH} levels deep."
 
 
 def unfenced(text: str) -> str:
-    """Return what stands in a code block that is the whole text, else the text."""
+    """Return what stands in a code block that is the whole text, else the text; without space and byte order mark around."""
+    text = text.strip().removeprefix("\ufeff").strip()
     first, _, rest = text.partition("\n")
-    body = rest.rstrip().removesuffix("```")
-    if first.startswith("```") and "`" not in first[3:] and len(body) < len(rest.rstrip()):
+    body = rest.removesuffix("```")
+    if first.startswith("```") and "`" not in first[3:] and len(body) < len(rest):
         return body.strip()
     return text
 
@@ -99,17 +100,14 @@ def _after_match(text: str, start: int) -> int | None:
 
 def _checked(value: Any) -> Any:
     """Return the value with text that can be stored. Raises NotJson where it is nested too deeply."""
-    level, depth = [value], 0
-    while level:
-        depth += 1
-        if depth > MAX_DEPTH + 1:
-            raise NotJson(_TOO_DEEP)
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        containers = [outer for outer in level if isinstance(outer, dict | list)]
+        if not containers:
+            break
+        level = [inner for outer in containers for inner in (outer.values() if isinstance(outer, dict) else outer)]
+    else:
+        raise NotJson(_TOO_DEEP)
     return storable_value(value)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import attrs
 from jsonschema import ValidationError
 from jsonschema.validators import extend
 from pydantic_core import SchemaError as PatternError
@@ -185,4 +186,7 @@ _OURS: dict[str, Keyword] = {
 def bounded(draft: Any) -> Any:
     """Return a draft's validator with every keyword counted and the costly ones replaced by ours."""
     keywords = {name: _counted(name, _OURS.get(name, keyword)) for name, keyword in draft.VALIDATORS.items()}
-    return extend(draft, keywords)  # type: ignore[no-untyped-call]
+    validator: Any = extend(draft, keywords)  # type: ignore[no-untyped-call]
+    # its own evolve() takes an unbounded validator for any part of a schema that names a draft
+    validator.evolve = attrs.evolve
+    return validator
