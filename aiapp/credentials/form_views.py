@@ -12,7 +12,7 @@ from aiapp import htmx
 from aiapp.credentials import actions, destination, draft, fields, forms, order, ping
 from aiapp.credentials.models import Credential
 from aiapp.credentials.ping import Climb
-from aiapp.credentials.routes import STEP_NAMES, blueprint, fragment, line
+from aiapp.credentials.routes import blueprint, line
 from aiapp.errors import InvalidInput, NotFound
 from aiapp.providers.registry import PROVIDERS, Provider
 from aiapp.workspaces.access import Access, require
@@ -56,7 +56,7 @@ def create(access: Access) -> BaseResponse:
         values = forms.values_of(request.form)
         climbed = _tested_first(access, values)
         if climbed is not None and not climbed.ok:
-            return fragment("_test.html", result=climbed.as_json(), models=climbed.models, failed=True)
+            return htmx.fragment("credentials/_test.html", result=climbed.as_json(), models=climbed.models, failed=True)
         credential = actions.create(access, values)
     except InvalidInput as refusal:
         return _again(provider, refusal, None)
@@ -81,8 +81,12 @@ def update(access: Access, credential_id: str) -> BaseResponse:
         values = _changes(credential)
         climbed = _tested_first(access, values, credential_id)
         if climbed is not None and not climbed.ok:
-            return fragment(
-                "_test.html", result=climbed.as_json(), models=climbed.models, credential=credential, failed=True
+            return htmx.fragment(
+                "credentials/_test.html",
+                result=climbed.as_json(),
+                models=climbed.models,
+                credential=credential,
+                failed=True,
             )
         credential = actions.update(access, credential_id, values)
     except InvalidInput as refusal:
@@ -102,7 +106,9 @@ def test_typed(access: Access) -> BaseResponse:
         climbed = ping.climb(draft.target(access, values, credential_id))
     except InvalidInput as refusal:
         return _again(provider, refusal, access, credential)
-    return fragment("_test.html", result=climbed.as_json(), models=climbed.models, credential=credential)
+    return htmx.fragment(
+        "credentials/_test.html", result=climbed.as_json(), models=climbed.models, credential=credential
+    )
 
 
 @blueprint.get("/_validate")
@@ -121,7 +127,7 @@ def validate(access: Access) -> Response:
             destination.check((provider, cleaned["base_url"]))
     except InvalidInput as refusal:
         message = refusal.errors[0]["message"]
-    return fragment("_validate.html", message=message)
+    return htmx.fragment("credentials/_validate.html", message=message)
 
 
 def _known(kind: str) -> Provider:
@@ -180,6 +186,5 @@ def _form(
         "credential": credential,
         "line": line(access, credential.id) if access and credential else None,
         "result": credential.last_test if credential else None,
-        "step_names": STEP_NAMES,
         "models": (),
     }

@@ -108,7 +108,8 @@ def _no_model(failure: Failure) -> str:
 
 
 def _not_an_api(failure: Failure) -> str:
-    return f"What answers at this address is not an API. {_wrong_path(failure)}"
+    label = failure.provider.label
+    return f"What answers there is not {label}'s API but a web page, a proxy or another server. {_wrong_path(failure)}"
 
 
 def _refused(failure: Failure) -> str:

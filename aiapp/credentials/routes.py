@@ -7,13 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, request
 
-from aiapp import htmx
 from aiapp.columns import now
 from aiapp.credentials import health, order, selection
 from aiapp.credentials.models import Credential
-from aiapp.credentials.ping import LEVELS
+from aiapp.credentials.wording import marked
 from aiapp.errors import NotFound
 from aiapp.providers.registry import PROVIDERS, Provider
 from aiapp.workspaces.access import Access
@@ -111,6 +110,7 @@ def awaited_since() -> datetime | None:
     return since
 
 
-def fragment(template: str, status: int = 200, **context: Any) -> Response:
-    """Render a fragment of this feature with the words that steps are called by."""
-    return htmx.fragment(f"credentials/{template}", status, step_names=STEP_NAMES, levels=LEVELS, **context)
+@blueprint.context_processor
+def words() -> dict[str, Any]:
+    """Give the templates of this feature the names of steps, and how a hint becomes HTML."""
+    return {"step_names": STEP_NAMES, "marked": marked}

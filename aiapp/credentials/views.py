@@ -9,7 +9,7 @@ from aiapp import htmx, queue
 from aiapp.columns import now
 from aiapp.credentials import actions, form_views, ping
 from aiapp.credentials.models import Credential
-from aiapp.credentials.routes import STEP_NAMES, awaited_since, blueprint, fragment, line, lines
+from aiapp.credentials.routes import awaited_since, blueprint, line, lines
 from aiapp.workspaces.access import Access, require
 
 __all__ = ["blueprint", "form_views"]
@@ -23,7 +23,7 @@ HOME_ROWS = 6
 def index(access: Access) -> str:
     """The workspace's credentials, tried from top to bottom."""
     since = awaited_since()
-    return render_template("credentials/index.html", lines=lines(access, since), step_names=STEP_NAMES)
+    return render_template("credentials/index.html", lines=lines(access, since))
 
 
 @blueprint.get("/<id:credential_id>/_row")
@@ -33,7 +33,7 @@ def row(access: Access, credential_id: str) -> Response:
     since = awaited_since()
     shown = line(access, credential_id, since)
     came = shown.credential.last_test if since and not shown.awaited and access.allows("admin") else None
-    return fragment("_row.html", line=shown, result=came if came and not came["ok"] else None)
+    return htmx.fragment("credentials/_row.html", line=shown, result=came if came and not came["ok"] else None)
 
 
 @blueprint.post("/<id:credential_id>/_test")
@@ -43,7 +43,7 @@ def test(access: Access, credential_id: str) -> BaseResponse:
     climbed = ping.check(access.workspace.id, credential_id)
     if not htmx.wanted():
         return redirect(_page_of(access, credential_id), 303)
-    return fragment("_row.html", line=line(access, credential_id), result=climbed.as_json())
+    return htmx.fragment("credentials/_row.html", line=line(access, credential_id), result=climbed.as_json())
 
 
 @blueprint.post("/test")
@@ -108,7 +108,7 @@ def delete(access: Access, credential_id: str) -> BaseResponse:
 def health(access: Access) -> Response:
     """How the credentials are doing, for Home."""
     active = [one for one in lines(access) if one.credential.active]
-    return fragment("_health.html", lines=active[:HOME_ROWS], more=len(active) - HOME_ROWS)
+    return htmx.fragment("credentials/_health.html", lines=active[:HOME_ROWS], more=len(active) - HOME_ROWS)
 
 
 @blueprint.get("/_options")
@@ -124,8 +124,8 @@ def options(access: Access) -> Response:
     asked = [one for one in offered if chosen in ("", one.credential.id)]
     models = dict.fromkeys(one.model for one in asked if one.model)
     models.update(dict.fromkeys(name for one in asked if one.provider for name in one.provider.models))
-    return fragment(
-        "_options.html",
+    return htmx.fragment(
+        "credentials/_options.html",
         providers=list({one.credential.provider: one.label for one in active}.items()),
         provider=provider,
         credentials=[(one.credential.id, f"{one.credential.name} · {one.label}") for one in offered],
@@ -147,5 +147,5 @@ def _table(access: Access, message: str | None = None) -> BaseResponse:
         known = shown is not None and any(one.credential.id == shown for one in lines(access))
         back = _page_of(access, shown or "") if known else url_for("credentials.index", workspace=access.workspace.slug)
         return htmx.go(back, message)
-    answer = fragment("_table.html", lines=lines(access))
+    answer = htmx.fragment("credentials/_table.html", lines=lines(access))
     return htmx.toast(answer, message) if message else answer

@@ -115,9 +115,10 @@ def openai(server: Server) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def hung_up(app: Flask) -> Iterator[None]:
-    """Close the connections that are kept for a next call."""
+def hung_up(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Close the connections that the app under test, if there is one, keeps for a next call."""
+    app = request.getfixturevalue("app") if "app" in request.fixturenames else None
     yield
-    transport = app.extensions.get("aiapp.transport")
+    transport = app.extensions.get("aiapp.transport") if app else None
     if transport is not None:
         transport.close()

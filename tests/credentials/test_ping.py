@@ -82,8 +82,8 @@ def test_a_test_climbs_no_further_than_it_is_told(stage, server, level):
         ((429, {"error": {"message": "Slow down."}}), ["Wait"], "rate_limit"),
         ((503, {"error": {"message": "Busy."}}), ["provider's own trouble"], "overloaded"),
         ((500, "oops"), ["provider's own trouble"], "server"),
-        ((200, "<html><title>Welcome to nginx!</title></html>"), ["not an API"], "bad_response"),
-        ((302, "moved"), ["not an API"], "bad_response"),
+        ((200, "<html><title>Welcome to nginx!</title></html>"), ["is not OpenAI's API"], "bad_response"),
+        ((302, "moved"), ["is not OpenAI's API"], "bad_response"),
     ],
 )
 def test_a_refused_model_list_stops_at_auth_and_says_what_to_do(stage, server, refusal, words, error_class):
@@ -106,8 +106,8 @@ def test_a_refused_model_list_stops_at_auth_and_says_what_to_do(stage, server, r
         ),
         ((402, {"error": {"message": "Insufficient balance"}}), ["out of credit"]),
         ((400, {"error": {"message": "Unknown field"}}), ["preferred model", "advanced"]),
-        ((200, "<html></html>"), ["not an API"]),
-        ((200, {"choices": []}), ["not an API"]),
+        ((200, "<html></html>"), ["is not OpenAI's API"]),
+        ((200, {"choices": []}), ["is not OpenAI's API"]),
     ],
 )
 def test_a_refused_completion_stops_there_and_says_what_to_do(stage, server, refusal, words):
@@ -244,7 +244,7 @@ def test_a_server_that_speaks_no_http_is_not_an_api(stage):
         allow(stage, port)
         climbed = ping.climb(Target("openai_compatible", f"http://127.0.0.1:{port}/v1", "m"))
     assert states(climbed) == [(NETWORK, True), (AUTH, False), (COMPLETION, None)]
-    assert "not an API" in climbed.steps[1].hint
+    assert "is not OpenAI-compatible's API" in climbed.steps[1].hint
 
 
 def test_a_server_that_never_answers_is_given_up_within_the_tests_own_time(stage, monkeypatch):
