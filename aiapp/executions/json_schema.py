@@ -28,7 +28,8 @@ from referencing.exceptions import Unresolvable
 
 from aiapp.executions.schema_keywords import TooMuchWork, Work, bounded, work_left
 
-MAX_SCHEMA = 60_000
+# A prompt template keeps no larger one.
+MAX_SCHEMA = 100 * 1024
 MAX_PROBLEMS = 50
 MAX_MESSAGE = 300
 _DRAFTS: dict[str, Any] = {

@@ -18,7 +18,7 @@ from pydantic_core import SchemaValidator, core_schema
 # A step is one keyword at one place, and more where either is large; all of them take about two seconds.
 MAX_STEPS = 200_000
 # An anchor is searched in the whole schema each time it is followed.
-ANCHOR_STEPS = 600
+ANCHOR_STEPS = 1_000
 MAX_PATTERNS = 20
 MAX_PATTERN = 500
 
