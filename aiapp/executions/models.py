@@ -156,3 +156,8 @@ class Attempt(Model):
     prices: Mapped[dict[str, Any] | None] = mapped_column(Json)
 
     execution: Mapped[Execution] = relationship(back_populates="attempts")
+
+    @property
+    def why(self) -> str:
+        """Why this target, and what followed, in sentences."""
+        return " ".join(part if part.endswith(".") else f"{part}." for part in (self.reason, self.next_reason) if part)

@@ -1,0 +1,298 @@
+"""The pages of executions: the list, one execution, what it wrote, and the thumbs under it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import sqlalchemy as sa
+
+from aiapp.columns import now
+from aiapp.executions.models import Attempt, Execution
+from aiapp.extensions import db
+from aiapp.feedback.models import Feedback
+from aiapp.prompt_templates import actions as prompt_templates
+from aiapp.prompt_templates import library
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{7*7}} <a href='javascript:alert(3)'>x</a>"
+
+
+@pytest.fixture
+def add(app, team):
+    """Add an execution of acme with these columns; returns its id."""
+
+    def add(**columns):
+        with app.app_context():
+            access = team.access(columns.pop("by", "bob"))
+            values = {"source": "page", "status": "completed", "body": "Hi", "format": "text", "output": "Hello"}
+            row = Execution(workspace_id=access.workspace.id, user_id=access.user.id, **{**values, **columns})
+            db.session.add(row)
+            db.session.commit()
+            return row.id
+
+    return add
+
+
+@pytest.fixture
+def template(app, team):
+    """A published prompt template with one required variable, and a draft after it."""
+    with app.app_context():
+        access = team.access("bob")
+        made = prompt_templates.create(access, {"name": "Greeting", "body": "Greet {{name}}."})
+        prompt_templates.publish(access, library.version(access, made, 1), "First")
+        prompt_templates.new_draft(access, library.version(access, made, 1))
+    return "greeting"
+
+
+def text(answer):
+    return answer.get_data(as_text=True)
+
+
+def test_the_list_is_empty_with_one_way_on(sign_in):
+    page = text(sign_in("bob").get("/w/acme/executions"))
+    assert "No executions yet" in page
+    assert "<table" not in page
+
+
+def test_the_list_filters_and_says_when_nothing_fits(sign_in, add):
+    add(status="failed", error_class="auth", output=None, model="gpt-x")
+    add(output="about penguins", model="claude-y")
+    bob = sign_in("bob")
+    page = text(bob.get("/w/acme/executions?status=failed"))
+    assert "gpt-x" in page.split("<tbody")[1]
+    assert "claude-y" not in page.split("<tbody")[1]
+    assert "claude-y" in text(bob.get("/w/acme/executions?q=penguins")).split("<tbody")[1]
+    assert "Nothing fits" in text(bob.get("/w/acme/executions?q=walrus"))
+    for odd in ("?status=nonsense", "?period=999", "?template=%00", "?q=%25", "?feedback=any", "?mine=1"):
+        assert bob.get(f"/w/acme/executions{odd}").status_code == 200, odd
+    assert bob.get("/w/acme/executions?cursor=nonsense").status_code == 422
+
+
+def test_the_list_pages_on_without_repeating(sign_in, add):
+    for number in range(60):
+        add(output=f"answer {number}")
+    bob = sign_in("bob")
+    first = text(bob.get("/w/acme/executions"))
+    shown = re.findall(r'<tr id="execution-([0-9a-f]{32})"', first)
+    cursor = re.search(r"_more\?cursor=([0-9a-f]{32})", first)[1]
+    rest = re.findall(r'<tr id="execution-([0-9a-f]{32})"', text(bob.get(f"/w/acme/executions/_more?cursor={cursor}")))
+    assert len(shown) == 50
+    assert len(rest) == 10
+    assert set(shown).isdisjoint(rest)
+
+
+def test_one_poll_refreshes_the_rows_and_ends_when_all_have_ended(app, sign_in, add):
+    running, ended = add(status="processing", output=None), add()
+    bob = sign_in("bob")
+    assert f"ids={running}" in text(bob.get("/w/acme/executions"))
+    polled = text(bob.get(f"/w/acme/executions/_status?ids={running},{ended},nonsense"))
+    assert "hx-trigger" in polled
+    with app.app_context():
+        db.session.execute(sa.update(Execution).values(status="completed"))
+        db.session.commit()
+    polled = text(bob.get(f"/w/acme/executions/_status?ids={running}"))
+    assert "hx-trigger" not in polled.split("<hx-partial")[0]
+    assert "Completed" in polled
+
+
+def test_the_page_of_one_that_waits_polls_and_one_that_ended_does_not(sign_in, add):
+    bob = sign_in("bob")
+    waiting = text(bob.get(f"/w/acme/executions/{add(status='pending', output=None)}"))
+    assert 'hx-trigger="every 1s"' in waiting
+    running = text(bob.get(f"/w/acme/executions/{add(status='processing', output=None)}"))
+    assert "hx-sse:connect" in running
+    ended = text(bob.get(f"/w/acme/executions/{add()}/_live"))
+    assert 'hx-trigger="every' not in ended
+    assert "hx-sse:connect" not in ended
+
+
+def test_every_attempt_stands_there_with_its_reason(app, sign_in, add):
+    execution_id = add(model="m2")
+    with app.app_context():
+        row = db.session.get(Execution, execution_id)
+        shared = {"workspace_id": row.workspace_id, "execution_id": row.id, "provider": "demo", "started_at": now()}
+        first = Attempt(
+            number=1,
+            model="m1",
+            status="failed",
+            error_class="auth",
+            http_status=401,
+            reason="Default credential",
+            next_reason="The key was refused; the next credential is tried.",
+            credential_name="old key",
+            **shared,
+        )
+        second = Attempt(
+            number=2,
+            model="m2",
+            status="completed",
+            reason="Second in the fallback order",
+            duration_ms=1200,
+            credential_name="new key",
+            **shared,
+        )
+        db.session.add_all([first, second])
+        db.session.commit()
+    page = text(sign_in("vera").get(f"/w/acme/executions/{execution_id}"))
+    assert "Default credential. The key was refused; the next credential is tried." in page
+    assert "<code>auth</code> 401" in page
+    assert "Second in the fallback order." in page
+    assert page.index("old key") < page.index("new key")
+
+
+def test_a_failure_says_what_and_what_to_do(sign_in, add):
+    execution_id = add(status="failed", output=None, error_class="quota", error_message="You exceeded your quota.")
+    page = text(sign_in("bob").get(f"/w/acme/executions/{execution_id}"))
+    assert "the account is out of credit" in page
+    assert "You exceeded your quota." in page
+    assert "/w/acme/credentials" in page
+
+
+@pytest.mark.parametrize("output_format", ["text", "markdown", "json"])
+def test_hostile_output_is_shown_as_text(sign_in, add, output_format):
+    page = text(sign_in("bob").get(f"/w/acme/executions/{add(output=HOSTILE, format=output_format)}"))
+    body = page.split('id="output"')[1].split("</section>")[0]
+    assert "<script" not in body
+    assert "onerror=alert" not in re.sub(r"&lt;.*?&gt;", "", body)
+    assert 'href="javascript' not in body
+
+
+def test_html_output_runs_in_a_frame_without_rights_only(sign_in, add):
+    bob = sign_in("bob")
+    execution_id = add(output=HOSTILE, format="html")
+    page = text(bob.get(f"/w/acme/executions/{execution_id}"))
+    frame = re.search(r"<iframe[^>]*>", page)[0]
+    assert 'sandbox=""' in frame
+    document = bob.get(f"/w/acme/executions/{execution_id}/document")
+    assert document.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert bob.get(f"/w/acme/executions/{add()}/document").status_code == 404
+
+
+def test_the_output_is_downloaded_never_shown(sign_in, add):
+    answer = sign_in("bob").get(f"/w/acme/executions/{add(output=HOSTILE, format='html')}/output")
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+    assert text(answer) == HOSTILE
+    assert sign_in("bob").get(f"/w/acme/executions/{add(output=None)}/output").status_code == 404
+
+
+def test_a_prompt_template_is_run_with_and_without_scripts(app, sign_in, template):
+    vera = sign_in("vera")
+    form = {"prompt_template": template, "var-name": "Ada"}
+    assert "/w/acme/executions/" in vera.submit("/w/acme/executions", form).headers["Location"]
+    panel = vera.swap("/w/acme/executions", form)
+    assert panel.status_code == 200
+    assert 'id="test-run"' in text(panel)
+    with app.app_context():
+        bodies = db.session.scalars(sa.select(Execution.body)).all()
+    assert bodies == ["Greet Ada."] * 2
+
+
+def test_a_missing_variable_is_named_and_nothing_starts(app, sign_in, template):
+    bob = sign_in("bob")
+    beside = bob.swap("/w/acme/executions", {"prompt_template": template})
+    assert beside.status_code == 422
+    assert "<code>name</code>" in text(beside)
+    page = bob.submit("/w/acme/executions", {"prompt_template": template})
+    assert page.status_code == 422
+    assert "Back to the prompt template" in text(page)
+    with app.app_context():
+        assert db.session.scalar(sa.select(sa.func.count()).select_from(Execution)) == 0
+
+
+def test_a_viewer_runs_published_versions_and_nothing_else(sign_in, template):
+    vera = sign_in("vera")
+    assert (
+        vera.submit("/w/acme/executions", {"prompt_template": template, "version": "2", "var-name": "x"}).status_code
+        == 403
+    )
+    assert vera.swap("/w/acme/executions", {"template": "any text"}).status_code == 403
+    assert vera.get("/w/acme/executions/new").status_code == 403
+
+
+def test_a_text_is_run_and_mistakes_keep_what_was_typed(sign_in):
+    bob = sign_in("bob")
+    assert bob.submit("/w/acme/executions", {"template": "Say hi", "format": "text"}).status_code == 303
+    wrong = bob.submit("/w/acme/executions", {"template": "Say {{x}}", "context": "{not json", "temperature": "hot"})
+    assert wrong.status_code == 422
+    assert "Say {{x}}" in text(wrong)
+    assert "not JSON" in text(wrong)
+    assert bob.submit("/w/acme/executions", {"template": "Say {{x}}", "context": "[1]"}).status_code == 422
+    assert bob.submit("/w/acme/executions", {"template": "Say {{x}}", "context": "[" * 100_000}).status_code == 422
+    assert bob.submit("/w/acme/executions", {"template": "x", "credential_id": "0" * 32}).status_code == 404
+
+
+def test_repeating_links_to_the_parent(app, sign_in, template):
+    bob = sign_in("bob")
+    first = bob.submit("/w/acme/executions", {"prompt_template": template, "var-name": "Ada"}).headers["Location"]
+    again = bob.submit(f"{first}/rerun").headers["Location"]
+    assert again != first
+    assert first in text(bob.get(again))
+    form = text(bob.get(f"{first}/changes"))
+    assert "&#34;name&#34;: &#34;Ada&#34;" in form
+    other = bob.submit(f"{first}/regenerate", {"context": '{"name": "Grace"}', "temperature": "0.5"}).headers[
+        "Location"
+    ]
+    assert "Greet Grace." in text(bob.get(other))
+    assert bob.submit(f"{first}/regenerate", {"context": "nonsense"}).status_code == 422
+    assert bob.submit(f"{first}/regenerate", {"temperature": "9"}).status_code == 422
+
+
+def test_one_that_waits_is_cancelled_and_an_ended_one_is_not(sign_in, add):
+    bob = sign_in("bob")
+    waiting = add(status="pending", output=None)
+    assert bob.submit(f"/w/acme/executions/{waiting}/cancel").status_code == 303
+    assert "Cancelled" in text(bob.get(f"/w/acme/executions/{waiting}"))
+    assert bob.submit(f"/w/acme/executions/{add()}/cancel").status_code == 409
+    assert sign_in("vera").submit(f"/w/acme/executions/{add(status='pending')}/cancel").status_code == 403
+
+
+def test_a_thumb_counts_changes_and_is_withdrawn(app, sign_in, add):
+    execution_id, vera = add(), sign_in("vera")
+    path = f"/w/acme/executions/{execution_id}/feedback"
+
+    def kept():
+        with app.app_context():
+            return [(row.rating, row.comment) for row in db.session.scalars(sa.select(Feedback)).unique()]
+
+    assert 'aria-pressed="true"' in text(vera.swap(path, {"rating": "up"}))
+    vera.swap(path, {"rating": "down", "comment": "<b>too long</b>"})
+    assert kept() == [("down", "<b>too long</b>")]
+    assert "&lt;b&gt;too long" in text(vera.get(f"/w/acme/executions/{execution_id}/_feedback"))
+    assert vera.swap(path, {"rating": "sideways"}).status_code == 422
+    assert vera.swap(path, {"rating": "up", "comment": "x" * 2001}).status_code == 422
+    assert kept() == [("down", "<b>too long</b>")]
+    assert vera.submit(path, {"rating": ""}).status_code == 303
+    assert kept() == []
+    unfinished = add(status="processing", output=None)
+    assert vera.swap(f"/w/acme/executions/{unfinished}/feedback", {"rating": "up"}).status_code == 409
+
+
+def test_a_prompt_template_shows_its_executions_and_feedback(sign_in, template, add, app):
+    bob = sign_in("bob")
+    assert "not been run yet" in text(bob.get(f"/w/acme/executions/_of?template={template}"))
+    assert "Nobody has rated" in text(bob.get(f"/w/acme/feedback/_of?template={template}"))
+    with app.app_context():
+        from aiapp.prompt_templates.models import PromptTemplate
+
+        template_id = db.session.scalar(sa.select(PromptTemplate.id))
+    execution_id = add(prompt_template_id=template_id)
+    bob.swap(f"/w/acme/executions/{execution_id}/feedback", {"rating": "up", "comment": "Good one"})
+    assert execution_id[-6:] in text(bob.get(f"/w/acme/executions/_of?template={template}"))
+    assert execution_id[-6:] not in text(bob.get(f"/w/acme/executions/_of?template={template}&but={execution_id}"))
+    assert "Good one" in text(bob.get(f"/w/acme/feedback/_of?template={template}"))
+    assert bob.get("/w/acme/feedback/_of?template=nope").status_code == 404
+    assert bob.get("/w/acme/executions/_of?template=nope").status_code == 404
+
+
+def test_the_stream_escapes_what_it_writes():
+    from aiapp.executions.stream import Event
+    from aiapp.executions.watch_views import _StreamHtml
+
+    encode = _StreamHtml()
+    assert encode(None).startswith(":")
+    assert encode(Event("attempt", {})) == ""
+    written = encode(Event("delta", {"text": "<b>\nline"}, "1-1.1.1"))
+    assert written == "id: 1-1.1.1\ndata: &lt;b&gt;\ndata: line\n\n"
+    assert encode(Event("attempt", {})) == "event: attempt\ndata: attempt\n\n"
+    assert encode(Event("done", {})) == "event: done\ndata: done\n\n"
