@@ -21,7 +21,7 @@ from pathlib import Path
 from aiapp.config import redis_socket
 from aiapp.processes.children import Child, ProcessError
 
-LOCK_SECONDS = 5.0
+LOCK_SECONDS = 3.0
 READY_SECONDS = 30.0
 
 

@@ -55,6 +55,17 @@ def start_worker(redis_url: str) -> Iterator[Callable[..., Running]]:
         each.stop()
 
 
+def end(each: Up) -> None:
+    """Kill what is left of an `aiapp up`."""
+    left = family(each.process.pid)
+    if each.process.poll() is None:
+        each.process.kill()
+        each.process.wait(10)
+    for pid in left:
+        if alive(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
 @pytest.fixture
 def up(tmp_path: Path, free_port: int) -> Iterator[Callable[..., Up]]:
     """Start `aiapp up`; whatever is left of it at the end is killed."""
@@ -66,10 +77,13 @@ def up(tmp_path: Path, free_port: int) -> Iterator[Callable[..., Up]]:
 
     yield start
     for each in started:
-        left = family(each.process.pid)
-        if each.process.poll() is None:
-            each.process.kill()
-            each.process.wait(10)
-        for pid in left:
-            if alive(pid):
-                os.kill(pid, signal.SIGKILL)
+        end(each)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One `aiapp up` with two workers for all tests of a module: each finds it whole and leaves it whole."""
+    each = Up(tmp_path_factory.mktemp("up") / "home", 0, "--workers", "2")
+    each.wait_ready()
+    yield each
+    end(each)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import importlib
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -59,19 +62,21 @@ def alive(pid: int) -> bool:
         return False
 
 
+def parent(pid: int) -> int:
+    """The process id of the parent; 0 where the process is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
 def family(pid: int) -> dict[int, str]:
     """The living descendants of `pid` with their command lines."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
+    parents = {int(entry.name): parent(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
     found: dict[int, str] = {}
     wanted = {pid}
     while wanted:
-        wanted = {child for child, parent in parents.items() if parent in wanted}
+        wanted = {child for child, its in parents.items() if its in wanted}
         for child in wanted:
             if alive(child):
                 found[child] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
@@ -84,8 +89,10 @@ class Up:
     def __init__(self, home: Path, port: int, *arguments: str, **environ: str) -> None:
         self.home, self.port = home, port
         self.log = home.parent / f"{home.name}.log"
+        # Bytecode is kept, whatever this machine thinks of it: otherwise each of the processes compiles everything again.
+        unwanted = {"DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE"}
         environment = {
-            **{name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}},
+            **{name: value for name, value in os.environ.items() if name not in unwanted},
             "AIAPP_HOME": str(home),
             "AIAPP_PORT": str(port),
             **environ,
@@ -106,17 +113,25 @@ class Up:
     def wait_ready(self) -> None:
         assert eventually(lambda: "aiapp is ready at" in self.output() or self.process.poll() is not None, 90)
         assert self.process.poll() is None, self.output()
+        self.port = int(re.findall(r"aiapp is ready at http://127.0.0.1:(\d+)", self.output())[0])
+        assert eventually(lambda: self.ready() == (200, []), 60), self.output()
 
-    def child(self, word: str) -> int:
-        """The process id of the child whose command line has `word`; waits until there is one."""
-        found: list[int] = []
+    def ready(self) -> tuple[int, list[str]]:
+        """What /readyz answers: the status and the parts that are missing."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", "/readyz")
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())["missing"]
+        except (OSError, http.client.HTTPException):
+            return 0, ["web"]
+        finally:
+            connection.close()
 
-        def look() -> bool:
-            found[:] = [pid for pid, line in family(self.process.pid).items() if word in line]
-            return bool(found)
-
-        assert eventually(look), f"no {word}: {self.output()}"
-        return min(found)
+    def children(self, word: str) -> list[int]:
+        """The process ids of the supervisor's own children whose command line has `word`."""
+        lines = family(self.process.pid)
+        return sorted(pid for pid, line in lines.items() if word in line and parent(pid) == self.process.pid)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send the signal and return the exit code."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 
@@ -18,86 +15,82 @@ from aiapp.processes.supervisor import _is_loopback, _reached_at
 pytestmark = pytest.mark.processes
 
 
-def ready(port):
-    """What /readyz answers: the status and the parts that are missing."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", "/readyz")
-        response = connection.getresponse()
-        return response.status, json.loads(response.read())["missing"]
-    except OSError:
-        return 0, ["web"]
-    finally:
-        connection.close()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_starts_everything_and_takes_everything_along(up, number):
-    running = up("--workers", "2")
-    running.wait_ready()
+def test_it_runs_web_workers_scheduler_and_redis_and_says_where(running):
     assert f"aiapp is ready at http://127.0.0.1:{running.port}" in running.output()
-    assert eventually(lambda: ready(running.port) == (200, []))
     lines = " ".join(family(running.process.pid).values())
     assert lines.count("cli worker") == 2
     assert all(word in lines for word in ("redis-server", "cli web", "cli scheduler"))
+
+
+@pytest.mark.parametrize("word", ["cli web", "cli worker", "cli scheduler", "redis-server"])
+def test_a_child_that_is_killed_is_started_again(running, word):
+    before = running.children(word)
+    os.kill(before[0], signal.SIGKILL)
+    assert eventually(lambda: not alive(before[0]))
+    assert eventually(lambda: len(running.children(word)) == len(before), 60)
+    assert eventually(lambda: running.ready() == (200, []), 60)
+    assert "SIGKILL), starting it again" in running.output()
+
+
+def test_a_child_that_ends_well_is_started_again_too(running):
+    (first, _) = running.children("cli worker")
+    os.kill(first, signal.SIGTERM)
+    assert eventually(lambda: "ended (exit code 0), starting it again" in running.output())
+    assert eventually(lambda: len(running.children("cli worker")) == 2, 60)
+
+
+def test_a_serving_process_that_is_killed_is_replaced(running):
+    (main,) = running.children("cli web")
+    serving = min(family(main))
+    os.kill(serving, signal.SIGKILL)
+    assert eventually(lambda: not alive(serving))
+    assert eventually(lambda: running.ready() == (200, []), 60)
+
+
+def run(home, *arguments):
+    command = [sys.executable, "-m", "aiapp.processes.cli", *arguments]
+    environ = {**os.environ, "AIAPP_HOME": str(home)}
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_two_never_run_in_one_home(running):
+    second = run(running.home, "up", "--port", "0")
+    assert second.returncode == 1
+    assert "another aiapp is running" in second.stderr
+    assert running.ready() == (200, [])
+
+
+@pytest.mark.parametrize("command", ["up", "web"])
+def test_a_port_that_is_taken_is_one_clear_line(running, tmp_path, command):
+    second = run(tmp_path, command, "--port", str(running.port))
+    assert second.returncode == 1
+    assert second.stderr.count("\n") == 1
+    assert f"cannot listen on 127.0.0.1:{running.port} (Address already in use)" in second.stderr
+
+
+def test_it_takes_everything_along(running):
     pids = set(family(running.process.pid))
-    assert running.stop(number) == 0
+    assert running.stop(signal.SIGINT) == 0
     assert not any(alive(pid) for pid in pids)
+    assert "aiapp is stopping\n" in running.output()
 
 
 def test_nobody_outlives_a_supervisor_that_is_killed(up):
     running = up()
     running.wait_ready()
-    assert eventually(lambda: ready(running.port) == (200, []))
     pids = set(family(running.process.pid))
     running.process.kill()
     running.process.wait(10)
     assert eventually(lambda: not any(alive(pid) for pid in pids))
 
 
-@pytest.mark.parametrize("word", ["cli web", "cli worker", "cli scheduler", "redis-server"])
-def test_a_child_that_ends_is_started_again(up, word):
+def test_a_stop_while_everything_starts_leaves_nobody(up):
     running = up()
-    running.wait_ready()
-    assert eventually(lambda: ready(running.port) == (200, []))
-    before = running.child(word)
-    os.kill(before, signal.SIGKILL)
-    assert eventually(lambda: not alive(before))
-    assert running.child(word) != before
-    assert eventually(lambda: ready(running.port) == (200, []), 60)
-    assert running.stop() == 0
-    assert "starting it again" in running.output()
-
-
-def test_a_child_that_ends_well_is_started_again_too(up):
-    running = up()
-    running.wait_ready()
-    before = running.child("cli worker")
-    os.kill(before, signal.SIGTERM)
-    assert eventually(lambda: not alive(before))
-    assert running.child("cli worker") != before
-    assert running.stop() == 0
-    assert "worker ended (exit code 0)" in running.output()
-
-
-def test_a_process_of_the_web_that_is_killed_is_replaced(up):
-    running = up()
-    running.wait_ready()
-    main = running.child("cli web")
-    serving = min(family(main))
-    os.kill(serving, signal.SIGKILL)
-    assert eventually(lambda: not alive(serving))
-    assert eventually(lambda: ready(running.port)[0] == 200, 60)
-
-
-def test_a_port_that_is_taken_is_one_clear_line(up, free_port):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", free_port))
-        taken.listen()
-        running = up()
-        assert running.process.wait(60) == 1
-    assert running.output().count("\n") == 1
-    assert f"cannot listen on 127.0.0.1:{free_port} (Address already in use)" in running.output()
+    assert eventually(lambda: "cli prepare" in str(family(running.process.pid)))
+    pids = set(family(running.process.pid))
+    assert running.stop() == 1
+    assert not any(alive(pid) for pid in pids)
+    assert "stopped before everything was started" in running.output()
 
 
 def test_a_host_that_does_not_exist_is_one_clear_line(up):
@@ -114,27 +107,10 @@ def test_the_demo_refuses_to_listen_to_others(up):
     assert running.output().count("\n") == 1
 
 
-def test_two_never_run_in_one_home(up, tmp_path):
-    running = up()
-    running.wait_ready()
-    command = [sys.executable, "-m", "aiapp.processes.cli", "up", "--port", "0"]
-    environ = {**os.environ, "AIAPP_HOME": str(running.home)}
-    second = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
-    assert second.returncode == 1
-    assert "another aiapp is running" in second.stderr
-    assert ready(running.port)[0] == 200
-
-
 def test_a_preparation_that_fails_stops_the_start(up):
     running = up(DATABASE_URL="sqlite:////no/such/folder/aiapp.db")
     assert running.process.wait(60) == 1
     assert "the preparation failed" in running.output()
-
-
-def test_port_nought_means_any_that_is_free(up):
-    running = up("--port", "0")
-    running.wait_ready()
-    assert "http://127.0.0.1:0" not in running.output()
 
 
 def test_loopback_is_told_from_the_rest():
