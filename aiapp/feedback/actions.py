@@ -90,7 +90,7 @@ def counts_of(access: Access, template: PromptTemplate) -> Counts:
         .where(Feedback.workspace_id == access.workspace.id, Execution.prompt_template_id == template.id)
         .group_by(Feedback.rating)
     )
-    found: dict[str, int] = dict(rows.tuples().all())
+    found: dict[str, int] = dict(rows.all())
     return Counts(up=found.get("up", 0), down=found.get("down", 0))
 
 

@@ -137,7 +137,8 @@ def test_every_attempt_stands_there_with_its_reason(app, sign_in, add):
     assert "Default credential. The key was refused; the next credential is tried." in page
     assert "<code>auth</code> 401" in page
     assert "Second in the fallback order." in page
-    assert page.index("old key") < page.index("new key")
+    attempts = page.split('id="attempts"')[1]
+    assert attempts.index("old key") < attempts.index("new key")
 
 
 def test_a_failure_says_what_and_what_to_do(sign_in, add):
