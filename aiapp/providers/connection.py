@@ -129,6 +129,14 @@ class Connection:
             call.check()  # a cancelled call's socket ends like one that the other side closed
         return data
 
+    def arrived(self) -> bytes:
+        """Return what can be read without waiting; b"" where nothing can, for whatever reason."""
+        try:
+            self._sock.settimeout(0)
+            return self._sock.recv(_RECEIVE_BYTES)
+        except OSError:
+            return b""
+
     def quiet(self) -> bool:
         """Whether nothing waits to be read: an idle connection that has something to say was closed, or is out of step."""
         if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():

@@ -126,7 +126,7 @@ def exchange(
     coding = head.headers.get("content-encoding", "") if head.framing else ""
 
     def leave(intact: bool) -> None:
-        if intact and sent and head.keep_alive and _arrived(wire, body):
+        if intact and sent and head.keep_alive and _arrived(wire, body, connection):
             keep(connection)
         else:
             connection.close()
@@ -148,9 +148,12 @@ def local_answer(local: Local, request: HttpRequest, call: Call) -> Answer:
     return Answer(status, lower, decoded(content, "", call.limits), call, leave)
 
 
-def _arrived(wire: Wire, body: Iterator[bytes]) -> bool:
-    """Whether the whole answer is here and nothing else: what follows an answer makes the next one doubtful."""
-    wire.dry = True
+def _arrived(wire: Wire, body: Iterator[bytes], connection: Connection) -> bool:
+    """Whether the whole answer is here and nothing else: what follows an answer makes the next one doubtful.
+
+    Whoever reads a stream leaves it at its end marker; the last chunk, without content, comes a moment later.
+    """
+    wire.wait_no_more(connection.arrived)
     try:
         for _ in body:
             pass

@@ -56,13 +56,17 @@ class Wire:
         receive: waits for bytes and returns them, b"" at the end; raises ProviderError.
     """
 
-    __slots__ = ("_receive", "buffer", "dry", "received")
+    __slots__ = ("_receive", "buffer", "received")
 
     def __init__(self, receive: Callable[[], bytes]) -> None:
         self._receive = receive
         self.buffer = bytearray()
         self.received = False
-        self.dry = False  # only what has arrived already is still of interest
+
+    def wait_no_more(self, arrived: Callable[[], bytes]) -> None:
+        """From now on take only what is here, and what `arrived` returns without waiting when it is asked, once."""
+        last = iter((arrived,))
+        self._receive = lambda: next(last, bytes)()
 
     def take(self, at_most: int) -> bytes:
         """Return 1 to `at_most` bytes. Raises ProviderError `network` where the connection ends."""
@@ -96,7 +100,7 @@ class Wire:
 
     def more(self) -> bytes:
         """Wait for bytes and return them. Raises ProviderError `network` where the connection ends."""
-        data = b"" if self.dry else self._receive()
+        data = self._receive()
         if not data:
             text = "in the middle of the answer" if self.received else "without an answer"
             raise ProviderError("network", f"The provider closed the connection {text}.")

@@ -107,6 +107,9 @@ class Upstream:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
+            sock.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+            )  # what a test sends is there when it has been sent
             self.connections += 1
             self._socks.append(sock)
             self._start(self._serve, sock, self.connections)

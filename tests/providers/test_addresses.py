@@ -99,6 +99,7 @@ HOSTILE = [
     "https://api.openai.com-/",
     "https://аpi.openai.com/",  # a Cyrillic letter
     "https://api.ope\u00adnai.com/",
+    "https://api.example.o\u212a/",  # the Kelvin sign, whose lower case is a plain k
     "https://" + "a" * 64 + ".com/",
     "https://" + "a." * 127 + "example/",
     "https://api.openai.com/" + "a" * 2048,
@@ -209,11 +210,17 @@ def test_an_allowed_host_and_port_may_be_private_and_plain(url, entry):
         "http://127.0.0.1:11434/",
         "http://localhost.:11434/",
         "http://a.localhost:11434/",
+        "http://localhost%zone:11434/",
     ],
 )
 def test_only_the_exact_host_and_port_is_allowed(url):
     with pytest.raises(ProviderError):
         check_url(url, frozenset({"localhost:11434"}))
+
+
+def test_a_zone_is_refused_even_where_it_is_allowed():
+    with pytest.raises(ProviderError):
+        check_url("http://[fe80::1%eth0]:80/", frozenset({"[fe80::1%eth0]:80"}))
 
 
 @pytest.mark.parametrize(

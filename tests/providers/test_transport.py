@@ -189,6 +189,22 @@ def test_a_refused_address_and_a_closed_port_read_the_same(monkeypatch):
     assert texts == {UNREACHABLE}
 
 
+def test_plain_http_is_sent_only_where_it_is_allowed(monkeypatch):
+    with Upstream(OK) as upstream:
+        asked = []
+
+        def getaddrinfo(host, port, *args, **kwargs):
+            asked.append(host)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", upstream.port))]
+
+        monkeypatch.setattr(addresses.socket, "getaddrinfo", getaddrinfo)
+        transport = Transport(frozenset({f"b.example:{upstream.port}"}))
+        error = fails(transport, HttpRequest("GET", f"http://a.example:{upstream.port}/", {"x-api-key": "secret"}))
+        assert error.error_class == "blocked_address"
+        assert "https://" in error.message
+        assert (asked, upstream.connections) == ([], 0)
+
+
 def test_the_address_that_was_checked_is_the_one_that_is_dialled(monkeypatch):
     answers = iter([["127.0.0.1"], ["127.0.0.2"]])
 

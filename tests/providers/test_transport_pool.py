@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import threading
+import time
 
 import pytest
 from loopback import OK, Upstream
@@ -207,6 +208,42 @@ def test_an_answer_left_half_read_closes_its_connection_but_one_that_is_all_here
         assert upstream.connections == 1
 
 
+def test_a_stream_that_is_left_at_its_end_marker_keeps_its_connection_once_the_last_chunk_is_here(transport_to):
+    marker_read, ended = threading.Event(), threading.Event()
+
+    def script(talk):
+        while talk.request():
+            talk.send(CHUNKED + b"6\r\n[DONE]\r\n")
+            assert marker_read.wait(20)
+            talk.send(b"0\r\n\r\n")
+            ended.set()
+
+    with Upstream(script) as upstream:
+        transport = transport_to(upstream)
+        for _ in range(3):
+            marker_read.clear()
+            ended.clear()
+            with transport.send(HttpRequest("GET", upstream.url, {})) as answer:
+                assert next(answer.chunks) == b"[DONE]"
+                marker_read.set()
+                assert ended.wait(20)
+        assert upstream.connections == 1
+
+
+def test_a_stream_without_end_is_not_read_on_when_it_is_left(transport_to):
+    def script(talk):
+        talk.request()
+        talk.send(CHUNKED)
+        while True:
+            talk.send(b"2710\r\n" + b"x" * 10_000 + b"\r\n")
+
+    with Upstream(script) as upstream:
+        transport = transport_to(upstream)
+        with transport.send(HttpRequest("GET", upstream.url, {})) as answer:
+            next(answer.chunks)
+        assert len(transport._pool) == 0
+
+
 def test_a_damaged_answer_closes_its_connection(transport_to):
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 6\r\n\r\nnogzip"
     with Upstream(head) as upstream:
@@ -234,14 +271,43 @@ def test_a_connection_is_kept_for_a_limited_time_and_in_a_limited_number(transpo
         assert len(transport._pool) == 0
 
 
+def test_a_connection_that_was_kept_too_long_is_not_used_again(transport_to):
+    with Upstream(OK) as upstream:
+        transport = transport_to(upstream, idle_seconds=0.05)
+        get(transport, upstream)
+        assert len(transport._pool) == 1
+        time.sleep(0.1)
+        get(transport, upstream)
+        assert upstream.connections == 2
+
+
 def test_the_origin_that_was_used_longest_ago_gives_way(transport_to):
     with Upstream(OK) as first, Upstream(OK) as second, Upstream(OK) as third:
-        transport = Transport(first.allow | second.allow | third.allow, idle_connections=2)
-        for upstream in (first, second, first, third, first):
+        transport = Transport(first.allow | second.allow | third.allow, idle_connections=3)
+        request = HttpRequest("POST", first.url, {}, b"{}")
+        with transport.send(request) as one, transport.send(request) as two:
+            one.read()
+            two.read()
+        for upstream in (second, first, third):
             get(transport, upstream)
-        assert (first.connections, second.connections) == (1, 1)
+        assert (first.connections, second.connections, third.connections, len(transport._pool)) == (2, 1, 1, 3)
+        get(transport, third)
+        with transport.send(request) as one, transport.send(request) as two:
+            one.read()
+            two.read()
+        assert (first.connections, third.connections) == (2, 1)
         get(transport, second)
         assert second.connections == 2
+        transport.close()
+
+
+def test_what_was_kept_too_long_goes_when_anything_is_kept(transport_to):
+    with Upstream(OK) as first, Upstream(OK) as second:
+        transport = Transport(first.allow | second.allow, idle_seconds=0.05)
+        get(transport, first)
+        time.sleep(0.1)
+        get(transport, second)
+        assert len(transport._pool) == 1
         transport.close()
 
 

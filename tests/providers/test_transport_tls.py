@@ -208,6 +208,16 @@ def test_cancelling_wakes_a_stream(localhost, open_to):
         cancelled(open_to(upstream.port, PATIENT, trusts=localhost), upstream.url, reached)
 
 
+def test_stopping_a_socket_does_not_take_its_tls_away(localhost, open_to):
+    with Upstream(OK, tls=localhost.server) as upstream:
+        cancel = Cancel()
+        with open_to(upstream.port, trusts=localhost).send(HttpRequest("GET", upstream.url, {}), cancel=cancel):
+            (tls,) = cancel._sockets
+            cancel.cancel()
+            # without it the next read would hand out what the network says in clear text
+            assert tls.version() is not None
+
+
 def test_the_bounds_hold_over_tls(localhost, open_to):
     bomb = gzip.compress(bytes(20_000_000))
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)

@@ -58,6 +58,7 @@ GOOD = {
     "x-gzip": (head_of(b"Content-Encoding: X-GZIP", b"Content-Length: %d" % len(PACKED)) + PACKED, b"hello " * 50),
     "deflate": (head_of(b"Content-Encoding: deflate") + deflated(b"hello", 15), b"hello"),
     "bare deflate": (head_of(b"Content-Encoding: deflate") + deflated(b"hello", -15), b"hello"),
+    "a piece and a little": (head_of(b"Content-Encoding: deflate") + deflated(bytes(65_636), -15), bytes(65_636)),
     "identity": (head_of(b"Content-Encoding: identity") + b"hello", b"hello"),
     "empty gzip": (head_of(b"Content-Encoding: gzip", b"Content-Length: 0"), b""),
     "empty gzip, chunked": (CHUNKED[:-2] + b"Content-Encoding: gzip\r\n\r\n0\r\n\r\n", b""),
@@ -88,6 +89,7 @@ BAD = {
     "switching protocols": (b"HTTP/1.1 101 x\r\nUpgrade: h2c\r\n\r\n", "bad_response"),
     "endless interim": (b"HTTP/1.1 100 Continue\r\n\r\n" * 50, "bad_response"),
     "lines end in LF": (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", "bad_response"),
+    "one line ends in LF": (b"HTTP/1.1 200 OK\r\nX: yz\nContent-Length: 0\r\n\r\n", "bad_response"),
     "CR in a value": (head_of(b"X: a\rb"), "bad_response"),
     "NUL in a value": (head_of(b"X: a\0b"), "bad_response"),
     "no colon": (head_of(b"nonsense"), "bad_response"),
@@ -128,6 +130,7 @@ BAD = {
     "huge chunk": (CHUNKED + b"FFFFFFFF\r\n", "too_large"),
     "chunk longer than its size": (CHUNKED + b"3\r\nhello\r\n0\r\n\r\n", "bad_response"),
     "chunk shorter than its size": (CHUNKED + b"6\r\nhello\r\n0\r\n\r\n", "bad_response"),
+    "chunk ends in other bytes": (CHUNKED + b"5\r\nhelloXX0\r\n\r\n", "bad_response"),
     "chunk ends in LF": (CHUNKED + b"5\r\nhello\n0\r\n\r\n", "bad_response"),
     "chunk size ends in LF": (CHUNKED + b"5\nhello\r\n0\r\n\r\n", "bad_response"),
     "long chunk extension": (CHUNKED + b"5;" + b"a" * 2000 + b"\r\nhello\r\n0\r\n\r\n", "too_large"),
@@ -141,6 +144,10 @@ BAD = {
     "damaged gzip": (head_of(b"Content-Encoding: gzip") + PACKED[:-8] + b"\0" * 8, "bad_response"),
     "two members": (head_of(b"Content-Encoding: gzip") + PACKED + PACKED, "bad_response"),
     "empty members for ever": (head_of(b"Content-Encoding: gzip") + gzip.compress(b"") * 500, "bad_response"),
+    "empty blocks for ever": (
+        head_of(b"Content-Encoding: gzip") + PACKED[:10] + b"\x00\x00\x00\xff\xff" * 20_001,
+        "too_large",
+    ),
     "gzip bomb": (head_of(b"Content-Encoding: gzip") + gzip.compress(bytes(200_000)), "too_large"),
     "deflate bomb": (head_of(b"Content-Encoding: deflate") + deflated(bytes(200_000), -15), "too_large"),
     "gzip twice": (head_of(b"Content-Encoding: gzip, gzip") + gzip.compress(PACKED), "bad_response"),
@@ -194,6 +201,15 @@ def test_a_head_answer_ends_with_its_head(method):
     slices = [head_of(b"Content-Length: 5") + b"hello"]
     _, content, left_over = read(slices, method)
     assert (content, left_over) == ((b"", b"hello") if method == "HEAD" else (b"hello", b""))
+
+
+def test_a_wire_that_waits_no_more_asks_once():
+    wire = Wire(lambda: b"unwanted")
+    wire.wait_no_more(lambda: b"x")
+    assert wire.take(5) == b"x"
+    with pytest.raises(ProviderError) as caught:
+        wire.take(5)
+    assert caught.value.error_class == "network"
 
 
 def sliced(data, cuts):
