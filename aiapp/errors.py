@@ -18,13 +18,14 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from flask_limiter.errors import RateLimitExceeded
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 FieldErrors = Sequence[Mapping[str, str]]
@@ -230,6 +231,10 @@ def _on_crash(error: Exception) -> Response:
 
 
 def _log_crash(error: Exception) -> None:
+    # What a failed flush left behind would be loaded anew by the error page, and fail again.
+    session = current_app.extensions["sqlalchemy"].session
+    with suppress(SQLAlchemyError):
+        session.rollback()
     current_app.logger.error("request failed", exc_info=error, extra={"request_id": request_id()})
 
 
