@@ -63,12 +63,22 @@ def hunk_fragment(access: Access, slug: str, old: int, new: int) -> Response:
     first, count = request.args.get("first", 0, type=int), request.args.get("count", 0, type=int)
     if field not in TITLES or first < 1 or count < 1:
         raise NotFound
+    path: dict[str, Any] = {"workspace": access.workspace.slug, "slug": slug}
     more = {"part": field, "first": first + HUNK, "count": count - HUNK} if count > HUNK else None
     return htmx.fragment(
         "prompt_templates/_hunk.html",
+        more_url={
+            "page": url_for("prompt_templates.show", version=new, **path),
+            "hunk": url_for(
+                "prompt_templates.hunk_fragment",
+                old=old,
+                new=new,
+                part=field,
+                view=None if split else "unified",
+                **path,
+            ),
+        },
         lines=hunk(before, after, field, first, min(count, HUNK)),
         split=split,
         more=more,
-        path={"workspace": access.workspace.slug, "slug": slug},
-        pair={"old": old, "new": new},
     )

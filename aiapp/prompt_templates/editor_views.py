@@ -66,10 +66,14 @@ def autosave(access: Access, slug: str, version: int) -> BaseResponse:
 def preview_fragment(access: Access, slug: str, version: int) -> Response:
     """The prompt filled with what is typed, and what the inputs of its variables have to say. No provider is called."""
     found = _find(access, slug, version)
-    typed = forms.typed_text() if _editable(access, found) else {}
+    typed = forms.typed_text() if access.allows("editor") else {}
     keep = request.form.get("inputs") == "typed"
     bench = workbench.build(found, forms.typed_values(), **typed, keep_typed=keep)
-    return htmx.fragment("prompt_templates/_preview.html", bench=bench, version=found, fragment=True)
+    editable = _editable(access, found)
+    links = _links(found, access, editable)
+    return htmx.fragment(
+        "prompt_templates/_preview.html", bench=bench, version=found, editable=editable, fragment=True, **links
+    )
 
 
 @blueprint.post("/<slug>/versions/<int:version>/run")
@@ -77,7 +81,8 @@ def preview_fragment(access: Access, slug: str, version: int) -> Response:
 def run(access: Access, slug: str, version: int) -> BaseResponse:
     """Save what is typed, then hand the run on to the executions: 307 repeats the form there."""
     found = _find(access, slug, version)
-    if _editable(access, found) and forms.typed_text():
+    saves = _editable(access, found) and bool(forms.typed_text())
+    if saves:
         try:
             _save_typed(access, found)
         except (InvalidInput, Conflict) as error:
@@ -86,7 +91,8 @@ def run(access: Access, slug: str, version: int) -> BaseResponse:
     if not htmx.wanted():
         return redirect(target, 307)
     values = [(f"var-{name}", value) for name, value in forms.typed_values().items()]
-    return htmx.fragment("prompt_templates/_run.html", version=found, target=target, values=values)
+    state = "saved" if saves else None
+    return htmx.fragment("prompt_templates/_run.html", version=found, target=target, values=values, state=state)
 
 
 @blueprint.post("/<slug>/versions/<int:version>/samples")
@@ -156,7 +162,10 @@ def page(
         "runs": version.status == "published" or access.allows("editor"),
         "bench": workbench.build(version, typed_values, **typed, keep_typed=status != 200),
         "text": {"system": version.system, "body": version.body, **typed},
+        "parts": workbench.written(version),
         "again": status != 200,
+        "errors": {},
+        **_links(version, access, editable),
         "problem": None,
         **more,
     }
@@ -182,20 +191,29 @@ def _save_typed(access: Access, version: PromptVersion, *, tidy: bool = True) ->
 
 
 def _saved(version: PromptVersion) -> Response:
-    return htmx.fragment("prompt_templates/_autosave.html", version=version, state="saved", fragment=True)
+    return htmx.fragment("prompt_templates/_saved.html", version=version, state="saved")
 
 
 def _not_saved(access: Access, version: PromptVersion, error: AppError) -> Response:
     """Return the editor with what was typed and the reason why it is not saved; for htmx, the reason alone."""
     problem = {"error": error, "frozen": version.status not in versioning.OPEN, "diffs": _diffs(error)}
     if not htmx.wanted():
-        return page(access, version, error.status, problem=problem)
+        return page(access, version, error.status, problem=problem, errors=forms.errors_of(error))
     response = htmx.fragment(
-        "prompt_templates/_autosave.html", error.status, version=version, state="failed", problem=problem, fragment=True
+        "prompt_templates/_saved.html", error.status, version=version, state="failed", problem=problem
     )
     response.headers["HX-Retarget"] = "#autosave"
     response.headers["HX-Reswap"] = "outerHTML"
     return response
+
+
+def _links(version: PromptVersion, access: Access, editable: bool) -> dict[str, Any]:
+    """Return where the variables' inputs lead."""
+    slug = access.workspace.slug
+    return {
+        "variables_url": address(version, "settings", workspace=slug, _anchor="variables"),
+        "samples_url": address(version, "samples", workspace=slug) if editable else None,
+    }
 
 
 def _diffs(error: AppError) -> list[tuple[str, list[Any]]]:

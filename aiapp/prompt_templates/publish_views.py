@@ -1,4 +1,4 @@
-"""Publishing a version, going back to an older one, and the run form."""
+"""Publishing a version, and going back to an older one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, InvalidInput
-from aiapp.prompt_templates import actions, checks, editor_views, forms, library, versioning, workbench
+from aiapp.prompt_templates import actions, checks, editor_views, forms, library, versioning
 from aiapp.prompt_templates.changes import Changes, changes_between
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.routes import address, blueprint, shell
+from aiapp.prompt_templates.routes import address, answer, blueprint, history, shell
 from aiapp.workspaces.access import Access, require
 
 
@@ -58,25 +58,6 @@ def rollback(access: Access, slug: str, version: int) -> BaseResponse:
     return htmx.go(address(restored, workspace=access.workspace.slug), done)
 
 
-@blueprint.get("/<slug>/run")
-@require()
-def run_form(access: Access, slug: str) -> str:
-    """The run form of the published version; an editor may choose another one by `?version=`."""
-    template = library.find(access, slug)
-    number = request.args.get("version", "")
-    version = library.published(access, template)
-    if access.allows("editor") and number.isascii() and number.isdigit() and len(number) < 10:
-        version = library.version(access, template, int(number))
-    shown = version or library.current(access, template)
-    return render_template(
-        "prompt_templates/run.html",
-        **shell(access, template, shown, ""),
-        ready=version is not None and template.active,
-        bench=workbench.build(shown),
-        context=workbench.sample_context(shown),
-    )
-
-
 def _find(access: Access, slug: str, number: int) -> PromptVersion:
     return library.version(access, library.find(access, slug), number)
 
@@ -97,7 +78,7 @@ def _publish_page(
     status = error.status if error else 200
     if htmx.wanted() and error:
         frame = shell(access, version.prompt_template, version, "prompt")
-        return htmx.fragment("prompt_templates/_publish.html", status, **frame, dialog=dialog)
+        return answer("prompt_templates/_publish.html", status, **frame, dialog=dialog)
     return editor_views.page(access, version, status, view="prompt_templates/publish.html", dialog=dialog)
 
 
@@ -106,6 +87,7 @@ def _rollback_page(access: Access, source: PromptVersion, error: AppError | None
     return render_template(
         "prompt_templates/rollback.html",
         **shell(access, source.prompt_template, source, "prompt"),
+        **history(access, source.prompt_template),
         changes=_changes(published, source),
         checks=checks.checks(source),
         error=error,

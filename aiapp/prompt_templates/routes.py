@@ -13,6 +13,7 @@ from aiapp.workspaces.access import Access
 blueprint = Blueprint("prompt_templates", __name__, url_prefix="/w/<workspace>/prompt-templates")
 
 RAIL = 30  # versions beside the prompt; the page of all versions has the rest
+HISTORY = 500
 
 
 def address(version: PromptVersion, endpoint: str = "show", **values: Any) -> str:
@@ -60,6 +61,14 @@ def shell(access: Access, template: PromptTemplate, version: PromptVersion, tab:
     }
 
 
-def answer(template: str, status: int = 200, **context: Any) -> Response:
-    """Return a page with a status."""
-    return make_response(render_template(template, **context), status)
+def history(access: Access, template: PromptTemplate) -> dict[str, Any]:
+    """Return what the table of all versions needs."""
+    found = library.versions(access, template, HISTORY)
+    return {"all_versions": found, "numbers": {one.id: one.number for one in found}}
+
+
+def answer(page: str, status: int = 200, /, **context: Any) -> Response:
+    """Return a page, or the fragment of one that a form swaps in, with a status."""
+    response = make_response(render_template(page, **context), status)
+    response.headers["Vary"] = "HX-Request"
+    return response

@@ -74,6 +74,7 @@ def _page(
         models=sorted({model for one in PROVIDERS.values() for model in one.models}),
         types=[(name, name.replace("_", " ").capitalize()) for name in VARIABLE_TYPES],
         error=error,
+        details_error=details is not None,
         errors=forms.errors_of(error) if error else {},
     )
 

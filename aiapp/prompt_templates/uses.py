@@ -45,4 +45,4 @@ def last_executions(access: Access, templates: Sequence[PromptTemplate]) -> dict
         .where(PromptTemplate.workspace_id == access.workspace.id)
         .where(PromptTemplate.id.in_([template.id for template in templates]))
     )
-    return dict(db.session.execute(query).tuples().all())
+    return {row.id: row.created_at for row in db.session.execute(query)}

@@ -74,7 +74,6 @@ def next_number(template: PromptTemplate) -> int:
         .where(PromptTemplate.id == template.id)
         .values(last_number=PromptTemplate.last_number + 1)
         .returning(PromptTemplate.last_number)
-        .execution_options(synchronize_session=False)
     )
     if number is None:  # deleted meanwhile
         raise NotFound
@@ -83,12 +82,7 @@ def next_number(template: PromptTemplate) -> int:
 
 def touch(template: PromptTemplate) -> None:
     """Note the change of a version on its template; the row stays locked until the commit."""
-    db.session.execute(
-        sa.update(PromptTemplate)
-        .where(PromptTemplate.id == template.id)
-        .values(updated_at=now())
-        .execution_options(synchronize_session=False)
-    )
+    db.session.execute(sa.update(PromptTemplate).where(PromptTemplate.id == template.id).values(updated_at=now()))
 
 
 def archive_published(template: PromptTemplate) -> int | None:
@@ -98,7 +92,6 @@ def archive_published(template: PromptTemplate) -> int | None:
         .where(PromptVersion.prompt_template_id == template.id, PromptVersion.status == "published")
         .values(status="archived")
         .returning(PromptVersion.number)
-        .execution_options(synchronize_session=False)
     )
 
 

@@ -17,17 +17,20 @@ from aiapp.prompt_templates import (
     forms,
     library,
     publish_views,
+    run_views,
     settings_views,
     starters,
     workbench,
 )
 from aiapp.prompt_templates.models import OUTPUT_FORMATS
 from aiapp.prompt_templates.routes import address, blueprint, shell
+from aiapp.prompt_templates.routes import history as versions_table
+from aiapp.prompt_templates.snippets import snippets
 from aiapp.prompt_templates.tagging import tags_in_use
 from aiapp.prompt_templates.uses import last_executions, uses
 from aiapp.workspaces.access import Access, require
 
-__all__ = ["blueprint", "compare_views", "editor_views", "publish_views", "settings_views"]
+__all__ = ["blueprint", "compare_views", "editor_views", "publish_views", "run_views", "settings_views"]
 
 PAGE = 50
 
@@ -46,8 +49,8 @@ def index(access: Access) -> str:
         found=library.count_templates(access, wanted) if wanted.given else total,
         total=total,
         tags=list(dict.fromkeys([*wanted.tags, *tags_in_use(access, 12)])),
-        tasks=library.tasks_in_use(access),
-        formats=OUTPUT_FORMATS,
+        tasks=[("", "Any task"), *((task, task) for task in library.tasks_in_use(access))],
+        formats=[("", "Any format"), *((name, name) for name in OUTPUT_FORMATS)],
     )
 
 
@@ -136,14 +139,15 @@ def api(access: Access, slug: str) -> str:
     template = library.find(access, slug)
     version = library.published(access, template) or library.current(access, template)
     base = app_settings().base_url or request.host_url
-    return _tab(access, slug, "api", context=workbench.sample_context(version), base_url=base.rstrip("/"))
+    calls = snippets(base.rstrip("/"), slug, workbench.sample_context(version))
+    return _tab(access, slug, "api", snippets=calls)
 
 
 @blueprint.get("/<slug>/versions")
 @require()
 def history(access: Access, slug: str) -> str:
     """All versions."""
-    return _tab(access, slug, "", all_versions=library.versions(access, library.find(access, slug), 500))
+    return _tab(access, slug, "", **versions_table(access, library.find(access, slug)))
 
 
 def _rows(access: Access, wanted: library.Filter) -> dict[str, Any]:
@@ -158,13 +162,18 @@ def _rows(access: Access, wanted: library.Filter) -> dict[str, Any]:
 
 
 def _new(values: dict[str, Any], errors: dict[str, str]) -> str:
-    return render_template("prompt_templates/new.html", values=values, errors=errors, starters=starters.STARTERS)
+    offered = [
+        ("", "An empty page", "Write it yourself."),
+        *((s["slug"], s["name"], s["description"]) for s in starters.STARTERS),
+    ]
+    return render_template("prompt_templates/new.html", values=values, errors=errors, starters=offered)
 
 
 def _delete(access: Access, slug: str, errors: dict[str, str]) -> str:
     template = library.find(access, slug)
     frame = shell(access, template, library.current(access, template), "settings")
-    return render_template("prompt_templates/delete.html", **frame, used=uses(access, template), errors=errors)
+    table = versions_table(access, template)
+    return render_template("prompt_templates/delete.html", **frame, **table, used=uses(access, template), errors=errors)
 
 
 def _tab(access: Access, slug: str, tab: str, **more: Any) -> str:

@@ -119,6 +119,18 @@ def build(
     )
 
 
+def written(version: PromptVersion) -> list[tuple[str, list[tuple[str, str]], int]]:
+    """Return (title, segments, tokens) of each part as it was written, its variables marked."""
+    return [
+        (
+            title,
+            [("variable" if t.kind == "variable" else "text", t.source) for t in rendering.parse(text)],
+            _tokens(text),
+        )
+        for title, text in _titled(version, version.system, version.body)
+    ]
+
+
 def first_value(spec: Mapping[str, Any]) -> str:
     """Return what the input of a variable starts with: its sample, else its default, else nothing."""
     for value in (spec.get("sample"), spec.get("default")):

@@ -1,0 +1,84 @@
+"""The run form of a prompt template. What it runs, and how that goes, is the executions' own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Response, request
+
+from aiapp.extensions import reading
+from aiapp.prompt_templates import fields, forms, library, workbench
+from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
+from aiapp.prompt_templates.routes import answer, blueprint, shell
+from aiapp.prompt_templates.values import as_text
+from aiapp.providers.registry import PROVIDERS
+from aiapp.workspaces.access import Access, require
+
+
+@blueprint.get("/<slug>/run")
+@require()
+def run_form(access: Access, slug: str) -> Response:
+    """The run form of the published version; an editor may choose another one by `?version=`."""
+    template = library.find(access, slug)
+    return _page(access, template, _chosen(access, template, request.args.get("version", "")))
+
+
+@blueprint.post("/<slug>/run")
+@reading()
+@require()
+def fill(access: Access, slug: str) -> Response:
+    """The run form with its inputs filled from the pasted JSON; what else was typed stays."""
+    template = library.find(access, slug)
+    chosen = _chosen(access, template, request.form.get("version", ""))
+    text = request.form.get("json", "")
+    typed = forms.typed_values()
+    try:
+        values = _values(text)
+    except ValueError as error:
+        return _page(access, template, chosen, typed, {"text": text, "error": str(error)}, 422)
+    typed |= {name: as_text(value) for name, value in values.items() if value is not None}
+    known = {spec["name"] for spec in chosen.variables} if chosen else set()
+    unknown = [name[:100] for name in values if name not in known][:10]
+    return _page(access, template, chosen, typed, {"text": text if unknown else "", "unknown": unknown})
+
+
+def _chosen(access: Access, template: PromptTemplate, number: str) -> PromptVersion | None:
+    if access.allows("editor") and number.isascii() and number.isdigit() and len(number) < 10:
+        return library.version(access, template, int(number))
+    return library.published(access, template)
+
+
+def _page(
+    access: Access,
+    template: PromptTemplate,
+    version: PromptVersion | None,
+    typed: dict[str, str] | None = None,
+    filled: dict[str, Any] | None = None,
+    status: int = 200,
+) -> Response:
+    shown = version or library.current(access, template)
+    return answer(
+        "prompt_templates/run.html",
+        status,
+        **shell(access, template, shown, ""),
+        ready=version is not None and template.active,
+        bench=workbench.build(shown, typed, keep_typed=typed is not None),
+        context=workbench.sample_context(shown),
+        parts=workbench.written(shown),
+        providers=[("", "As the version says"), *((kind, one.label) for kind, one in PROVIDERS.items())],
+        fill=filled or {},
+    )
+
+
+def _values(text: str) -> dict[str, Any]:
+    """Return the pasted object. Raises ValueError with a sentence for people."""
+    try:
+        values = json.loads(fields.text(text, fields.MAX_TEXT))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"This is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from error
+    except RecursionError as error:
+        raise ValueError("This JSON is nested too deeply.") from error
+    if not isinstance(values, dict):
+        raise ValueError("Write an object: {…}.")
+    return values

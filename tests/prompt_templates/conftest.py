@@ -1,0 +1,62 @@
+"""A prompt template in acme, written by bob."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+import aiapp.models  # noqa: F401 - every table, whichever test runs first
+from aiapp.prompt_templates import actions, library
+from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
+from aiapp.workspaces.access import Access
+
+LIBRARY = "/w/acme/prompt-templates"
+PAGE = f"{LIBRARY}/support-reply"
+
+
+@pytest.fixture
+def bob(app: Flask, team: Any) -> Iterator[Access]:
+    """bob's access to acme, in an app context."""
+    with app.app_context():
+        yield team.access("bob")
+
+
+@pytest.fixture
+def template(bob: Access) -> PromptTemplate:
+    """Support reply with one draft."""
+    return actions.create(
+        bob,
+        {
+            "name": "Support reply",
+            "tags": ["support", "email"],
+            "system": "Write in {{language}}.",
+            "body": "{{name}} wrote:\n{{message}}\n",
+            "variables": [
+                {"name": "language", "type": "choice", "choices": ["English", "German"], "default": "English"}
+            ],
+        },
+    )
+
+
+@pytest.fixture
+def draft(bob: Access, template: PromptTemplate) -> PromptVersion:
+    """Version 1 of Support reply."""
+    return library.version(bob, template, 1)
+
+
+@pytest.fixture
+def write(app: Flask, team: Any) -> Callable[..., PromptTemplate]:
+    """`write("bob", published=True, name="Ticket triage", body="…")` for pages' tests: its own app context."""
+
+    def write(person: str, *, published: bool = False, **given: Any) -> PromptTemplate:
+        with app.app_context():
+            access = team.access(person)
+            made = actions.create(access, {"name": "Support reply", "body": "{{name}} wrote: {{message}}", **given})
+            if published:
+                actions.publish(access, library.version(access, made, 1), "First version")
+            return made
+
+    return write
