@@ -61,6 +61,13 @@ def install(root: Path, vendor: Path, *, test: bool) -> bool:
     return True
 
 
+def missing(root: Path, vendor: Path) -> list[str]:
+    """Return which listed files `vendor` lacks; without a package.json (an installed wheel) only the sprite counts."""
+    listed = root / "package.json"
+    names = json.loads(listed.read_text(encoding="utf-8"))["aiapp"]["copy"].values() if listed.exists() else ()
+    return [name for name in (*names, SPRITE) if not (vendor / name).exists()]
+
+
 def sprite(folder: Path, names: Sequence[str]) -> str:
     """Return one SVG with a symbol for each of the icons `names` of `folder`. Raises ProcessError for one that is missing."""
     symbols = []

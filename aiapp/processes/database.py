@@ -38,6 +38,13 @@ def revisions(app: Flask) -> tuple[str | None, str | None]:
         return MigrationContext.configure(connection).get_current_revision(), wanted
 
 
+def knows(app: Flask, revision: str | None) -> bool:
+    """Whether this code has the migration `revision`; None is an empty database."""
+    from alembic.script import ScriptDirectory
+
+    return revision is None or revision in {each.revision for each in ScriptDirectory(_prepare(app)).walk_revisions()}
+
+
 def _prepare(app: Flask) -> str:
     import flask_migrate
 

@@ -21,7 +21,7 @@ def reason(error: Exception) -> str | None:
         return str(error)
     # Not at the top: a command that fails early has loaded none of these.
     from redis.exceptions import RedisError
-    from sqlalchemy.exc import OperationalError, ProgrammingError
+    from sqlalchemy.exc import DBAPIError
 
     from aiapp.errors import AppError
 
@@ -30,7 +30,7 @@ def reason(error: Exception) -> str | None:
         return fields or error.detail or error.title
     if isinstance(error, RedisError):
         return f"Redis cannot be reached ({error})"
-    if isinstance(error, OperationalError | ProgrammingError):
+    if isinstance(error, DBAPIError):
         said = " ".join(str(error.orig).split())
         if "no such table" in said or "does not exist" in said or "no such column" in said:
             return f"the database is not up to date ({said}): run aiapp db upgrade"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -86,4 +87,44 @@ def rotate() -> None:
         sys.exit(1)
 
 
-COMMANDS: tuple[click.Command, ...] = (database, demo, prepare, key)
+@click.command()
+def doctor() -> None:
+    """Check every part and say what to do; exit code 1 where anything is broken."""
+    from aiapp import create_app
+    from aiapp.processes.doctor import examine
+
+    findings = examine(create_app())
+    for finding in findings:
+        click.echo(f"{'BROKEN' if finding.remedy else 'ok':7}{finding.part:11}{finding.detail}")
+        if finding.remedy:
+            click.echo(f"{'':18}{finding.remedy}")
+    sys.exit(any(finding.remedy for finding in findings))
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--with-secrets", is_flag=True, help="Also the secrets generated in AIAPP_HOME: keep the file like a key."
+)
+def backup(file: Path, with_secrets: bool) -> None:
+    """Write a consistent snapshot of the database to FILE; everything may go on running."""
+    from aiapp import create_app
+    from aiapp.processes import backup
+
+    backup.save(create_app(), file, with_secrets=with_secrets)
+    if not with_secrets:
+        click.echo("the master key is not in it: without that key the credentials in it cannot be read", err=True)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--replace", is_flag=True, help="Replace the data that is there (it is kept beside, SQLite only).")
+def restore(file: Path, replace: bool) -> None:
+    """Bring back the snapshot in FILE. Stop aiapp before."""
+    from aiapp import create_app
+    from aiapp.processes import backup
+
+    backup.restore(create_app(), file, replace=replace)
+
+
+COMMANDS: tuple[click.Command, ...] = (database, demo, prepare, doctor, key, backup, restore)
