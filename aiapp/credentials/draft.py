@@ -22,20 +22,23 @@ def completed(values: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises InvalidInput for what is wrong or missing.
     """
-    cleaned = checked(values)
-    errors = [
-        {"field": field, "message": message}
-        for field, message in (("provider", "Choose a provider."), ("name", "Use 1 to 100 characters."))
-        if field not in cleaned
-    ]
-    provider = PROVIDERS.get(cleaned.get("provider", ""))
-    if provider is not None:
-        cleaned["base_url"] = cleaned.get("base_url") or provider.base_url
-        if provider.needs_key and not cleaned.get("api_key"):
-            errors.append({"field": "api_key", "message": f"{provider.label} needs a key."})
-    if errors:
+    cleaned: dict[str, Any] = {}
+    errors: list[Mapping[str, str]] = []
+    try:
+        cleaned = checked(values)
+    except InvalidInput as refusal:
+        errors.extend(refusal.errors)
+    provider = PROVIDERS.get(str(values.get("provider")))
+    missing = {"provider": "Choose a provider.", "name": "Use 1 to 100 characters."}
+    if provider is not None and provider.needs_key:
+        missing["api_key"] = f"{provider.label} needs a key."
+    wrong = {error["field"] for error in errors}
+    for field, message in missing.items():
+        if field not in wrong and not str(values.get(field) or "").strip():
+            errors.append({"field": field, "message": message})
+    if errors or provider is None:
         raise InvalidInput(errors=errors)
-    return cleaned
+    return {**cleaned, "base_url": cleaned.get("base_url") or provider.base_url}
 
 
 def check_name(others: Sequence[Credential], name: str) -> None:

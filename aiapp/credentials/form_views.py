@@ -159,7 +159,12 @@ def _stored(access: Access, credential: Credential, climbed: Climb | None) -> Ba
     if climbed is None:
         return htmx.go(back, f"{name} is saved. It has not been tested.", "info")
     if climbed.ok:
-        return htmx.go(back, f"{name} is saved and works.")
+        with_model = ""
+        if not credential.preferred_model and not PROVIDERS[credential.provider].default_model:
+            # Without a model of its own it could only run what names one: keep the one that has just answered.
+            actions.update(access, credential.id, {"preferred_model": climbed.model})
+            with_model = f" with {climbed.model}"
+        return htmx.go(back, f"{name} is saved and works{with_model}.")
     page = url_for("credentials.show", workspace=workspace, credential_id=credential.id)
     return htmx.go(page, f"{name} is saved, but its test failed.", "warn")
 

@@ -45,11 +45,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Climb:
-    """A finished test. `error` is what stopped it; `models` are the names that the server listed."""
+    """A finished test: what stopped it, if anything did; the models that the server listed; the one that was asked."""
 
     steps: tuple[Step, ...]
     error: ProviderError | None = None
     models: tuple[str, ...] = ()
+    model: str = ""
 
     @property
     def ok(self) -> bool:
@@ -130,7 +131,7 @@ def climb(target: Target, level: str = "completion") -> Climb:
             else:
                 advice = hints.hint(hints.Failure(rope.target, error, rope.models))
                 steps.append(Step(name, False, milliseconds, _words(error), advice))
-    return Climb(tuple(steps), error, tuple(rope.models))
+    return Climb(tuple(steps), error, tuple(rope.models), rope.target.model)
 
 
 def _network(rope: _Rope) -> str:

@@ -331,6 +331,15 @@ def test_test_and_save_stores_what_works(app, sign_in, server, form):
     assert "team-key is saved and works" in text(browser.get(HOME))
 
 
+@pytest.mark.parametrize("post", ["swap", "submit"])
+def test_where_no_model_was_chosen_the_one_that_answered_is_kept(app, sign_in, server, form, post):
+    server.works()
+    browser = sign_in("adam")
+    getattr(browser, post)(HOME, {**form, "provider": "openai_compatible", "then": "test"})
+    assert (one(app).preferred_model, one(app).health) == ("gpt-6-luna", "healthy")
+    assert "works with gpt-6-luna" in text(browser.get(HOME))
+
+
 def test_a_failed_test_stores_nothing_and_leaves_the_typed_key_in_the_browser(app, sign_in, server, form):
     server.answers["GET /v1/models"] = (401, {"error": {"message": f"Incorrect API key provided: {KEY}"}})
     answer = sign_in("adam").swap(HOME, {**form, "then": "test"})
