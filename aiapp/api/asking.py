@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from flask import current_app, g, request
+from flask import Response, current_app, g, request
 
 from aiapp.accounts import tokens
+from aiapp.accounts.models import ApiToken
 from aiapp.errors import AppError, Unauthenticated, UnsupportedMediaType
-from aiapp.extensions import db
+from aiapp.extensions import db, reading
 from aiapp.workspaces.access import Access
 from aiapp.workspaces.models import Membership
 
 View = TypeVar("View", bound=Callable[..., Any])
 BODY = frozenset({"POST", "PUT", "PATCH"})
+HOW = "Send a token of this workspace as Authorization: Bearer aiapp_…"
 
 
 def needs(role: str, scope: str) -> Callable[[View], View]:
@@ -28,49 +31,83 @@ def needs(role: str, scope: str) -> Callable[[View], View]:
     return mark
 
 
+def public(view: View) -> View:
+    """Say that a view answers everybody."""
+    view.needs = None  # type: ignore[attr-defined]
+    return view
+
+
 def asking() -> Access:
     """Return who asks."""
     access: Access = g.access
     return access
 
 
+def expiry() -> datetime | None:
+    """Return when the asking token runs out."""
+    when: datetime | None = g.token_expires_at
+    return when
+
+
 def authenticate() -> None:
     """Find the token's user and workspace and check role and scope (a before_request of the API).
 
-    Raises Unauthenticated, Denied, and for a body that is no JSON object AppError `bad_json`, UnsupportedMediaType.
+    No transaction is left open. Raises Unauthenticated, Denied, and for a body that is no JSON object AppError `bad_json`,
+    UnsupportedMediaType.
     """
-    view = current_app.view_functions.get(request.endpoint or "")
-    if getattr(view, "public", False):
+    view: Any = current_app.view_functions[request.endpoint or ""]
+    needed = view.needs
+    if needed is None:
         return
-    access = _access(request.headers.get("Authorization", ""))
-    g.access = access
-    role, scope = view.needs  # type: ignore[union-attr]
-    access.demand(role, scope)
+    recognise(note=True)
+    asking().demand(*needed)
     if request.method in BODY and (request.content_length or "chunked" in request.headers.get("Transfer-Encoding", "")):
         _check_body()
+
+
+def recognise(*, note: bool = False) -> None:
+    """Find out who asks, anew: their token may have been revoked, their role changed. Raises Unauthenticated.
+
+    Arguments:
+        note: keep that the token was used.
+    """
+    db.session.expire_all()
+    with reading():  # the writer's lock is for what changes something
+        token, membership = _found(request.headers.get("Authorization", ""))
+        db.session.commit()
+    if note:
+        tokens.note_use(token)
+    g.access = Access(membership.workspace, token.user, membership.role, scope=token.scope, token_name=token.name)
+    g.token_expires_at = token.expires_at
 
 
 def still_valid(authorization: str) -> bool:
     """Whether the token of an open stream still works: it may have been revoked, its user removed."""
     try:
-        _access(authorization)
+        _found(authorization)
     except Unauthenticated:
         return False
     return True
 
 
-def _access(authorization: str) -> Access:
+def challenge(response: Response) -> Response:
+    """Name the scheme on a 401 (an after_request of the API; RFC 9110, 11.6.1)."""
+    if response.status_code == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="aiapp"'
+    return response
+
+
+def _found(authorization: str) -> tuple[ApiToken, Membership]:
     scheme, _, text = authorization.partition(" ")
     token = tokens.find(text.strip()) if scheme.lower() == "bearer" else None
     if token is None:
-        raise Unauthenticated("Send a token of this workspace as Authorization: Bearer aiapp_…")
+        raise Unauthenticated(HOW)
     membership = db.session.scalar(
         sa.select(Membership).where(Membership.workspace_id == token.workspace_id, Membership.user_id == token.user_id)
     )
     if membership is None:
-        raise Unauthenticated("Send a token of this workspace as Authorization: Bearer aiapp_…")
-    tokens.note_use(token)
-    return Access(membership.workspace, token.user, membership.role, scope=token.scope, token_name=token.name)
+        raise Unauthenticated(HOW)
+    return token, membership
 
 
 def _check_body() -> None:

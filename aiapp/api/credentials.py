@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal, cast
 
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
 
 from aiapp import queue
 from aiapp.api.asking import asking, needs
 from aiapp.api.idempotency import once
-from aiapp.api.paging import page
-from aiapp.api.shapes import Id, iso
+from aiapp.api.paging import Listed, PageQuery, in_order
+from aiapp.api.shapes import GONE, Gone, Id, OptionalBody, Text, Time, iso, moment
 from aiapp.credentials import actions, order, ping
-from aiapp.credentials.models import Credential
+from aiapp.credentials import models as rows
 from aiapp.errors import InvalidInput
-from aiapp.providers.registry import PROVIDERS
+from aiapp.providers import registry
 
 credentials = APIBlueprint(
     "credentials_api", __name__, abp_tags=[Tag(name="Credentials")], abp_security=[{"token": []}]
@@ -27,111 +28,162 @@ TEST = "aiapp.credentials.jobs.test"
 class CredentialId(BaseModel):
     """A credential's id."""
 
-    credential_id: str = Id
+    credential_id: Id
 
 
 class CredentialBody(BaseModel):
-    """What can be set of a credential. In a PATCH, what is left out stays."""
+    """What can be set of a credential. In a PATCH, what is left out stays; so does what is null and cannot be empty."""
 
-    provider: str | None = Field(None, description="a kind of GET /providers")
-    name: str | None = None
-    scope: str = Field("workspace", description="workspace")
-    api_key: str | None = Field(None, description="write-only")
-    base_url: str | None = Field(None, description="what the provider's own SDK takes; null: the provider's")
-    preferred_model: str | None = None
-    temperature: float | None = None
+    provider: Text | None = Field(None, description="a kind of GET /providers")
+    name: Text | None = None
+    scope: Text = Field("workspace", description="workspace")
+    api_key: Text | None = Field(None, description="write-only")
+    base_url: Text | None = Field(None, description="what the provider's own SDK takes; null: the provider's")
+    preferred_model: Text | None = None
+    temperature: float | None = Field(None, description="0 to 2")
     max_tokens: int | None = None
-    system_prompt: str | None = None
+    system_prompt: Text | None = None
     settings: dict[str, Any] | None = Field(None, description="`api`, `stream`, `extra`")
-    is_default: bool | None = None
-    position: int | None = None
+    is_default: bool | None = Field(None, description="tried first; the workspace's first credential is")
+    position: int | None = Field(None, description="its place in the fallback order, from 0")
     active: bool | None = None
 
 
-class LevelBody(BaseModel):
+class TestBody(OptionalBody):
     """How far a test climbs."""
 
-    level: str = Field("completion", description="network, auth or completion")
+    level: Text = Field("completion", description="network, auth or completion")
+
+
+class Provider(TypedDict):
+    """A provider that credentials can be for."""
+
+    kind: str
+    label: str
+    base_url: Annotated[str | None, Field(description="null: every server has its own")]
+    needs_key: bool
+    capabilities: list[str]
+    default_model: str | None
+    docs_url: str | None
+
+
+class TestStep(TypedDict):
+    """A rung of a test."""
+
+    step: str
+    ok: Annotated[bool | None, Field(description="null: skipped, or not to be judged")]
+    ms: int | None
+    detail: str
+    hint: Annotated[str, Field(description="what to do about a failure")]
+
+
+class TestResult(TypedDict):
+    """The result of a test."""
+
+    ok: bool
+    steps: list[TestStep]
+    error_class: str | None
+
+
+class TestsQueued(TypedDict):
+    """How many tests will run."""
+
+    queued: int
+
+
+class Credential(TypedDict):
+    """A credential, without its key."""
+
+    id: Id
+    provider: str
+    name: str
+    scope: str
+    key_hint: Annotated[str | None, Field(description="the last four characters of the key")]
+    base_url: str
+    preferred_model: str | None
+    temperature: float | None
+    max_tokens: int | None
+    system_prompt: str | None
+    settings: dict[str, Any]
+    is_default: bool
+    position: int
+    active: bool
+    health: Annotated[str, Field(description="unknown, healthy, degraded or down")]
+    health_reason: str | None
+    last_test: TestResult | None
+    last_tested_at: Time | None
+    last_used_at: Time | None
+    created_at: Time
+    updated_at: Time
 
 
 @credentials.get("/providers", summary="Providers that credentials can be for")
 @needs("viewer", "read")
-def providers() -> dict[str, Any]:
+def providers(query: PageQuery) -> Listed[Provider]:
     """In the order of the catalogue."""
-    rows = [
-        {
-            "kind": provider.kind,
-            "label": provider.label,
-            "base_url": provider.base_url or None,
-            "needs_key": provider.needs_key,
-            "capabilities": list(provider.capabilities),
-            "default_model": provider.default_model or None,
-            "docs_url": provider.docs_url or None,
-        }
-        for provider in PROVIDERS.values()
-    ]
-    return page(rows, None)
+    kinds = list(registry.PROVIDERS)
+    return in_order(registry.PROVIDERS.values(), lambda provider: (kinds.index(provider.kind),), query, _provider)
 
 
 @credentials.get("/credentials", summary="Credentials in fallback order")
 @needs("viewer", "read")
-def index() -> dict[str, Any]:
+def index(query: PageQuery) -> Listed[Credential]:
     """The default one first, then by position. Keys never come back."""
-    return page([show(row) for row in order.in_order(asking().workspace.id)], None)
+    found = order.in_order(asking().workspace.id)
+    return in_order(found, lambda row: (not row.is_default, row.position, row.id), query, show)
 
 
 @credentials.post("/credentials", summary="Add a credential")
-@once
+@once()
 @needs("admin", "admin")
-def create(body: CredentialBody) -> tuple[dict[str, Any], int]:
-    """The key is encrypted before it is stored and is never shown again."""
+def create(body: CredentialBody) -> tuple[Credential, Literal[201]]:
+    """The key is encrypted before it is stored and is never shown again. Needs provider, name and mostly api_key."""
     return show(actions.create(asking(), _given(body))), 201
 
 
 @credentials.get("/credentials/<id:credential_id>", summary="One credential")
 @needs("viewer", "read")
-def read(path: CredentialId) -> dict[str, Any]:
+def read(path: CredentialId) -> Credential:
     """Its facts and health."""
-    return show(asking().get(Credential, path.credential_id))
+    return show(asking().get(rows.Credential, path.credential_id))
 
 
 @credentials.patch("/credentials/<id:credential_id>", summary="Change a credential")
 @needs("admin", "admin")
-def update(path: CredentialId, body: CredentialBody) -> dict[str, Any]:
+def update(path: CredentialId, body: CredentialBody) -> Credential:
     """Another provider or base URL needs the key again (`key_required`)."""
     return show(actions.update(asking(), path.credential_id, _given(body)))
 
 
 @credentials.delete("/credentials/<id:credential_id>", summary="Delete a credential")
 @needs("admin", "admin")
-def delete(path: CredentialId) -> tuple[str, int]:
+def delete(path: CredentialId) -> Gone:
     """Its key is gone; executions that used it keep its name."""
     actions.delete(asking(), path.credential_id)
-    return "", 204
+    return GONE
 
 
 @credentials.post("/credentials/<id:credential_id>/test", summary="Test a credential")
 @needs("admin", "admin")
-def test(path: CredentialId, body: LevelBody) -> dict[str, Any]:
+def test(path: CredentialId, body: TestBody) -> TestResult:
     """Climb network, auth and completion; stops at the first failure and says what to do. Answers within 60 s."""
     if body.level not in ping.LEVELS:
         message = f"Use one of {', '.join(ping.LEVELS)}."
         raise InvalidInput(errors=[{"field": "level", "message": message}])
-    access = asking()
-    access.get(Credential, path.credential_id)
-    return ping.check(access.workspace.id, path.credential_id, body.level).as_json()
+    climbed = ping.check(asking().workspace.id, path.credential_id, body.level)
+    return cast("TestResult", climbed.as_json())
 
 
 @credentials.post("/credentials/test", summary="Test all credentials")
 @needs("admin", "admin")
-def test_all() -> tuple[dict[str, Any], int]:
-    """Each one's health is written when its test ends; look at the list again."""
+def test_all() -> tuple[TestsQueued, Literal[202]]:
+    """The active ones. Each one's health is written when its test ends; look at the list again."""
     ids = [row.id for row in order.in_order(asking().workspace.id) if row.active]
     queue.enqueue_many(TEST, ids)
     return {"queued": len(ids)}, 202
 
 
-def show(row: Credential) -> dict[str, Any]:
+def show(row: rows.Credential) -> Credential:
     """Return a credential without its key."""
     return {
         "id": row.id,
@@ -150,10 +202,23 @@ def show(row: Credential) -> dict[str, Any]:
         "active": row.active,
         "health": row.health,
         "health_reason": row.health_reason,
+        "last_test": cast("TestResult | None", row.last_test),
         "last_tested_at": iso(row.last_tested_at),
         "last_used_at": iso(row.last_used_at),
-        "created_at": iso(row.created_at),
-        "updated_at": iso(row.updated_at),
+        "created_at": moment(row.created_at),
+        "updated_at": moment(row.updated_at),
+    }
+
+
+def _provider(provider: registry.Provider) -> Provider:
+    return {
+        "kind": provider.kind,
+        "label": provider.label,
+        "base_url": provider.base_url or None,
+        "needs_key": provider.needs_key,
+        "capabilities": list(provider.capabilities),
+        "default_model": provider.default_model or None,
+        "docs_url": provider.docs_url or None,
     }
 
 

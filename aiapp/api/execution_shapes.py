@@ -2,25 +2,150 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
 
-from aiapp.api.shapes import dollars, iso
-from aiapp.executions.models import Attempt, Execution
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from aiapp.api.shapes import Dollars, Id, Time, dollars, iso, moment
+from aiapp.executions import models as rows
 from aiapp.feedback import actions as feedback_actions
-from aiapp.feedback.models import Feedback
+from aiapp.feedback import models as feedback_rows
 from aiapp.workspaces.access import Access
 
+ExecutionError = TypedDict("ExecutionError", {"class": str, "message": str | None})  # `class` is no name in Python
 
-def summary(row: Execution) -> dict[str, Any]:
+
+class Usage(TypedDict):
+    """Tokens; what is unknown is null."""
+
+    input: Annotated[int | None, Field(description="everything read, cached included")]
+    output: Annotated[int | None, Field(description="everything written, reasoning included")]
+    cached: int | None
+    cache_write: int | None
+    reasoning: int | None
+    total: int | None
+
+
+class ExecutedTemplate(TypedDict):
+    """The prompt template that was executed; the version is null once it was deleted."""
+
+    slug: str
+    version: int | None
+
+
+class Author(TypedDict):
+    """Who asked."""
+
+    id: Id
+    name: str
+
+
+class Prompt(TypedDict):
+    """What was sent."""
+
+    system: str
+    messages: list[dict[str, str]]
+    body: str
+
+
+class ToolCall(TypedDict):
+    """A call of a tool that the model asked for."""
+
+    id: NotRequired[str | None]
+    name: str
+    arguments: str
+
+
+class Attempt(TypedDict):
+    """One call to one target."""
+
+    number: int
+    credential_id: Id | None
+    credential: Annotated[str, Field(description="its name at that time")]
+    provider: str
+    model: str
+    status: str
+    error_class: str | None
+    error_message: str | None
+    http_status: int | None
+    started_at: Time
+    duration_ms: int | None
+    first_token_ms: int | None
+    finish: str | None
+    usage: Usage
+    cost: Dollars | None
+    prices: dict[str, Any] | None
+    reason: Annotated[str, Field(description="why this target, and what came next")]
+
+
+class Feedback(TypedDict):
+    """What somebody thought of an output."""
+
+    rating: Literal["up", "down"]
+    comment: str
+    reasons: list[str]
+    user: dict[str, str]
+    updated_at: Time
+
+
+class ExecutionSummary(TypedDict):
+    """An execution as a list shows it."""
+
+    id: Id
+    status: Annotated[str, Field(description="pending, processing, completed, failed or cancelled")]
+    source: str
+    user: Annotated[Author | None, Field(description="null once the user was deleted")]
+    template: ExecutedTemplate | None
+    format: str
+    provider: str | None
+    model: str | None
+    credential_id: Id | None
+    valid: Annotated[bool | None, Field(description="whether the output is of its format")]
+    error: ExecutionError | None
+    usage: Usage
+    cost: Dollars | None
+    parent_id: Id | None
+    created_at: Time
+    started_at: Time | None
+    completed_at: Time | None
+    duration_ms: int | None
+
+
+class Execution(ExecutionSummary):
+    """An execution."""
+
+    priority: str
+    context: dict[str, Any]
+    prompt: Prompt
+    output: str | None
+    output_data: Annotated[Any, Field(description="the output read as JSON, where the format is json")]
+    problems: list[str]
+    partial: Annotated[bool, Field(description="the output broke off")]
+    finish: str | None
+    tool_calls: list[ToolCall]
+    attempts: list[Attempt]
+    feedback: Annotated[Feedback | None, Field(description="the asking person's own")]
+
+
+class LlmJob(TypedDict):
+    """An execution in the short form."""
+
+    job_id: Id
+    output_id: Id
+    status: Literal["queued"]
+    estimated_completion: Time | None
+
+
+def summary(row: rows.Execution) -> ExecutionSummary:
     """Return an execution as a list shows it: without prompt, output and attempts."""
-    version = row.prompt_version
+    template, version = row.prompt_template, row.prompt_version
     return {
         "id": row.id,
         "status": row.status,
         "source": row.source,
-        "template": {"slug": row.prompt_template.slug, "version": version.number if version else None}
-        if row.prompt_template
-        else None,
+        "user": {"id": row.user.id, "name": row.user.name} if row.user else None,
+        "template": {"slug": template.slug, "version": version.number if version else None} if template else None,
         "format": row.format,
         "provider": row.provider,
         "model": row.model,
@@ -30,14 +155,14 @@ def summary(row: Execution) -> dict[str, Any]:
         "usage": usage(row),
         "cost": dollars(row.cost),
         "parent_id": row.parent_id,
-        "created_at": iso(row.created_at),
+        "created_at": moment(row.created_at),
         "started_at": iso(row.started_at),
         "completed_at": iso(row.completed_at),
         "duration_ms": row.duration_ms,
     }
 
 
-def show(access: Access, row: Execution) -> dict[str, Any]:
+def show(access: Access, row: rows.Execution) -> Execution:
     """Return a whole execution, with the asking person's feedback."""
     mine = feedback_actions.mine(access, row)
     return {
@@ -50,13 +175,13 @@ def show(access: Access, row: Execution) -> dict[str, Any]:
         "problems": row.problems,
         "partial": row.partial,
         "finish": row.finish,
-        "tool_calls": row.tool_calls,
+        "tool_calls": row.tool_calls,  # type: ignore[typeddict-item]  # the gateway's own names
         "attempts": [show_attempt(attempt) for attempt in row.attempts],
         "feedback": show_feedback(mine) if mine else None,
     }
 
 
-def show_attempt(row: Attempt) -> dict[str, Any]:
+def show_attempt(row: rows.Attempt) -> Attempt:
     """Return an attempt; `reason` says why this target, and what came next."""
     return {
         "number": row.number,
@@ -68,7 +193,7 @@ def show_attempt(row: Attempt) -> dict[str, Any]:
         "error_class": row.error_class,
         "error_message": row.error_message,
         "http_status": row.http_status,
-        "started_at": iso(row.started_at),
+        "started_at": moment(row.started_at),
         "duration_ms": row.duration_ms,
         "first_token_ms": row.first_token_ms,
         "finish": row.finish,
@@ -79,25 +204,25 @@ def show_attempt(row: Attempt) -> dict[str, Any]:
     }
 
 
-def usage(row: Execution | Attempt) -> dict[str, int | None]:
+def usage(row: rows.Execution | rows.Attempt) -> Usage:
     """Return the normalised usage; what is unknown is null."""
-    known = row.input_tokens is not None and row.output_tokens is not None
+    read, written = row.input_tokens, row.output_tokens
     return {
-        "input": row.input_tokens,
-        "output": row.output_tokens,
+        "input": read,
+        "output": written,
         "cached": row.cached_tokens,
         "cache_write": row.cache_write_tokens,
         "reasoning": row.reasoning_tokens,
-        "total": (row.input_tokens or 0) + (row.output_tokens or 0) if known else None,
+        "total": None if read is None or written is None else read + written,
     }
 
 
-def show_feedback(row: Feedback) -> dict[str, Any]:
+def show_feedback(row: feedback_rows.Feedback) -> Feedback:
     """Return a thumb."""
     return {
-        "rating": row.rating,
+        "rating": "up" if row.rating == "up" else "down",
         "comment": row.comment,
         "reasons": row.reasons,
         "user": {"id": row.user_id},
-        "updated_at": iso(row.updated_at),
+        "updated_at": moment(row.updated_at),
     }

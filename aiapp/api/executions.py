@@ -10,14 +10,14 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
-from aiapp.api.asking import asking, needs, still_valid
-from aiapp.api.execution_shapes import show, show_feedback, summary
-from aiapp.api.idempotency import once
-from aiapp.api.paging import PageQuery, page
-from aiapp.api.shapes import Id, aware, iso
+from aiapp.api.asking import asking, needs, recognise, still_valid
+from aiapp.api.execution_shapes import Execution, ExecutionSummary, Feedback, LlmJob, show, show_feedback, summary
+from aiapp.api.idempotency import execution_id, once
+from aiapp.api.paging import Listed, PageQuery, page
+from aiapp.api.shapes import GONE, MOST_ITEMS, Gone, Id, OptionalBody, SlugPath, Text, aware, iso
 from aiapp.errors import Unavailable
 from aiapp.executions import actions, stream
-from aiapp.executions.models import Execution
+from aiapp.executions import models as rows
 from aiapp.executions.submission import Submission
 from aiapp.feedback import actions as feedback_actions
 
@@ -27,13 +27,7 @@ executions = APIBlueprint("executions_api", __name__, abp_tags=[Tag(name="Execut
 class ExecutionPath(BaseModel):
     """An execution."""
 
-    execution_id: str = Id
-
-
-class SlugPath(BaseModel):
-    """A prompt template."""
-
-    slug: str
+    execution_id: Id
 
 
 class ReadQuery(BaseModel):
@@ -48,61 +42,61 @@ class ListQuery(PageQuery):
     model_config = ConfigDict(populate_by_name=True)
 
     status: Literal["pending", "processing", "completed", "failed", "cancelled"] | None = None
-    template: str | None = Field(None, description="the slug of a prompt template")
-    provider: str | None = None
-    model: str | None = None
+    template: Text | None = Field(None, description="the slug of a prompt template")
+    provider: Text | None = None
+    model: Text | None = None
     feedback: Literal["up", "down", "any", "none"] | None = None
-    user: str | None = Field(None, description="a user's id")
+    user: Text | None = Field(None, description="a user's id")
     mine: bool = False
     from_: datetime | None = Field(None, alias="from", description="ISO 8601")
     to: datetime | None = Field(None, description="ISO 8601, not included")
-    q: str = Field("", max_length=200, description="in output and inputs, or an id")
+    q: Text = Field("", max_length=200, description="in output and inputs, or an id")
 
 
 class Choice(BaseModel):
     """Who should answer, and how. What is left out is the prompt template's, then the credential's choice."""
 
-    provider: str | None = Field(None, description="limits the choice to that provider's credentials")
-    credential_id: str | None = Field(None, description="this credential and no other")
-    model: str | None = None
-    temperature: float | None = None
+    provider: Text | None = Field(None, description="limits the choice to that provider's credentials")
+    credential_id: Text | None = Field(None, description="this credential and no other")
+    model: Text | None = None
+    temperature: float | None = Field(None, description="0 to 2")
     max_tokens: int | None = None
-    priority: str = Field("default", description="high, default or low")
+    priority: Text = Field("default", description="high, default or low")
     stream: bool = Field(True, description="ask the provider for a stream")
 
 
-class TextBody(Choice):
+class ExecutionBody(Choice):
     """A text to execute, without a prompt template."""
 
-    template: str = Field(description="the text itself; `{{name}}` stands for a value of the context")
+    template: Text = Field(description="the text itself; `{{name}}` stands for a value of the context")
     context: dict[str, Any] = Field(default_factory=dict)
-    system: str | None = None
-    format: str | None = Field(None, description="text, json, markdown or html")
+    system: Text | None = None
+    format: Text | None = Field(None, description="text, json, markdown or html")
 
 
-class TemplateBody(Choice):
+class PromptTemplateExecutionBody(OptionalBody, Choice):
     """Values for a prompt template's variables."""
 
     context: dict[str, Any] = Field(default_factory=dict)
     version: int | None = Field(None, description="default: the published one")
 
 
-class JobBody(BaseModel):
+class LlmJobBody(BaseModel):
     """The short form."""
 
-    template: str
-    model: str | None = None
+    template: Text = Field(description="the text itself; `{{name}}` stands for a value of the context")
+    model: Text | None = None
     context: dict[str, Any] = Field(default_factory=dict)
-    format: str | None = None
+    format: Text | None = Field(None, description="text, json, markdown or html")
 
 
-class ChangesBody(BaseModel):
+class RegenerateBody(OptionalBody):
     """What is different this time; what is left out stays."""
 
     context: dict[str, Any] | None = None
-    provider: str | None = None
-    credential_id: str | None = None
-    model: str | None = None
+    provider: Text | None = None
+    credential_id: Text | None = None
+    model: Text | None = None
     version: int | None = None
     temperature: float | None = None
 
@@ -111,129 +105,131 @@ class FeedbackBody(BaseModel):
     """A thumb."""
 
     rating: Literal["up", "down"]
-    comment: str | None = None
-    reasons: list[str] | None = None
+    comment: Text | None = Field(None, description="left out: stays as it was")
+    reasons: list[Text] | None = Field(None, max_length=MOST_ITEMS, description="left out: stay as they were")
+
+
+class Events(Response):
+    """A stream of server-sent events."""
+
+    default_mimetype = "text/event-stream"
 
 
 @executions.get("/executions", summary="Executions, newest first")
 @needs("viewer", "read")
-def index(query: ListQuery) -> dict[str, Any]:
+def index(query: ListQuery) -> Listed[ExecutionSummary]:
     """Without prompts and outputs; read one for those."""
     wanted = actions.Filters(
-        since=aware(query.from_), until=aware(query.to), **query.model_dump(exclude={"limit", "cursor", "from_", "to"})
+        since=aware(query.from_, "from"),
+        until=aware(query.to, "to"),
+        **query.model_dump(exclude={"limit", "cursor", "from_", "to"}),
     )
     found = actions.list_executions(asking(), wanted, cursor=query.cursor, limit=query.limit, texts=False)
     return page([summary(row) for row in found.rows], found.next_cursor)
 
 
 @executions.post("/executions", summary="Execute a text")
-@once
+@once(execution=True)
 @needs("editor", "run")
-def create(body: TextBody) -> tuple[dict[str, Any], int]:
+def create(body: ExecutionBody) -> tuple[Execution, Literal[202]]:
     """202: it is stored and will end, whatever happens to this server's processes."""
     return _submit(Submission(**body.model_dump(), source="api"))
 
 
 @executions.post("/prompt-templates/<slug>/executions", summary="Execute a prompt template")
-@once
+@once(execution=True)
 @needs("viewer", "run")
-def run(path: SlugPath, body: TemplateBody) -> tuple[dict[str, Any], int]:
+def run(path: SlugPath, body: PromptTemplateExecutionBody) -> tuple[Execution, Literal[202]]:
     """202: it is stored and will end, whatever happens to this server's processes."""
     return _submit(Submission(prompt_template=path.slug, **body.model_dump(), source="api"))
 
 
 @executions.post("/llm_jobs", summary="Execute a text, the short form")
-@once
+@once(execution=True)
 @needs("editor", "run")
-def job(body: JobBody) -> tuple[dict[str, Any], int]:
+def job(body: LlmJobBody) -> tuple[LlmJob, Literal[202]]:
     """`job_id` and `output_id` are the execution's id."""
-    access = asking()
-    execution = actions.submit(access, Submission(**body.model_dump(), source="api"))
-    expected = iso(actions.estimated_completion(execution))
-    return {
-        "job_id": execution.id,
-        "output_id": execution.id,
-        "status": "queued",
-        "estimated_completion": expected,
-    }, 202
+    submission = Submission(**body.model_dump(), source="api")
+    made = actions.submit(asking(), submission, execution_id=execution_id())
+    expected = iso(actions.estimated_completion(made))
+    return {"job_id": made.id, "output_id": made.id, "status": "queued", "estimated_completion": expected}, 202
 
 
 @executions.get("/executions/<id:execution_id>", summary="One execution")
 @needs("viewer", "read")
-def read(path: ExecutionPath, query: ReadQuery) -> dict[str, Any]:
+def read(path: ExecutionPath, query: ReadQuery) -> Execution:
     """With `wait`, answers when it has ended, or after so many seconds as it then is."""
-    access = asking()
-    access.get(Execution, path.execution_id)
     if query.wait:
+        asking().get(rows.Execution, path.execution_id)
         actions.wait(path.execution_id, query.wait)
-    return show(access, access.get(Execution, path.execution_id))
+        recognise()
+    access = asking()
+    return show(access, access.get(rows.Execution, path.execution_id))
 
 
 @executions.get("/executions/<id:execution_id>/events", summary="An execution as it happens")
 @needs("viewer", "read")
-def events(path: ExecutionPath) -> Response:
+def events(path: ExecutionPath) -> Events:
     """Server-sent events `status`, `attempt`, `delta`, `done`; a reader that comes back sends Last-Event-ID."""
-    access = asking()
-    access.get(Execution, path.execution_id)
-    token = request.headers["Authorization"]
+    asking().get(rows.Execution, path.execution_id)
+    authorization = request.headers["Authorization"]
     reader = stream.follow(
         path.execution_id,
         last_event_id=request.headers.get("Last-Event-ID"),
-        allowed=lambda: still_valid(token),
+        allowed=lambda: still_valid(authorization),
     )
     if reader is None:
         raise Unavailable("Too many streams are open. Ask with ?wait= instead.", retry_after=5)
-    return Response(reader, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return Events(reader, headers={"X-Accel-Buffering": "no"})
 
 
 @executions.post("/executions/<id:execution_id>/cancel", summary="Stop an execution")
 @needs("viewer", "run")
-def cancel(path: ExecutionPath) -> tuple[dict[str, Any], int]:
+def cancel(path: ExecutionPath) -> tuple[Execution, Literal[202]]:
     """In any state but an end; one that has ended is 409 `finished`."""
     access = asking()
-    return show(access, actions.cancel(access, access.get(Execution, path.execution_id))), 202
+    return show(access, actions.cancel(access, access.get(rows.Execution, path.execution_id))), 202
 
 
 @executions.post("/executions/<id:execution_id>/rerun", summary="Execute the same again")
-@once
+@once(execution=True)
 @needs("viewer", "run")
-def rerun(path: ExecutionPath) -> tuple[dict[str, Any], int]:
+def rerun(path: ExecutionPath) -> tuple[Execution, Literal[202]]:
     """A new execution with `parent_id`."""
     access = asking()
-    parent = access.get(Execution, path.execution_id)
-    return show(access, actions.rerun(access, parent)), 202
+    parent = access.get(rows.Execution, path.execution_id)
+    return show(access, actions.rerun(access, parent, execution_id=execution_id())), 202
 
 
 @executions.post("/executions/<id:execution_id>/regenerate", summary="Execute it again with changes")
-@once
+@once(execution=True)
 @needs("viewer", "run")
-def regenerate(path: ExecutionPath, body: ChangesBody) -> tuple[dict[str, Any], int]:
+def regenerate(path: ExecutionPath, body: RegenerateBody) -> tuple[Execution, Literal[202]]:
     """A new execution with `parent_id`."""
     access = asking()
-    parent = access.get(Execution, path.execution_id)
+    parent = access.get(rows.Execution, path.execution_id)
     changes = body.model_dump(exclude_unset=True)
-    made = actions.regenerate(access, parent, changes)
-    return show(access, made), 202
+    return show(access, actions.regenerate(access, parent, changes, execution_id=execution_id())), 202
 
 
 @executions.put("/executions/<id:execution_id>/feedback", summary="Rate an execution")
 @needs("viewer", "run")
-def rate(path: ExecutionPath, body: FeedbackBody) -> dict[str, Any]:
+def rate(path: ExecutionPath, body: FeedbackBody) -> Feedback:
     """One thumb a person; a second one replaces the first."""
     access = asking()
-    execution = access.get(Execution, path.execution_id)
+    execution = access.get(rows.Execution, path.execution_id)
     return show_feedback(feedback_actions.rate(access, execution, body.rating, body.comment, body.reasons))
 
 
 @executions.delete("/executions/<id:execution_id>/feedback", summary="Withdraw one's feedback")
 @needs("viewer", "run")
-def unrate(path: ExecutionPath) -> tuple[str, int]:
+def unrate(path: ExecutionPath) -> Gone:
     """Nothing happens where there is none."""
     access = asking()
-    feedback_actions.withdraw(access, access.get(Execution, path.execution_id))
-    return "", 204
+    feedback_actions.withdraw(access, access.get(rows.Execution, path.execution_id))
+    return GONE
 
 
-def _submit(submission: Submission) -> tuple[dict[str, Any], int]:
+def _submit(submission: Submission) -> tuple[Execution, Literal[202]]:
     access = asking()
-    return show(access, actions.submit(access, submission)), 202
+    return show(access, actions.submit(access, submission, execution_id=execution_id())), 202

@@ -1,7 +1,10 @@
 """Idempotency-Key: a POST that is sent twice is done once, and both get the first answer.
 
 The key's row is flushed before the work and committed with it: where the work fails, the key is as unused as before. Of two
-equal requests at the same time the second waits for the first one's answer.
+equal requests at the same time the second one waits for the database to say what became of the first.
+
+A process may die between that commit and its answer. An execution has its key's id, so the answer is had by asking for that
+execution again. Anything else is not made twice: the retry is told that the answer is lost.
 """
 
 from __future__ import annotations
@@ -28,107 +31,128 @@ KEPT = timedelta(hours=24)
 WAIT_SECONDS = 20.0
 # Without an answer after this time, whoever had the key is gone.
 GIVEN_UP = timedelta(minutes=2)
+LONGEST_KEY = 255
 
 
-def once(view: View) -> View:
-    """Wrap a POST that creates: with an Idempotency-Key it is done once.
+def once(*, shown_once: str | None = None, execution: bool = False) -> Callable[[View], View]:
+    """Wrap a POST that creates, so that with an Idempotency-Key it is done once.
 
-    A secret that is shown once is shown once here too: the kept answer is without it (`view.secret` names its field).
-    While the view runs, `g.new_id` is the id that it should give to what it creates, so that the answer of a process that died
-    between its commit and its answer can be had again. Raises Conflict `idempotency_conflict`, InvalidInput, Unavailable.
+    Arguments:
+        shown_once: the field of the answer that holds a secret: the kept answer is without it.
+        execution: the view makes an execution, and gives it execution_id().
+    The wrapped view raises Conflict `idempotency_conflict` and `answer_lost`, InvalidInput, Unavailable.
     """
 
-    secret = getattr(view, "secret", None)
+    def wrap(view: View) -> View:
+        @wraps(view)
+        def idempotent(*args: Any, **values: Any) -> Any:
+            key = request.headers.get("Idempotency-Key")
+            if key is None:
+                return view(*args, **values)
+            if not 1 <= len(key) <= LONGEST_KEY or not key.isprintable():
+                message = f"Use 1 to {LONGEST_KEY} printable characters."
+                raise InvalidInput(errors=[{"field": "Idempotency-Key", "message": message}])
+            row, first = _reserve(key, repeatable=execution)
+            if row.status is not None:
+                return _replay(row)
+            try:
+                g.new_id = row.id
+                response = current_app.make_response(view(*args, **values))
+            except BaseException:
+                db.session.rollback()
+                if first:
+                    _forget(row.id)
+                raise
+            return response if _keep(row.id, response, shown_once) else _replay(_kept(row.id))
 
-    @wraps(view)
-    def idempotent(*args: Any, **values: Any) -> Any:
-        key = request.headers.get("Idempotency-Key")
-        if key is None:
-            return view(*args, **values)
-        if not 1 <= len(key) <= 255 or not key.isprintable():
-            message = "Use 1 to 255 printable characters."
-            raise InvalidInput(errors=[{"field": "Idempotency-Key", "message": message}])
-        workspace_id, digest = asking().workspace.id, _digest()
-        kept = _reserve(workspace_id, key, digest)
-        if kept is not None:
-            return _replay(kept, digest)
-        try:
-            response = current_app.make_response(view(*args, **values))
-        except BaseException:
-            db.session.rollback()
-            _forget(workspace_id, key)
-            raise
-        shown = {**response.get_json()}
-        if secret in shown:
-            shown[secret] = None
-        _keep(workspace_id, key, response.status_code, shown)
-        return response
+        idempotent.once = True  # type: ignore[attr-defined]
+        return idempotent  # type: ignore[return-value]
 
-    return idempotent  # type: ignore[return-value]
+    return wrap
+
+
+def execution_id() -> str | None:
+    """Return the id that this request's execution gets, where it was sent with an Idempotency-Key."""
+    given: str | None = g.get("new_id")
+    return given
 
 
 def forget_old() -> int:
     """Delete the keys that are older than a day and return how many; the scheduler calls it. Commits."""
-    gone = db.session.execute(
-        sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < now() - KEPT).returning(IdempotencyKey.id)
-    ).all()
+    old = sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < now() - KEPT)
+    gone = db.session.execute(old.returning(IdempotencyKey.id)).all()
     db.session.commit()
     return len(gone)
 
 
 def _digest() -> str:
-    parts = (request.method, request.path, request.get_data().decode("utf-8", "replace"))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    parts = (request.method.encode(), request.path.encode(), request.get_data())
+    return hashlib.sha256(b"\n".join(parts)).hexdigest()
 
 
-def _here(workspace_id: str, key: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return IdempotencyKey.workspace_id == workspace_id, IdempotencyKey.key == key
+def _reserve(key: str, *, repeatable: bool) -> tuple[IdempotencyKey, bool]:
+    """Return the key's row, and whether this request is the first: then the row is new, and flushed.
 
-
-def _reserve(workspace_id: str, key: str, digest: str) -> IdempotencyKey | None:
-    """Flush a row for the key and return None; where there is one already, return it once it has its answer."""
+    A first request's row without an answer is returned only to a `repeatable` request. Raises Conflict, Unavailable.
+    """
+    workspace_id, digest = asking().workspace.id, _digest()
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
+        row = IdempotencyKey(id=new_id(), workspace_id=workspace_id, key=key, request_hash=digest)
         try:
             with db.session.begin_nested():
-                row = IdempotencyKey(id=new_id(), workspace_id=workspace_id, key=key, request_hash=digest)
                 db.session.add(row)
-                db.session.flush()
-            g.new_id = row.id
-            return None
         except IntegrityError:
-            kept = db.session.scalar(sa.select(IdempotencyKey).where(*_here(workspace_id, key)))
-        if kept is not None:
-            if kept.created_at < now() - KEPT:
-                db.session.delete(kept)
-                db.session.flush()
+            here = IdempotencyKey.workspace_id == workspace_id, IdempotencyKey.key == key
+            known = db.session.scalar(sa.select(IdempotencyKey).where(*here))
+        else:
+            return row, True
+        if known is not None:
+            if known.created_at < now() - KEPT:
+                db.session.execute(sa.delete(IdempotencyKey).where(IdempotencyKey.id == known.id))
+                db.session.commit()
                 continue
-            if kept.status is None and kept.created_at < now() - GIVEN_UP and kept.request_hash == digest:
-                kept.created_at = now()
-                g.new_id = kept.id  # what it had created, if it got that far, has this id
-                return None
-            if kept.status is not None or kept.request_hash != digest:
-                return kept
+            if known.request_hash != digest:
+                raise Conflict("This key was used for another request.", code="idempotency_conflict")
+            if known.status is not None or repeatable:
+                return known, False
+            if known.created_at < now() - GIVEN_UP:
+                raise Conflict(
+                    "The first request with this key began, and its answer was lost. See what it did; then use another key.",
+                    code="answer_lost",
+                )
         db.session.rollback()  # nothing is held while the other request is waited for
         if time.monotonic() > deadline:
             raise Unavailable("The first request with this key is still running.", retry_after=5)
         time.sleep(0.05)
 
 
-def _replay(kept: IdempotencyKey, digest: str) -> Response:
-    if kept.request_hash != digest:
-        raise Conflict("This key was used for another request.", code="idempotency_conflict")
-    response = jsonify(kept.answer)
-    response.status_code = kept.status or 200
+def _kept(row_id: str) -> IdempotencyKey:
+    return db.session.scalars(
+        sa.select(IdempotencyKey).where(IdempotencyKey.id == row_id).execution_options(populate_existing=True)
+    ).one()
+
+
+def _replay(row: IdempotencyKey) -> Response:
+    response = jsonify(row.answer)
+    response.status_code = row.status or 200
     response.headers["Idempotent-Replayed"] = "true"
     return response
 
 
-def _keep(workspace_id: str, key: str, status: int, answer: dict[str, Any]) -> None:
-    db.session.execute(sa.update(IdempotencyKey).where(*_here(workspace_id, key)).values(status=status, answer=answer))
+def _keep(row_id: str, response: Response, shown_once: str | None) -> bool:
+    """Keep the answer; False where another request with the same key was faster."""
+    answer = dict(response.get_json())
+    if shown_once is not None:
+        answer[shown_once] = None
+    change = sa.update(IdempotencyKey).where(IdempotencyKey.id == row_id, IdempotencyKey.status.is_(None))
+    kept = db.session.execute(
+        change.values(status=response.status_code, answer=answer).returning(IdempotencyKey.id)
+    ).all()
     db.session.commit()
+    return bool(kept)
 
 
-def _forget(workspace_id: str, key: str) -> None:
-    db.session.execute(sa.delete(IdempotencyKey).where(*_here(workspace_id, key), IdempotencyKey.status.is_(None)))
+def _forget(row_id: str) -> None:
+    db.session.execute(sa.delete(IdempotencyKey).where(IdempotencyKey.id == row_id, IdempotencyKey.status.is_(None)))
     db.session.commit()

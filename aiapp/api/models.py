@@ -13,13 +13,20 @@ from aiapp.extensions import Model
 
 
 class IdempotencyKey(Model):
-    """A key that a client sent with a POST, what the request was (hashed), and what was answered."""
+    """A key that a client sent with a POST, what the request was (hashed), and what was answered: None until it is known.
+
+    `id` is also the id of the execution that the request makes, if it makes one.
+    """
 
     __tablename__ = "idempotency_key"
     __table_args__ = (sa.UniqueConstraint("workspace_id", "key"),)
 
     id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
-    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
+    # Checked at the commit: PostgreSQL would share-lock the workspace from here on, and two requests that then both lock it
+    # whole (order.locked) would wait for each other.
+    workspace_id: Mapped[str] = mapped_column(
+        sa.ForeignKey("workspace.id", ondelete="CASCADE", deferrable=True, initially="DEFERRED")
+    )
     key: Mapped[str] = mapped_column(sa.String(255))
     request_hash: Mapped[str] = mapped_column(sa.String(64))
     status: Mapped[int | None] = mapped_column()

@@ -1,32 +1,89 @@
-"""How values look in JSON: times, money, ids; and what request models share."""
+"""How values look in JSON: times, money, ids, texts; and what the bodies of requests share."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from flask import request
-from pydantic import Field
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, model_validator
 
+from aiapp.errors import InvalidInput
 from aiapp.extensions import settings
 
-Id: Any = Field(pattern="^[0-9a-f]{32}$", description="32 hex digits")
+# What is not JSON's own, as the OpenAPI document tells it.
+Id = Annotated[str, Field(pattern="^[0-9a-f]{32}$", description="32 hex digits")]
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Dollars = Annotated[str, WithJsonSchema({"type": "string", "description": "US dollars, a plain decimal number"})]
+
+# The answer where nothing is left to say.
+Gone = tuple[Literal[""], Literal[204]]
+GONE: Gone = ("", 204)
+
+# Longer lists are refused before each of their items is looked at.
+MOST_ITEMS = 1000
 
 
-def iso(when: datetime | None) -> str | None:
+def _without_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("This contains NUL, which cannot be stored.")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("This contains a character that cannot be shown on one line.")
+    return text
+
+
+def _findable(text: str) -> str:
+    return text.replace("\x00", "\ufffd")
+
+
+# PostgreSQL takes no NUL, not even to look for it. pydantic itself refuses halves of surrogate pairs.
+Text = Annotated[str, AfterValidator(_without_nul)]
+Line = Annotated[str, AfterValidator(_one_line)]
+# A name in a path: one that no row can have is just not found.
+Slug = Annotated[str, AfterValidator(_findable), Field(description="the slug of a prompt template")]
+
+
+class SlugPath(BaseModel):
+    """A prompt template."""
+
+    slug: Slug
+
+
+class OptionalBody(BaseModel):
+    """A body that may be left out: then every field has its default."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_sent(cls, sent: Any) -> Any:
+        return {} if sent is None else sent
+
+
+def iso(when: datetime | None) -> Time | None:
     """Return a time as ISO 8601 in UTC with milliseconds."""
-    if when is None:
-        return None
+    return None if when is None else moment(when)
+
+
+def moment(when: datetime) -> Time:
+    """Return a time that is known as iso does."""
     return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def aware(when: datetime | None) -> datetime | None:
-    """Return a time that a client sent; one without a zone is taken as UTC."""
-    return when.replace(tzinfo=UTC) if when is not None and when.tzinfo is None else when
+def aware(when: datetime | None, field: str) -> datetime | None:
+    """Return a time that a client sent in `field`, in UTC; one without a zone is taken as UTC. Raises InvalidInput."""
+    if when is None:
+        return None
+    try:
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidInput(errors=[{"field": field, "message": "No calendar has this day."}]) from error
 
 
-def dollars(amount: Decimal | None) -> str | None:
+def dollars(amount: Decimal | None) -> Dollars | None:
     """Return US dollars as a plain decimal string; None is an unknown sum."""
     return None if amount is None else f"{amount.normalize():f}"
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from aiapp.columns import new_id
 from aiapp.errors import Conflict, InvalidInput
 from aiapp.executions import cancelling, deliveries
 from aiapp.executions.listing import Filters, Page, estimated_completion, list_executions, wait
@@ -54,28 +55,44 @@ _ASKED = (
 CHANGEABLE = ("context", "provider", "credential_id", "model", "version", "temperature")
 
 
-def submit(access: Access, submission: Submission) -> Execution:
+def submit(access: Access, submission: Submission, *, execution_id: str | None = None) -> Execution:
     """Store an execution and wake a worker; the row survives whatever happens then, an absent Redis included.
+
+    Arguments:
+        execution_id: the id that it gets; where the workspace has an execution with this id already, that one is returned.
 
     Raises InvalidInput, NotFound, Denied, Conflict as submission.columns does.
     """
-    return _insert(access, columns(access, submission), parent=None)
+    return _made_before(access, execution_id) or _insert(
+        access, columns(access, submission), parent=None, execution_id=execution_id
+    )
 
 
-def rerun(access: Access, execution: Execution) -> Execution:
-    """Ask the same once more: the same texts, even where the prompt template has changed since. Raises Denied."""
+def rerun(access: Access, execution: Execution, *, execution_id: str | None = None) -> Execution:
+    """Ask the same once more: the same texts, even where the prompt template has changed since. Raises Denied.
+
+    `execution_id` is as in submit.
+    """
+    made = _made_before(access, execution_id)
+    if made is not None:
+        return made
     _demand_repeatable(access, execution)
     taken_over = {name: getattr(execution, name) for name in (*_PROMPT, *_ASKED)}
-    return _insert(access, {**taken_over, "source": _source(access)}, parent=execution)
+    return _insert(access, {**taken_over, "source": _source(access)}, parent=execution, execution_id=execution_id)
 
 
-def regenerate(access: Access, execution: Execution, changes: Mapping[str, Any]) -> Execution:
-    """Ask again with changes: any of CHANGEABLE; what is not given stays as it was.
+def regenerate(
+    access: Access, execution: Execution, changes: Mapping[str, Any], *, execution_id: str | None = None
+) -> Execution:
+    """Ask again with changes: any of CHANGEABLE; what is not given stays as it was. `execution_id` is as in submit.
 
     Another context or version fills the prompt anew. Another provider lets go of a pinned credential and of the model.
 
     Raises InvalidInput, NotFound, Denied; Conflict `gone` where the prompt template that had to be filled anew was deleted.
     """
+    made = _made_before(access, execution_id)
+    if made is not None:
+        return made
     unknown = sorted(set(changes) - set(CHANGEABLE))
     if unknown:
         raise InvalidInput(errors=[{"field": name, "message": "This cannot be changed."} for name in unknown])
@@ -85,10 +102,10 @@ def regenerate(access: Access, execution: Execution, changes: Mapping[str, Any])
         taken_over = {name: getattr(execution, name) for name in _PROMPT}
         version = execution.prompt_version if submission.prompt_template is not None else None
         values = {**taken_over, **asked(access, submission, version), "source": submission.source}
-        return _insert(access, values, parent=execution)
+        return _insert(access, values, parent=execution, execution_id=execution_id)
     if submission.prompt_template is None and execution.template is None:
         raise Conflict("The prompt template of this execution was deleted.", code="gone")
-    return _insert(access, columns(access, submission), parent=execution)
+    return _insert(access, columns(access, submission), parent=execution, execution_id=execution_id)
 
 
 def cancel(access: Access, execution: Execution) -> Execution:
@@ -111,8 +128,17 @@ def cancel(access: Access, execution: Execution) -> Execution:
     return execution
 
 
-def _insert(access: Access, values: Mapping[str, Any], *, parent: Execution | None) -> Execution:
+def _made_before(access: Access, execution_id: str | None) -> Execution | None:
+    if execution_id is None:
+        return None
+    return db.session.scalars(access.select(Execution).where(Execution.id == execution_id)).first()
+
+
+def _insert(
+    access: Access, values: Mapping[str, Any], *, parent: Execution | None, execution_id: str | None
+) -> Execution:
     execution = Execution(
+        id=execution_id or new_id(),
         workspace_id=access.workspace.id,
         user_id=access.user.id,
         token_name=access.token_name,
