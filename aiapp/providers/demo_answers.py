@@ -37,7 +37,10 @@ class Facts:
 
 def facts(prompt: str, system: str) -> Facts:
     """Read the words that an answer to `prompt` will use."""
-    sentences = [" ".join(part.split()) for part in re.split(r"(?<=[.!?])\s+|\n+", prompt) if part.strip()]
+    parts = (" ".join(part.split()) for part in re.split(r"(?<=[.!?])\s+|\n+", prompt))
+    sentences = [
+        part for part in parts if re.search(r"[^\W\d_]{2,}", part)
+    ]  # quotes and rules on lines of their own say nothing
     found: dict[str, int] = {}
     for term in re.findall(r"[^\W\d_]{4,}", prompt.lower()):
         if term not in _COMMON:
@@ -73,7 +76,7 @@ def as_markdown(seen: Facts) -> str:
     rows = [f"| Words in the prompt | {seen.words} |", f"| Words in the system prompt | {seen.system_words} |"]
     if seen.keywords:
         rows.append(f"| It is about | {', '.join(seen.keywords)} |")
-    parts.append("\n".join(["| Seen | |", "|---|---|", *rows]))
+    parts.append("\n".join(["| Seen | Here |", "|---|---|", *rows]))
     parts.append("> Add a credential of a real provider to get a real answer.")
     return "\n\n".join(parts)
 
