@@ -29,6 +29,8 @@ _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _CHUNK_LINE_BYTES = 1024
+# Chunks of a byte with a kilobyte of extension each would be gigabytes of work within any limit on content.
+_FRAMING_BYTES = 64 * 2**10
 # 100 Continue and 103 Early Hints; nobody has reason to send more of them.
 _INTERIM_ANSWERS = 8
 
@@ -234,11 +236,16 @@ def _framing(headers: Mapping[str, str], version_1_1: bool) -> int | Literal["ch
 
 
 def _chunks(wire: Wire, limits: Limits) -> Iterator[bytes]:
+    allowed = _FRAMING_BYTES
     while True:
-        match = _CHUNK.fullmatch(wire.line(_CHUNK_LINE_BYTES))
+        line = wire.line(_CHUNK_LINE_BYTES)
+        match = _CHUNK.fullmatch(line)
         if match is None:
             raise malformed("a chunk has no size")
         left = int(match[1], 16)
+        allowed += left - len(line)
+        if allowed < 0:
+            raise malformed("its chunks hold more framing than content")
         if left > limits.response_bytes:
             raise too_large(limits)
         if left == 0:

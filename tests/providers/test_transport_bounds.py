@@ -181,6 +181,28 @@ def test_a_gzip_bomb_never_unfolds():
         assert caught.value.error_class == "too_large"
 
 
+def test_a_hundred_huge_answers_leave_nothing_behind():
+    huge = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(2_000_000))
+
+    def script(talk):
+        talk.request()
+        talk.send(huge)
+
+    with Upstream(script) as upstream:
+        transport = Transport(upstream.allow, Limits(response_bytes=1_000_000))
+        tracemalloc.start()
+        try:
+            kept = []
+            for _ in range(100):
+                with pytest.raises(ProviderError), transport.send(HttpRequest("GET", upstream.url, {})) as answer:
+                    answer.read()
+                upstream.requests.clear()
+                kept.append(tracemalloc.get_traced_memory()[0])
+        finally:
+            tracemalloc.stop()
+        assert kept[-1] - kept[9] < 500_000
+
+
 def test_a_body_without_end_stops_at_the_limit():
     def script(talk):
         talk.request()

@@ -134,6 +134,7 @@ BAD = {
     "chunk ends in LF": (CHUNKED + b"5\r\nhello\n0\r\n\r\n", "bad_response"),
     "chunk size ends in LF": (CHUNKED + b"5\nhello\r\n0\r\n\r\n", "bad_response"),
     "long chunk extension": (CHUNKED + b"5;" + b"a" * 2000 + b"\r\nhello\r\n0\r\n\r\n", "too_large"),
+    "more framing than content": (CHUNKED + (b"1;" + b"a" * 1000 + b"\r\nx\r\n") * 70, "bad_response"),
     "wrong trailer": (CHUNKED + b"0\r\nnonsense\r\n\r\n", "bad_response"),
     "many trailers": (CHUNKED + b"0\r\n" + b"X: y\r\n" * 50 + b"\r\n", "too_large"),
     "many small chunks beyond the limit": (CHUNKED + b"1\r\nx\r\n" * 100_001, "too_large"),
