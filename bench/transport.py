@@ -2,7 +2,6 @@
 
 Prints calls per second and CPU milliseconds per call of both, and their ratio. Usage: python bench/transport.py [CALLS [SECONDS]]
 """
-# ruff: noqa: T201, S603 -- a benchmark prints, and starts itself
 
 from __future__ import annotations
 

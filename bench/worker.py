@@ -1,5 +1,4 @@
 """Our worker against RQ's own SimpleWorker: the same deliveries, the same Redis, one process each, in one run."""
-# ruff: noqa: T201, S603 -- a benchmark prints, and starts itself
 
 from __future__ import annotations
 

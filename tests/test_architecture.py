@@ -42,19 +42,26 @@ ORDER = [
     "__init__",
     "processes",
 ]
+# What dials, waits or holds sockets; the rest of providers/ takes bytes and gives values.
+DIALLING = {"transport", "connection", "pool", "addresses", "exchange", "http1", "bounds"}
 PURE = [
-    "providers/types.py",
-    "providers/sse.py",
-    "providers/registry.py",
-    "providers/openai_chat.py",
-    "providers/anthropic.py",
-    "providers/ollama.py",
-    "providers/demo.py",
+    *sorted(
+        path.relative_to(PACKAGE).as_posix()
+        for path in (PACKAGE / "providers").glob("*.py")
+        if path.stem not in DIALLING
+    ),
     "usage/pricing.py",
     "gateway/fallback.py",
     "prompt_templates/rendering.py",
+    "prompt_templates/values.py",
     "prompt_templates/diffing.py",
+    "prompt_templates/comparing.py",
+    "prompt_templates/aligning.py",
+    "prompt_templates/marking.py",
     "executions/formats.py",
+    "executions/json_text.py",
+    "executions/json_schema.py",
+    "executions/markdown.py",
 ]
 # Heavy libraries, each imported in the one function that uses it (CONTRIBUTING says why).
 HEAVY = {"alembic", "deepdiff", "phonenumbers", "genai_prices", "bpe_openai", "zxcvbn"}
