@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from aiapp.columns import now
-from aiapp.credentials.actions import mark_used
-from aiapp.executions.models import Attempt, Execution
+from aiapp.credentials.actions import USED_EVERY, mark_used
+from aiapp.executions.models import Attempt
 from aiapp.extensions import db
 from aiapp.gateway.complete import AttemptResult
 from aiapp.gateway.fallback import Failure, place
@@ -19,66 +20,87 @@ from aiapp.providers.types import Target
 LOST = "The worker that made this call was lost."
 HANDED_BACK = "Handed back at shutdown."
 
-_TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
+Rows = Sequence[sa.Row[Any]]
+
+_SUMMED = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens", "cost")
+_READ = (
+    "number",
+    "credential_id",
+    "provider",
+    "model",
+    "status",
+    "error_class",
+    "error_message",
+    "started_at",
+    "duration_ms",
+    "retry_after",
+    "output",
+    *_SUMMED,
+)
+
+_table = Attempt.metadata.tables[Attempt.__tablename__]
+_row = _table.c
+_under_way = sa.and_(_row.execution_id == sa.bindparam("b_execution"), _row.status == "processing")
+_OF = (
+    sa.select(*(_row[name] for name in _READ))
+    .where(_row.execution_id == sa.bindparam("b_execution"))
+    .order_by(_row.number)
+)
+_BEGIN = sa.insert(_table)
+_FINISH = sa.update(_table).where(_under_way, _row.number == sa.bindparam("b_number"))
+_LOSE = sa.update(_table).where(_under_way)
+
+# When this process last noted the use of a credential: the note is as coarse as that, and most calls need no UPDATE for it.
+_noted: dict[str, float] = {}
 
 
-def of(execution_id: str) -> list[Attempt]:
-    """Return the attempts of an execution, oldest first."""
-    return list(
-        db.session.scalars(
-            sa.select(Attempt)
-            .where(Attempt.execution_id == execution_id)
-            .order_by(Attempt.number)
-            .execution_options(populate_existing=True)
-        )
-    )
+def of(execution_id: str) -> Rows:
+    """Return the attempts of an execution, oldest first, as rows of the columns that the engine reads."""
+    return db.session.connection().execute(_OF, {"b_execution": execution_id}).all()
 
 
-def begin(execution: Execution, number: int, target: Target, at: datetime) -> None:
+def begin(execution_id: str, number: int, target: Target, at: datetime) -> None:
     """Write down that `target` is about to be called."""
-    db.session.execute(
-        sa.insert(Attempt).values(
-            workspace_id=execution.workspace_id,
-            execution_id=execution.id,
-            number=number,
-            credential_id=target.credential_id,
-            credential_name=target.credential_name,
-            provider=target.provider,
-            model=target.model,
-            status="processing",
-            reason=target.reason[:300],
-            started_at=at,
-        )
+    db.session.connection().execute(
+        _BEGIN,
+        {
+            "workspace_id": target.workspace_id,
+            "execution_id": execution_id,
+            "number": number,
+            "credential_id": target.credential_id,
+            "credential_name": target.credential_name,
+            "provider": target.provider,
+            "model": target.model,
+            "status": "processing",
+            "reason": target.reason[:300],
+            "started_at": at,
+        },
     )
 
 
-def finish(execution: Execution, result: AttemptResult, next_reason: str | None = None) -> None:
+def finish(execution_id: str, result: AttemptResult, next_reason: str = "") -> None:
     """Write down what became of a call, and that its credential was used.
 
     Arguments:
         next_reason: what follows, where that is decided after the round; default: the result's own.
     """
-    db.session.execute(
-        sa.update(Attempt)
-        .where(Attempt.execution_id == execution.id, Attempt.number == result.number, Attempt.status == "processing")
-        .values(**_ended(result), next_reason=(next_reason or result.next_reason)[:300])
-        .execution_options(synchronize_session=False)
-    )
-    if result.target.credential_id is not None:
-        mark_used(execution.workspace_id, result.target.credential_id, now())
+    values = {**_ended(result), "next_reason": (next_reason or result.next_reason)[:300]}
+    db.session.connection().execute(_FINISH, {**values, "b_execution": execution_id, "b_number": result.number})
+    _note_use(result.target)
 
 
 def lose(execution_id: str, message: str, next_reason: str, *, error_class: str = "worker_lost") -> None:
     """Give up the calls of an execution that nobody waits for any more."""
-    db.session.execute(
-        sa.update(Attempt)
-        .where(Attempt.execution_id == execution_id, Attempt.status == "processing")
-        .values(status="failed", error_class=error_class, error_message=message, next_reason=next_reason[:300])
-        .execution_options(synchronize_session=False)
-    )
+    values = {
+        "status": "failed",
+        "error_class": error_class,
+        "error_message": message,
+        "next_reason": next_reason[:300],
+    }
+    db.session.connection().execute(_LOSE, {**values, "b_execution": execution_id})
 
 
-def failures(rows: Sequence[Attempt]) -> list[Failure]:
+def failures(rows: Rows) -> list[Failure]:
     """Return the failed calls as gateway.fallback wants them."""
     return [
         Failure(
@@ -92,27 +114,27 @@ def failures(rows: Sequence[Attempt]) -> list[Failure]:
     ]
 
 
-def totals(rows: Sequence[Attempt]) -> dict[str, Any]:
+def totals(rows: Rows) -> dict[str, Any]:
     """Return tokens and cost of all attempts together.
 
     What a failed call used is added where the provider said it; a number that the completed call left open stays unknown.
     """
     answered = next((row for row in rows if row.status == "completed"), None)
     sums: dict[str, Any] = {}
-    for column in (*_TOKENS, "cost"):
+    for column in _SUMMED:
         known = [getattr(row, column) for row in rows if getattr(row, column) is not None]
         unknown = not known or (answered is not None and getattr(answered, column) is None)
         sums[column] = None if unknown else sum(known)
     return sums
 
 
-def longest_partial(rows: Sequence[Attempt]) -> str | None:
+def longest_partial(rows: Rows) -> str | None:
     """Return the longest text that a failed call had brought, None where there was none."""
     return max((row.output for row in rows if row.output), key=len, default=None)
 
 
 def _ended(result: AttemptResult) -> dict[str, Any]:
-    error = result.error
+    error, completion = result.error, result.completion
     return {
         "status": "completed" if error is None else "failed",
         "error_class": error and error.error_class,
@@ -123,7 +145,7 @@ def _ended(result: AttemptResult) -> dict[str, Any]:
         "started_at": result.started_at,
         "duration_ms": result.duration_ms,
         "first_token_ms": result.first_token_ms,
-        "finish": (result.completion and (result.completion.finish or "")[:60]) or None,
+        "finish": (completion and (completion.finish or "")[:60]) or None,
         "input_tokens": result.usage.input,
         "output_tokens": result.usage.output,
         "cached_tokens": result.usage.cached,
@@ -132,3 +154,15 @@ def _ended(result: AttemptResult) -> dict[str, Any]:
         "cost": result.cost,
         "prices": result.prices,
     }
+
+
+def _note_use(target: Target) -> None:
+    if target.credential_id is None:
+        return
+    current = time.monotonic()
+    if current - _noted.get(target.credential_id, float("-inf")) < USED_EVERY.total_seconds():
+        return
+    if len(_noted) >= 10_000:
+        _noted.clear()
+    _noted[target.credential_id] = current
+    mark_used(target.workspace_id, target.credential_id, now())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiapp.executions import attempts, formats
-from aiapp.executions.models import Attempt, Execution
+from aiapp.executions.states import Work
 from aiapp.gateway.complete import AttemptResult
 from aiapp.providers.types import Completion, ProviderError, Target
 from aiapp.providers.wire_json import storable_value
@@ -28,9 +27,9 @@ class Ending:
     handed_back: bool = False
 
 
-def answer(execution: Execution, completion: Completion, target: Target) -> dict[str, Any]:
+def answer(work: Work, completion: Completion, target: Target) -> dict[str, Any]:
     """Return the columns of an answer, normalised as the execution's format asks for it."""
-    output = formats.normalise(execution.format, completion.text, execution.json_schema)
+    output = formats.normalise(work.format, completion.text, work.json_schema)
     return {
         **served_by(target),
         "output": output.text,
@@ -95,7 +94,7 @@ def served_by(target: Target) -> dict[str, Any]:
     }
 
 
-def sums(ending: Ending, rows: Sequence[Attempt]) -> dict[str, Any]:
+def sums(ending: Ending, rows: attempts.Rows) -> dict[str, Any]:
     """Return what all attempts together used, and the text that is left of an execution that ended without an answer."""
     if ending.status == "pending":
         return {}

@@ -6,7 +6,7 @@ Whoever delivers an execution twice delivers it to someone who finds nothing to 
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import current_app
@@ -16,10 +16,10 @@ from aiapp.columns import now
 from aiapp.executions import attempts, deliveries, endings, leases, rounds, states
 from aiapp.executions.endings import Ending
 from aiapp.executions.leases import cancel_all, shutdown
-from aiapp.executions.models import Execution
 from aiapp.executions.publishing import Publisher
 from aiapp.executions.recording import Recorder
 from aiapp.executions.rounds import Round
+from aiapp.executions.states import Work
 from aiapp.extensions import redis
 from aiapp.gateway.complete import Outcome, complete
 from aiapp.observability.logs import log
@@ -51,47 +51,46 @@ def run(execution_id: str) -> None:
 def _take(execution_id: str, publisher: Publisher) -> Round | None:
     """Take the lease and begin a round; None where there is nothing (more) to ask."""
     with states.transaction():
-        execution = states.claim(execution_id, leases.owner())
-        if execution is None:
+        work = states.claim(execution_id, leases.owner())
+        if work is None:
             return None
-        rows = attempts.of(execution.id)
+        rows = attempts.of(execution_id)
         if any(row.status == "processing" for row in rows):
-            attempts.lose(execution.id, attempts.LOST, "Another worker took over.")
-            rows = attempts.of(execution.id)
-        planned = rounds.plan(execution, rows)
+            attempts.lose(execution_id, attempts.LOST, "Another worker took over.")
+            rows = attempts.of(execution_id)
+        planned = rounds.plan(work, rows)
         if isinstance(planned, Round):
-            attempts.begin(execution, planned.number, planned.targets[0], planned.clock())
+            attempts.begin(execution_id, planned.number, planned.targets[0], planned.clock())
         else:
-            _leave(execution, planned)
+            _leave(work, planned, rounds.clock_of(work)())
     if not isinstance(planned, Round):
-        _tell(execution, planned, publisher)
+        _tell(work, planned, publisher)
         return None
-    publisher.status("processing", round=execution.round)
-    log(__name__).info("execution.started", **_names(execution), targets=len(planned.targets))
+    publisher.status("processing", round=work.round)
+    log(__name__).info("execution.started", **_names(work), targets=len(planned.targets))
     return planned
 
 
 def _ask(asked: Round, publisher: Publisher) -> None:
     """Have the prompt answered and settle the row, whatever happens meanwhile."""
-    with leases.holding(asked.execution.id) as lease:
-        recorder = Recorder(asked, lease, publisher)
+    with leases.holding(asked.work.id) as lease:
         answer: dict[str, Any] = {}
         try:
             outcome = complete(
                 asked.request,
                 asked.targets,
-                watch=recorder,
+                watch=Recorder(asked, lease, publisher),
                 cancel=lease.cancel,
                 first_number=asked.number,
                 clock=asked.clock,
             )
             if outcome.completion is not None:
-                answer = endings.answer(asked.execution, outcome.completion, outcome.attempts[-1].target)
+                answer = endings.answer(asked.work, outcome.completion, outcome.attempts[-1].target)
         except SQLAlchemyError:
             raise
         except Exception as exc:
             # A mistake of ours shall cost this execution a round, not keep it waiting for its lease to end.
-            log(__name__).error("execution.crashed", **_names(asked.execution), exc_info=exc)
+            log(__name__).error("execution.crashed", **_names(asked.work), exc_info=exc)
             outcome = Outcome(None, ProviderError("worker_lost", "The worker failed; its log says why."), ())
         _settle_patiently(asked, outcome, answer, publisher)
 
@@ -101,7 +100,7 @@ def _settle_patiently(asked: Round, outcome: Outcome, answer: dict[str, Any], pu
         try:
             _settle(asked, outcome, answer, publisher)
         except SQLAlchemyError as error:
-            log(__name__).warning("execution.not_settled", **_names(asked.execution), error=type(error).__name__)
+            log(__name__).warning("execution.not_settled", **_names(asked.work), error=type(error).__name__)
             if shutdown.wait(pause):
                 break
         else:
@@ -111,54 +110,58 @@ def _settle_patiently(asked: Round, outcome: Outcome, answer: dict[str, Any], pu
 
 def _settle(asked: Round, outcome: Outcome, answer: dict[str, Any], publisher: Publisher) -> None:
     """Write the round's end in one commit, if this process still has the lease."""
+    work = asked.work
     with states.transaction():
-        execution = states.held_by(asked.execution.id, leases.owner())
-        if execution is None:
-            log(__name__).warning("execution.superseded", **_names(asked.execution))
+        standing = states.standing(work.id, leases.owner())
+        if standing == "lost":
+            log(__name__).warning("execution.superseded", **_names(work))
             return
-        ending = rounds.conclude(asked, execution, outcome, answer)
+        ending = endings.cancelled(answer) if standing == "cancelled" else rounds.conclude(asked, outcome, answer)
         if outcome.attempts:
             last = outcome.attempts[-1]
             if ending.status != "pending":
                 ending.values.update(endings.served_by(last.target))
-            attempts.finish(execution, endings.as_lost(last) if ending.handed_back else last, ending.reason)
+            attempts.finish(work.id, endings.as_lost(last) if ending.handed_back else last, ending.reason)
         elif outcome.error is not None:
-            attempts.lose(execution.id, outcome.error.message, ending.reason)
-        _leave(execution, ending)
-    _tell(execution, ending, publisher)
+            attempts.lose(work.id, outcome.error.message, ending.reason)
+        _leave(work, ending, asked.clock())
+    _tell(work, ending, publisher)
 
 
-def _leave(execution: Execution, ending: Ending) -> None:
-    """Move the row, with the sums of its attempts."""
-    ending.values.update(endings.sums(ending, attempts.of(execution.id)))
-    if ending.status == "pending":
-        ending.values["next_attempt_at"] = states.database_time(ending.wait) if ending.wait > 0 else None
-    states.leave(execution, leases.owner(), ending.status, **ending.values)
+def _leave(work: Work, ending: Ending, at: datetime) -> None:
+    """Move the row, with the sums of its attempts. `at` is the database's time."""
+    ending.values.update(endings.sums(ending, attempts.of(work.id)))
+    ending.values["status"] = ending.status
+    if ending.status != "pending":
+        ending.values["completed_at"] = at
+    elif ending.wait > 0:
+        ending.values["next_attempt_at"] = at + timedelta(seconds=ending.wait)
+    states.leave(work.id, leases.owner(), ending.values)
 
 
-def _tell(execution: Execution, ending: Ending, publisher: Publisher) -> None:
+def _tell(work: Work, ending: Ending, publisher: Publisher) -> None:
     """Tell readers, workers and the log what was committed."""
-    facts = _names(execution)
+    facts = _names(work)
     if ending.status != "pending":
         error_class = ending.values.get("error_class")
         publisher.done(ending.status, error_class=error_class)
-        started = execution.started_at or execution.created_at
         used = {name: ending.values.get(name) for name in ("input_tokens", "output_tokens", "cost")}
+        taken = ending.values["completed_at"] - work.started_at
         log(__name__).info(
             f"execution.{ending.status}",
             **facts,
-            error_class=error_class,
-            ms=round((now() - started).total_seconds() * 1000),
             **used,
+            error_class=error_class,
+            ms=taken // timedelta(milliseconds=1),
         )
         return
     publisher.status("pending", retry_in=round(ending.wait, 1))
     log(__name__).info("execution.waiting", **facts, seconds=round(ending.wait, 1), reason=ending.reason)
     if ending.wait > 0:
-        deliveries.wake_at(execution.id, execution.priority, now() + timedelta(seconds=ending.wait))
+        deliveries.wake_at(work.id, work.priority, now() + timedelta(seconds=ending.wait))
     else:
-        deliveries.wake(execution.id, execution.priority)
+        deliveries.wake(work.id, work.priority)
 
 
-def _names(execution: Execution) -> dict[str, Any]:
-    return {"execution_id": execution.id, "workspace_id": execution.workspace_id, "round": execution.round}
+def _names(work: Work) -> dict[str, Any]:
+    return {"execution_id": work.id, "workspace_id": work.workspace_id, "round": work.round}

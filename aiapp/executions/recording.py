@@ -42,20 +42,20 @@ class Recorder:
     def ended(self, result: AttemptResult) -> None:
         """Keep the result for the next write."""
         self._ended = result
-        execution, error = self._asked.execution, result.error
+        work, error = self._asked.work, result.error
         log(__name__).info(
             "execution.attempt",
-            execution_id=execution.id,
-            workspace_id=execution.workspace_id,
+            execution_id=work.id,
+            workspace_id=work.workspace_id,
             number=result.number,
             credential_id=result.target.credential_id,
             provider=result.target.provider,
             model=result.target.model,
             status="completed" if error is None else "failed",
             error_class=error and error.error_class,
-            http_status=error and error.http_status,
+            http_status=error.http_status if error is not None else 200,
             ms=result.duration_ms,
-            first_token_ms=result.first_token_ms,
+            first_ms=result.first_token_ms,
             input_tokens=result.usage.input,
             output_tokens=result.usage.output,
             cost=result.cost,
@@ -63,9 +63,8 @@ class Recorder:
 
     def _write(self, ended: AttemptResult, number: int, target: Target) -> None:
         with states.transaction():
-            execution = states.held_by(self._asked.execution.id, leases.owner())
-            if execution is None:
+            if states.standing(self._asked.work.id, leases.owner()) == "lost":
                 self._lease.cancel.cancel()  # the row is somebody else's: this call must not be made
                 return
-            attempts.finish(execution, ended)
-            attempts.begin(execution, number, target, self._asked.clock())
+            attempts.finish(self._asked.work.id, ended)
+            attempts.begin(self._asked.work.id, number, target, self._asked.clock())

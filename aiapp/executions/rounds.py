@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import SystemRandom
@@ -12,7 +12,7 @@ from typing import Any
 from aiapp.credentials import selection
 from aiapp.executions import attempts, endings
 from aiapp.executions.endings import Ending
-from aiapp.executions.models import Attempt, Execution
+from aiapp.executions.states import Work
 from aiapp.extensions import settings
 from aiapp.gateway import fallback
 from aiapp.gateway.complete import Outcome
@@ -29,7 +29,7 @@ class Round:
     database's time.
     """
 
-    execution: Execution
+    work: Work
     chain: tuple[Target, ...]
     targets: tuple[Target, ...]
     failures: tuple[fallback.Failure, ...]
@@ -39,7 +39,7 @@ class Round:
     @property
     def request(self) -> Request:
         """What is asked of each target."""
-        row = self.execution
+        row = self.work
         examples = (Message("assistant" if m["role"] == "assistant" else "user", m["content"]) for m in row.messages)
         return Request(
             messages=(*examples, Message("user", row.body)),
@@ -52,36 +52,36 @@ class Round:
         )
 
 
-def plan(execution: Execution, rows: Sequence[Attempt]) -> Round | Ending:
+def plan(work: Work, rows: attempts.Rows) -> Round | Ending:
     """Decide what the round does that begins with the lease just taken; an Ending where there is nothing to ask.
 
     Arguments:
         rows: the execution's attempts so far, none of them under way.
     """
     rules = _rules()
-    if execution.cancel_requested_at is not None:
+    if work.cancel_requested_at is not None:
         return endings.cancelled()
-    if execution.round > rules.rounds:
+    if work.round > rules.rounds:
         return endings.failed(ProviderError("worker_lost", attempts.LOST))
     try:
         chain = selection.targets_for(
-            execution.workspace_id,
-            provider=execution.requested_provider,
-            credential_id=execution.requested_credential_id,
-            model=execution.requested_model,
+            work.workspace_id,
+            provider=work.requested_provider,
+            credential_id=work.requested_credential_id,
+            model=work.requested_model,
         )
     except ProviderError as error:
         return endings.failed(error)
     failures = attempts.failures(rows)
-    clock = _clock(execution)
+    clock = clock_of(work)
     opened = fallback.open_round(chain, failures, rules, clock().timestamp())
     if opened.wait is not None:
         return endings.postponed(opened.wait)
     if not opened.targets:
         return endings.failed(_error_of(rows))
-    again = f"; retry {execution.round} of {rules.rounds}" if execution.round else ""
+    again = f"; retry {work.round} of {rules.rounds}" if work.round else ""
     return Round(
-        execution=execution,
+        work=work,
         chain=tuple(chain),
         targets=tuple(replace(target, reason=target.reason + again) for target in opened.targets),
         failures=tuple(failures),
@@ -90,15 +90,12 @@ def plan(execution: Execution, rows: Sequence[Attempt]) -> Round | Ending:
     )
 
 
-def conclude(asked: Round, row: Execution, outcome: Outcome, answer: dict[str, Any]) -> Ending:
+def conclude(asked: Round, outcome: Outcome, answer: dict[str, Any]) -> Ending:
     """Decide what follows the round.
 
     Arguments:
-        row: the execution as it is now: somebody may want it cancelled.
         answer: the columns of the outcome's completion (endings.answer), empty where there is none.
     """
-    if row.cancel_requested_at is not None:
-        return endings.cancelled(answer)
     if outcome.completion is not None:
         return endings.completed(answer)
     error = outcome.error or ProviderError("worker_lost", attempts.LOST)
@@ -110,13 +107,13 @@ def conclude(asked: Round, row: Execution, outcome: Outcome, answer: dict[str, A
         asked.chain,
         [*asked.failures, *(_failures(outcome) or [fallback.Failure(("", ""), error.error_class, now)])],
         _rules(),
-        round_number=row.round,
+        round_number=asked.work.round,
         now=now,
         rng=_rng,
     )
     if verdict.wait is None:
         return endings.failed(error, verdict.reason)
-    return endings.retried(row.round + 1, verdict.wait, verdict.reason)
+    return endings.retried(asked.work.round + 1, verdict.wait, verdict.reason)
 
 
 def _failures(outcome: Outcome) -> list[fallback.Failure]:
@@ -132,7 +129,7 @@ def _failures(outcome: Outcome) -> list[fallback.Failure]:
     ]
 
 
-def _error_of(rows: Sequence[Attempt]) -> ProviderError:
+def _error_of(rows: attempts.Rows) -> ProviderError:
     last = next((row for row in reversed(rows) if row.error_class is not None), None)
     if last is None or last.error_class is None:
         return ProviderError("no_credential", "No credential is left that could answer.")
@@ -144,10 +141,8 @@ def _rules() -> fallback.Rules:
     return fallback.Rules(config.max_retries, config.retry_base_seconds, config.retry_max_seconds)
 
 
-def _clock(execution: Execution) -> Callable[[], datetime]:
+def clock_of(work: Work) -> Callable[[], datetime]:
     """Return the database's time, read off the lease that it has just given."""
-    if execution.lease_until is None:
-        raise ValueError("an execution without a lease")
-    claimed = execution.lease_until - timedelta(seconds=settings().lease_seconds)
+    claimed = work.lease_until - timedelta(seconds=settings().lease_seconds)
     start = time.monotonic()
     return lambda: claimed + timedelta(seconds=time.monotonic() - start)

@@ -1,19 +1,24 @@
 """How an execution's row moves: each move is one conditional UPDATE, so that of two who try only one succeeds.
 
-Times of leases and retries are the database's: workers whose clocks differ by an hour agree on what is due.
+Times of leases and retries are the database's: workers whose clocks differ by an hour agree on what is due. Statements that
+every execution needs are built once (SQLAlchemy builds one of the ORM's in more time than the database needs to run it).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
-from aiapp.columns import UtcDateTime, now
+from aiapp.columns import UtcDateTime
 from aiapp.executions.models import Execution
 from aiapp.extensions import db, settings
 
@@ -32,11 +37,25 @@ def transaction() -> Iterator[None]:
             db.session.remove()  # rolls back what was not committed
 
 
-def database_time(seconds: float = 0.0) -> sa.ColumnElement[datetime]:
-    """Return the database's own time, `seconds` later. SQLite's clock is that of its machine, which is this one."""
-    if db.engine.dialect.name == "postgresql":
-        return sa.cast(sa.func.clock_timestamp(), UtcDateTime) + sa.literal(timedelta(seconds=seconds), sa.Interval())
-    return sa.literal(now() + timedelta(seconds=seconds), UtcDateTime)
+class database_time(FunctionElement[datetime]):
+    """The database's own time, some seconds later: `database_time(30.0)`."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+    def __init__(self, seconds: float | sa.BindParameter[float] = 0.0) -> None:
+        super().__init__(sa.literal(seconds, sa.Float()) if isinstance(seconds, float) else seconds)
+
+
+@compiles(database_time, "postgresql")
+def _on_postgresql(element: database_time, compiler: SQLCompiler, **more: Any) -> str:
+    return f"(clock_timestamp() + make_interval(secs => {compiler.process(element.clauses, **more)}))"
+
+
+@compiles(database_time, "sqlite")
+def _on_sqlite(element: database_time, compiler: SQLCompiler, **more: Any) -> str:
+    # as SQLAlchemy writes a datetime there: six digits of a second, of which SQLite knows three
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', {compiler.process(element.clauses, **more)} || ' seconds')"
 
 
 def due() -> sa.ColumnElement[bool]:
@@ -52,59 +71,86 @@ def abandoned() -> sa.ColumnElement[bool]:
     return sa.and_(Execution.status == "processing", Execution.lease_until < database_time())
 
 
-def claim(execution_id: str, owner: str) -> Execution | None:
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a worker needs to know of an execution whose lease it has just taken; names and values are the row's."""
+
+    id: str
+    workspace_id: str
+    priority: str
+    round: int
+    system: str
+    body: str
+    messages: list[dict[str, str]]
+    format: str
+    json_schema: dict[str, Any] | None
+    requested_provider: str | None
+    requested_credential_id: str | None
+    requested_model: str | None
+    temperature: float | None
+    max_tokens: int | None
+    stream: bool
+    cancel_requested_at: datetime | None
+    created_at: datetime
+    started_at: datetime
+    lease_until: datetime
+
+
+_table = Execution.metadata.tables[Execution.__tablename__]
+_row = _table.c
+_mine = sa.and_(
+    _row.id == sa.bindparam("b_id"), _row.status == "processing", _row.lease_owner == sa.bindparam("b_owner")
+)
+_CLAIM = (
+    sa.update(_table)
+    .where(_row.id == sa.bindparam("b_id"), sa.or_(due(), abandoned()))
+    .values(
+        status="processing",
+        round=sa.case((_row.status == "processing", _row.round + 1), else_=_row.round),
+        lease_owner=sa.bindparam("b_owner"),
+        lease_until=database_time(sa.bindparam("b_seconds", type_=sa.Float())),
+        next_attempt_at=None,
+        started_at=sa.func.coalesce(_row.started_at, database_time()),
+    )
+    .returning(*(_row[field.name] for field in fields(Work)))
+)
+_STANDING = sa.select(_row.cancel_requested_at).where(_mine).with_for_update()
+_EXTEND = (
+    sa.update(_table)
+    .where(_row.status == "processing", _row.lease_owner == sa.bindparam("b_owner"))
+    .values(lease_until=database_time(sa.bindparam("b_seconds", type_=sa.Float())))
+)
+_LEAVE = sa.update(_table).where(_mine)
+
+
+def claim(execution_id: str, owner: str) -> Work | None:
     """Take the lease of a row that is due or abandoned; None where there is nothing to do (any more).
 
-    A row whose worker was lost enters its next round. The session holds the row as it now is.
+    A row whose worker was lost enters its next round.
     """
-    return db.session.scalars(
-        sa.update(Execution)
-        .where(Execution.id == execution_id, sa.or_(due(), abandoned()))
-        .values(
-            status="processing",
-            round=sa.case((Execution.status == "processing", Execution.round + 1), else_=Execution.round),
-            lease_owner=owner,
-            lease_until=database_time(settings().lease_seconds),
-            next_attempt_at=None,
-            started_at=sa.func.coalesce(Execution.started_at, database_time()),
-        )
-        .returning(Execution)
-        .execution_options(synchronize_session=False, populate_existing=True)
-    ).first()
+    values = {"b_id": execution_id, "b_owner": owner, "b_seconds": settings().lease_seconds}
+    row = db.session.connection().execute(_CLAIM, values).first()
+    return None if row is None else Work(*row)
 
 
-def held_by(execution_id: str, owner: str) -> Execution | None:
-    """Return the row, locked, while `owner` has its lease; None where the lease is lost or the row has ended."""
-    return db.session.scalars(
-        sa.select(Execution)
-        .where(Execution.id == execution_id, Execution.status == "processing", Execution.lease_owner == owner)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).first()
+def standing(execution_id: str, owner: str) -> Literal["wanted", "cancelled", "lost"]:
+    """Say whether a row is still wanted of `owner`, and lock it; lost is one whose lease is gone or that has ended."""
+    row = db.session.connection().execute(_STANDING, {"b_id": execution_id, "b_owner": owner}).first()
+    if row is None:
+        return "lost"
+    return "wanted" if row.cancel_requested_at is None else "cancelled"
 
 
 def extend(owner: str) -> None:
     """Extend every lease of `owner`."""
-    db.session.execute(
-        sa.update(Execution)
-        .where(Execution.status == "processing", Execution.lease_owner == owner)
-        .values(lease_until=database_time(settings().lease_seconds))
-        .execution_options(synchronize_session=False)
-    )
+    db.session.connection().execute(_EXTEND, {"b_owner": owner, "b_seconds": settings().lease_seconds})
 
 
-def leave(execution: Execution, owner: str, status: str, **values: Any) -> bool:
-    """Move the row out of processing if `owner` still has its lease; return whether it had.
+def leave(execution_id: str, owner: str, values: Mapping[str, Any]) -> None:
+    """Give up the lease and write `values`; nothing happens where `owner` has it no more.
 
-    An ended row gets `completed_at`; `values` are further columns.
+    Arguments:
+        values: columns; `status` is one of them, and not processing.
     """
-    if status != "pending":
-        values["completed_at"] = database_time()
-    moved = db.session.execute(
-        sa.update(Execution)
-        .where(Execution.id == execution.id, Execution.status == "processing", Execution.lease_owner == owner)
-        .values(status=status, lease_owner=None, lease_until=None, **values)
-        .returning(Execution.id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    return bool(moved)
+    given = {**values, "lease_owner": None, "lease_until": None, "b_id": execution_id, "b_owner": owner}
+    db.session.connection().execute(_LEAVE, given)

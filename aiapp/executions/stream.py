@@ -125,14 +125,16 @@ class _Feed:
 
     def events(self) -> Generator[Event | None]:
         """Yield the events; None now and then, so that a reader that left is noticed."""
-        if not self._resumed:
-            with suppress(SQLAlchemyError):
-                row = self._row()
+        patience, asked, spoke = _BLOCK_SECONDS, time.monotonic(), time.monotonic()
+        looked, end = time.monotonic(), time.monotonic() + MAX_SECONDS
+        with suppress(SQLAlchemyError):
+            row = self._row()
+            if row is None or row.status in FINISHED:  # nothing more will come: nothing is waited for
+                patience, looked = 0.001, -LOOK_SECONDS
+            if not self._resumed:
                 yield Event("status", {"status": row.status if row is not None else "deleted"})
-        end = time.monotonic() + MAX_SECONDS
-        looked = asked = spoke = time.monotonic()
         while time.monotonic() < end and not closing.is_set():
-            for event in self._news():
+            for event in self._news(patience):
                 yield event
                 looked = spoke = time.monotonic()
                 if event.name == "done":
@@ -143,6 +145,7 @@ class _Feed:
                 if ended is not None:
                     yield from ended
                     return
+            patience = _BLOCK_SECONDS
             if time.monotonic() - asked >= HEARTBEAT_SECONDS / 3:
                 asked = time.monotonic()
                 if not self._still_allowed():
@@ -151,14 +154,14 @@ class _Feed:
                 spoke = time.monotonic()
                 yield None
 
-    def _news(self) -> Iterator[Event]:
-        """Yield what the stream has after the last event; waits up to a second for it."""
+    def _news(self, seconds: float) -> Iterator[Event]:
+        """Yield what the stream has after the last event; waits up to `seconds` for it."""
         try:
             answer: Any = self._client.xread(
-                {key_of(self._execution_id): self._last}, count=500, block=round(_BLOCK_SECONDS * 1000)
+                {key_of(self._execution_id): self._last}, count=500, block=round(seconds * 1000)
             )
         except RedisError:
-            closing.wait(_BLOCK_SECONDS)
+            closing.wait(seconds)
             return
         # RESP2 answers with pairs, RESP3 with a mapping to lists of lists
         batches = [value[0] for value in answer.values()] if isinstance(answer, dict) else [pair[1] for pair in answer]

@@ -145,7 +145,7 @@ def test_a_text_that_is_none_is_refused(engine, bob, submission):
 
 
 @pytest.mark.parametrize(
-    "context",
+    "given",
     [
         {"a": "\x00"},
         {"a": {"b": ["\ud800"]}},
@@ -156,8 +156,8 @@ def test_a_text_that_is_none_is_refused(engine, bob, submission):
         [],
     ],
 )
-def test_a_context_that_no_database_takes_is_refused(engine, bob, context):
-    found = fields(lambda: actions.submit(bob, Submission(template="{{a}}", context=context)))
+def test_a_context_that_no_database_takes_is_refused(engine, bob, given):
+    found = fields(lambda: actions.submit(bob, Submission(template="{{a}}", context=given)))
     assert all(field.startswith("context") for field in found)
 
 

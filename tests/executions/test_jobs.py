@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -10,11 +11,12 @@ import pytest
 import sqlalchemy as sa
 from redis import Redis
 from scripted_provider import breaks_off, refuses, says
+from worker_process import eventually
 
 from aiapp import queue
 from aiapp.columns import now
 from aiapp.credentials.models import Credential
-from aiapp.executions import actions, endings, jobs, leases, publishing, states
+from aiapp.executions import actions, endings, jobs, leases, publishing
 from aiapp.extensions import db
 
 
@@ -291,19 +293,21 @@ def test_a_result_that_comes_after_the_lease_was_lost_is_thrown_away(engine, pro
     assert engine.row(execution_id).output == "Mine."
 
 
-def test_the_heartbeat_extends_the_lease_of_a_long_call(app, engine, provider, in_thread, monkeypatch):
+def test_the_heartbeat_extends_the_lease_of_a_long_call(engine, provider, in_thread, stage, monkeypatch):
+    monkeypatch.setitem(
+        stage.extensions, "aiapp.settings", replace(stage.extensions["aiapp.settings"], lease_seconds=2.0)
+    )
     engine.credential("first")
     provider.on("first", says(before=provider.hang))
     execution_id = engine.submit()
     worker = in_thread(jobs.run, execution_id)
     assert provider.arrived.wait(10)
     first = engine.row(execution_id).lease_until
-    with states.transaction():
-        states.extend(leases.owner())
-    assert engine.row(execution_id).lease_until > first
+    assert eventually(lambda: engine.row(execution_id).lease_until > first + timedelta(seconds=1))
     provider.released.set()
     worker.join(20)
     assert engine.row(execution_id).status == "completed"
+    assert len(provider.calls) == 1
 
 
 def test_cancelling_a_running_execution_stops_its_call_and_keeps_what_had_come(engine, provider, in_thread):
@@ -424,3 +428,23 @@ def test_an_absent_redis_does_not_keep_an_execution_from_its_end(engine, provide
     assert engine.run(execution_id).status == "completed"
     assert engine.finish(engine.submit()).status == "completed"
     assert publishing.flush(10)
+
+
+def test_fifty_executions_in_one_process_are_answered_once_each(engine, provider, in_thread):
+    engine.credential("first")
+    provider.default = says(lambda call: call.prompt.upper())
+    ids = {engine.submit(f"number {number}"): f"NUMBER {number}" for number in range(50)}
+    gate = threading.Event()
+
+    def work(execution_id):
+        gate.wait(10)
+        jobs.run(execution_id)
+
+    workers = [in_thread(work, execution_id) for execution_id in ids for _ in range(2)]  # each is delivered twice
+    gate.set()
+    for worker in workers:
+        worker.join(60)
+    rows = {execution_id: engine.row(execution_id) for execution_id in ids}
+    assert {execution_id: row.output for execution_id, row in rows.items()} == ids
+    assert {len(row.attempts) for row in rows.values()} == {1}
+    assert provider.count() == {"first": 50}

@@ -157,7 +157,7 @@ TARGETS = tuple(Target("openai", "https://x.example/v1", "m", credential_id=str(
 ANSWERS = st.tuples(st.sampled_from([None, *sorted(ERROR_CLASSES)]), st.none() | st.floats(0, 600))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(ANSWERS, min_size=60, max_size=60), st.integers(1, 3), st.integers(0, 5), st.randoms())
 def test_whatever_providers_answer_an_execution_ends_and_asks_nobody_too_early_or_in_vain(script, count, rounds, rng):
     """The engine's loop over these decisions, with a clock that jumps: every history ends within its rounds."""
