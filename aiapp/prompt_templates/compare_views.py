@@ -48,7 +48,10 @@ def compare(access: Access, slug: str, old: int, new: int) -> str:
         after=after,
         split=split,
         changes=changes_between(before, after, split=split),
-        choices=[(str(one.number), f"v{one.number} · {one.status}") for one in library.versions(access, template)],
+        choices=[
+            (str(one.number), f"v{one.number} · {one.status}")
+            for one in library.versions(access, template, texts=False)
+        ],
         pair={"old": old, "new": new},
     )
 

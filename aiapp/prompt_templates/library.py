@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import aliased, defer
 
 from aiapp.errors import InvalidInput, NotFound
 from aiapp.extensions import db
@@ -80,9 +80,12 @@ def version(access: Access, template: PromptTemplate, number: int) -> PromptVers
     return found
 
 
-def versions(access: Access, template: PromptTemplate, limit: int = 200) -> list[PromptVersion]:
-    """Return the versions, newest first."""
+def versions(access: Access, template: PromptTemplate, limit: int = 200, *, texts: bool = True) -> list[PromptVersion]:
+    """Return the versions, newest first; without `texts`, what they say is not fetched before it is asked for."""
     query = _versions(access, template).order_by(PromptVersion.number.desc()).limit(limit)
+    if not texts:
+        columns = (PromptVersion.system, PromptVersion.body, PromptVersion.messages, PromptVersion.variables)
+        query = query.options(*(defer(column) for column in columns))
     return list(db.session.scalars(query))
 
 

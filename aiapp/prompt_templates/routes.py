@@ -32,7 +32,7 @@ def shell(access: Access, template: PromptTemplate, version: PromptVersion, tab:
     Arguments:
         tab: prompt, settings, executions, feedback or api.
     """
-    rail = library.versions(access, template, RAIL)
+    rail = library.versions(access, template, RAIL, texts=False)
     if all(one.id != version.id for one in rail):
         rail.append(version)
     at = [one.id for one in rail].index(version.id)
@@ -63,7 +63,7 @@ def shell(access: Access, template: PromptTemplate, version: PromptVersion, tab:
 
 def history(access: Access, template: PromptTemplate) -> dict[str, Any]:
     """Return what the table of all versions needs."""
-    found = library.versions(access, template, HISTORY)
+    found = library.versions(access, template, HISTORY, texts=False)
     return {"all_versions": found, "numbers": {one.id: one.number for one in found}}
 
 

@@ -59,7 +59,7 @@ def _page(
 ) -> Response:
     return answer(
         "prompt_templates/settings.html",
-        error.status if error else 200,
+        200 if error is None else 422 if details is not None else error.status,
         **shell(access, template, version, "settings"),
         editable=version.status == "draft" and access.allows("editor"),
         values=typed or _values(version),

@@ -69,7 +69,7 @@ def with_variables(text: dict[str, Any], *, tidy: bool = True) -> dict[str, Any]
 
 def next_number(template: PromptTemplate) -> int:
     """Return the next number of `template`; the row stays locked until the commit, so no number is given twice."""
-    number = db.session.scalar(
+    number: int | None = db.session.scalar(
         sa.update(PromptTemplate)
         .where(PromptTemplate.id == template.id)
         .values(last_number=PromptTemplate.last_number + 1)

@@ -13,9 +13,6 @@ from aiapp.prompt_templates import actions, library
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.workspaces.access import Access
 
-LIBRARY = "/w/acme/prompt-templates"
-PAGE = f"{LIBRARY}/support-reply"
-
 
 @pytest.fixture
 def bob(app: Flask, team: Any) -> Iterator[Access]:

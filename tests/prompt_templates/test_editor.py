@@ -1,0 +1,335 @@
+"""The editor: saving as one types, the live preview, trying a prompt out; with htmx and without any script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from aiapp.audit import AuditEvent
+from aiapp.executions.models import Execution
+from aiapp.extensions import db
+from aiapp.prompt_templates import actions, library
+from aiapp.prompt_templates.models import PromptVersion
+
+PAGE = "/w/acme/prompt-templates/support-reply"
+DRAFT = f"{PAGE}/versions/1"
+SignIn = Callable[[str], Any]
+Write = Callable[..., Any]
+
+
+def text_of(answer: Any) -> str:
+    return str(answer.get_data(as_text=True))
+
+
+def lock_version(page: str) -> str:
+    found = re.search(r'id="lock-version"\s+value="(\d+)"', page)
+    assert found, page
+    return found[1]
+
+
+@pytest.fixture
+def stored(app: Flask, team: Any) -> Callable[..., PromptVersion]:
+    """`stored(1)`: version 1 as it stands in the database."""
+
+    def stored(number: int = 1) -> PromptVersion:
+        with app.app_context():
+            bob = team.access("bob")
+            return library.version(bob, library.find(bob, "support-reply"), number)
+
+    return stored
+
+
+@pytest.fixture
+def bob(write: Write, sign_in: SignIn) -> Any:
+    """bob's browser; he has a draft."""
+    write("bob")
+    return sign_in("bob")
+
+
+def test_the_editor_has_the_text_and_an_input_for_each_variable(bob: Any) -> None:
+    page = text_of(bob.get(DRAFT))
+    assert "{{name}} wrote: {{message}}</textarea>" in page
+    assert 'id="var-name"' in page
+    assert 'id="var-message"' in page
+    assert "0 of 2 filled" in page
+    assert 'data-missing-variables="name message"' in page
+
+
+def test_the_page_of_a_template_opens_the_draft_for_editors(write: Write, sign_in: SignIn) -> None:
+    write("bob", published=True)
+    bob, vera = sign_in("bob"), sign_in("vera")
+    assert 'name="body"' not in text_of(bob.get(PAGE))
+    bob.submit(f"{DRAFT}/drafts")
+    assert "Draft v2" in text_of(bob.get(PAGE))
+    assert "Published v1" in text_of(vera.get(PAGE))
+
+
+def test_a_text_that_begins_with_an_empty_line_keeps_it(bob: Any, stored: Callable[..., PromptVersion]) -> None:
+    """A browser drops the first line break after <textarea>, so the page has one more."""
+    bob.submit(DRAFT, {"body": "\r\nHello", "lock_version": "1"})
+    assert stored().body == "\nHello"
+    assert re.search(r'name="body"[^>]*>\n\nHello</textarea>', text_of(bob.get(DRAFT)))
+
+
+def test_saving_without_javascript_comes_back_to_the_editor(bob: Any, stored: Callable[..., PromptVersion]) -> None:
+    seen = lock_version(text_of(bob.get(DRAFT)))
+    saved = bob.submit(DRAFT, {"system": "Be kind.", "body": "Hello {{name}}", "lock_version": seen})
+    assert (saved.status_code, saved.location) == (303, DRAFT)
+    assert (stored().system, stored().body) == ("Be kind.", "Hello {{name}}")
+    page = text_of(bob.get(DRAFT))
+    assert "Saved." in page
+    assert lock_version(page) != seen
+
+
+def test_autosave_answers_with_the_lock_for_the_next_one(bob: Any, stored: Callable[..., PromptVersion]) -> None:
+    answer = bob.swap(f"{DRAFT}/_autosave", {"body": "Hello", "lock_version": "1"})
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert lock_version(text_of(answer)) == "2"
+    assert "just now" in text_of(answer)
+    assert answer.headers["HX-Trigger"] == "prompt-saved"  # ask once more: somebody may have typed meanwhile
+    again = bob.swap(f"{DRAFT}/_autosave", {"body": "Hello", "lock_version": "2"})
+    assert "HX-Trigger" not in again.headers
+    assert stored().lock_version == 2
+
+
+def test_autosaves_leave_no_audit_events(app: Flask, bob: Any) -> None:
+    for number in range(1, 4):
+        bob.swap(f"{DRAFT}/_autosave", {"body": f"Hello {number}", "lock_version": str(number)})
+    with app.app_context():
+        events = list(db.session.scalars(sa.select(AuditEvent.action).where(AuditEvent.workspace_id.is_not(None))))
+    assert events.count("prompt_template.create") == 1
+    assert not [event for event in events if "save" in event or "update" in event]
+
+
+@pytest.fixture
+def overtaken(bob: Any, sign_in: SignIn) -> str:
+    """adam has written the draft that bob still has open; the lock version that bob has."""
+    seen = lock_version(text_of(bob.get(DRAFT)))
+    assert sign_in("adam").swap(f"{DRAFT}/_autosave", {"body": "their words", "lock_version": seen}).status_code == 200
+    return seen
+
+
+def test_a_stale_autosave_shows_both_texts_and_the_choices(
+    bob: Any, overtaken: str, stored: Callable[..., PromptVersion]
+) -> None:
+    answer = bob.swap(f"{DRAFT}/_autosave", {"body": "my words", "lock_version": overtaken})
+    page = text_of(answer)
+    assert answer.status_code == 409
+    assert answer.headers["HX-Retarget"] == "#autosave"
+    assert "Not saved" in page
+    assert re.search(r"<del>their</del>", page)
+    assert re.search(r"<ins>my</ins>", page)
+    for choice in ("Keep mine", "Take theirs", "Save mine as a new draft"):
+        assert choice in page
+    assert 'id="lock-version"' not in page  # the next try is still a conflict, until a choice is made
+    assert stored().body == "their words"
+
+
+def test_a_stale_save_without_javascript_keeps_what_was_typed(
+    bob: Any, overtaken: str, stored: Callable[..., PromptVersion]
+) -> None:
+    form = {"body": "my words", "system": "", "lock_version": overtaken, "var-name": "Amina"}
+    answer = bob.submit(DRAFT, form)
+    page = text_of(answer)
+    assert answer.status_code == 409
+    assert "my words</textarea>" in page
+    assert "<del>their</del>" in page
+    assert lock_version(page) == overtaken
+    overwrite = re.search(r'name="overwrite" value="(\d+)"', page)
+    assert overwrite
+    assert stored().body == "their words"
+    assert bob.submit(DRAFT, {**form, "overwrite": overwrite[1]}).status_code == 303
+    assert stored().body == "my words"
+
+
+def test_mine_can_be_saved_as_a_draft_of_its_own(
+    bob: Any, overtaken: str, stored: Callable[..., PromptVersion]
+) -> None:
+    done = bob.submit(f"{DRAFT}/drafts", {"body": "my words", "system": "", "lock_version": overtaken})
+    assert done.location == f"{PAGE}/versions/2"
+    assert (stored(1).body, stored(2).body) == ("their words", "my words")
+
+
+def test_what_is_typed_into_a_version_published_meanwhile_is_not_lost(
+    app: Flask, team: Any, bob: Any, stored: Callable[..., PromptVersion]
+) -> None:
+    with app.app_context():
+        adam = team.access("adam")
+        actions.publish(adam, library.version(adam, library.find(adam, "support-reply"), 1), "Done")
+    fragment = bob.swap(f"{DRAFT}/_autosave", {"body": "my words", "lock_version": "1"})
+    assert (fragment.status_code, "never changes" in text_of(fragment)) == (409, True)
+    page = bob.submit(DRAFT, {"body": "my words", "lock_version": "1"})
+    assert page.status_code == 409
+    assert "my words</textarea>" in text_of(page)
+    assert "Save mine as a new draft" in text_of(page)
+    assert stored().body == "{{name}} wrote: {{message}}"
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "x" * (200 * 1024 + 1), "".join(f"{{{{v{n}}}}}" for n in range(201))])
+def test_a_text_that_cannot_be_stored_says_why(bob: Any, text: str, stored: Callable[..., PromptVersion]) -> None:
+    page = bob.submit(DRAFT, {"body": text, "lock_version": "1"})
+    assert page.status_code == 422
+    assert "This cannot be saved" in text_of(page)
+    fragment = bob.swap(f"{DRAFT}/_autosave", {"body": text, "lock_version": "1"})
+    assert fragment.status_code == 422
+    assert "Not saved" in text_of(fragment)
+    assert stored().lock_version == 1
+
+
+def test_the_preview_marks_values_and_what_is_missing(bob: Any, stored: Callable[..., PromptVersion]) -> None:
+    form = {"system": "For {{product}}", "body": "Hi {{name}}, {{7*7}}", "var-name": "<b>Amina</b>", "var-old": "x"}
+    page = text_of(bob.swap(f"{DRAFT}/_preview", form))
+    assert '<span class="variable">&lt;b&gt;Amina&lt;/b&gt;</span>' in page
+    assert '<span class="variable variable-missing mono">product</span>' in page
+    assert 'data-missing-variables="product"' in page
+    assert "<code>{{7*7}}</code>" in page  # no variable: sent as written
+    assert "1 of 2 filled" in page
+    assert "tokens in" in page
+    assert stored().body == "{{name}} wrote: {{message}}"  # nothing is stored
+
+
+def test_inputs_appear_and_go_with_their_variables(bob: Any) -> None:
+    page = text_of(bob.swap(f"{DRAFT}/_preview", {"body": "{{name}} {{order}}", "var-name": "Amina"}))
+    assert re.findall(r'id="(var-\w+)"', page) == ["var-name", "var-order"]
+
+
+def test_the_preview_never_sends_back_what_was_typed_into_an_input(bob: Any) -> None:
+    """The page takes the inputs over by a morph: a value in the answer could replace what is typed meanwhile."""
+    page = text_of(bob.swap(f"{DRAFT}/_preview", {"body": "{{name}}", "var-name": "Amina"}))
+    assert re.search(r'name="var-name"\s+type="text"\s+value=""', page)
+
+
+def test_the_preview_of_a_published_version_shows_its_own_text(write: Write, sign_in: SignIn) -> None:
+    write("bob", published=True)
+    page = text_of(sign_in("vera").swap(f"{DRAFT}/_preview", {"body": "forged", "var-name": "Amina"}))
+    assert "forged" not in page
+    assert '<span class="variable">Amina</span> wrote:' in page
+
+
+def test_a_value_of_the_wrong_type_says_so_beside_its_input(
+    app: Flask, team: Any, write: Write, sign_in: SignIn
+) -> None:
+    write("bob", body="{{many}}", variables=[{"name": "many", "type": "number"}])
+    page = text_of(sign_in("bob").swap(f"{DRAFT}/_preview", {"body": "{{many}}", "var-many": "lots"}))
+    assert "This is not a number" in page
+    assert 'aria-invalid="true"' in page
+
+
+@pytest.mark.parametrize(
+    "text", ["{{" * 100_000, "{{a}}" * 40_000, "{{> other}}" * 10_000, "\\{{" * 60_000, "{" * 200_000, "\x00"]
+)
+def test_hostile_texts_are_previewed(bob: Any, text: str) -> None:
+    answer = bob.swap(f"{DRAFT}/_preview", {"body": text, "var-a": "x" * 1000})
+    assert answer.status_code == 200
+    assert len(answer.data) < 2_000_000
+
+
+def test_a_prompt_beyond_all_bounds_has_a_reason_instead_of_a_preview(bob: Any) -> None:
+    page = text_of(bob.swap(f"{DRAFT}/_preview", {"body": "{{a}}" * 20_000, "var-a": "x" * 5000}))
+    assert "longer than 10,000,000 characters" in page
+
+
+def test_the_preview_waits_for_no_writer(app: Flask, bob: Any) -> None:
+    """It is a POST that only reads: on SQLite it must not ask for the one write lock, which would end in a 503."""
+    headers = {"HX-Request": "true", "X-CSRFToken": bob.csrf()}
+    with app.app_context(), db.engine.connect() as writer:
+        writer.execute(sa.text("UPDATE prompt_template SET name = name"))
+        answer = bob.post(f"{DRAFT}/_preview", data={"body": "Hi"}, headers=headers)
+        writer.rollback()
+    assert answer.status_code == 200
+
+
+def test_typed_values_become_samples(bob: Any, stored: Callable[..., PromptVersion]) -> None:
+    form = {"body": "{{name}} wrote", "system": "", "lock_version": "1", "var-name": "Amina"}
+    assert bob.submit(f"{DRAFT}/samples", form).status_code == 303
+    assert stored().variables[0]["sample"] == "Amina"
+    page = text_of(bob.get(DRAFT))
+    assert re.search(r'name="var-name"\s+type="text"\s+value="Amina"', page)
+
+
+def test_a_run_saves_what_is_typed_and_hands_it_to_the_executions(
+    bob: Any, stored: Callable[..., PromptVersion]
+) -> None:
+    form = {
+        "body": "Hi {{name}}",
+        "system": "",
+        "lock_version": "1",
+        "var-name": "Amina\nO",
+        "prompt_template": "support-reply",
+    }
+    page = text_of(bob.swap(f"{DRAFT}/run", form))
+    assert stored().body == "Hi {{name}}"
+    assert 'hx-post="/w/acme/executions"' in page
+    assert 'hx-trigger="load"' in page
+    assert 'name="var-name" value="Amina\nO"' in page
+    assert 'name="version" value="1"' in page
+    assert lock_version(page) == "2"
+
+
+def test_a_run_without_javascript_leads_to_the_execution(app: Flask, bob: Any) -> None:
+    form = {
+        "body": "Hi {{name}}",
+        "system": "",
+        "lock_version": "1",
+        "var-name": "Amina",
+        "prompt_template": "support-reply",
+        "version": "1",
+        "source": "preview",
+    }
+    answer = bob.submit(f"{DRAFT}/run", form)
+    assert (answer.status_code, answer.location) == (307, "/w/acme/executions")
+    done = bob.submit(answer.location, form)  # what a browser does on 307
+    assert done.status_code == 303
+    with app.app_context():
+        execution = db.session.scalars(sa.select(Execution)).one()
+        assert (execution.body, execution.source) == ("Hi Amina", "preview")
+
+
+def test_a_run_of_a_stale_draft_does_not_start(app: Flask, bob: Any, overtaken: str) -> None:
+    answer = bob.swap(f"{DRAFT}/run", {"body": "my words", "lock_version": overtaken})
+    assert (answer.status_code, answer.headers["HX-Retarget"]) == (409, "#autosave")
+    assert "/w/acme/executions" not in text_of(answer)
+
+
+def test_a_viewer_runs_a_published_version_from_its_page(write: Write, sign_in: SignIn) -> None:
+    write("bob", published=True)
+    vera = sign_in("vera")
+    assert "formaction=" in text_of(vera.get(PAGE))
+    page = text_of(vera.swap(f"{DRAFT}/run", {"body": "forged", "var-name": "Amina"}))
+    assert "forged" not in page
+    assert 'name="var-name" value="Amina"' in page
+
+
+def test_a_viewer_has_no_run_button_on_a_draft(write: Write, sign_in: SignIn) -> None:
+    write("bob")
+    page = text_of(sign_in("vera").get(DRAFT))
+    assert f'formaction="{DRAFT}/run"' not in page
+    assert "<textarea" not in page.split('id="variables"')[0]
+
+
+def test_a_preview_is_read_only_until_it_is_edited(bob: Any, stored: Callable[..., PromptVersion]) -> None:
+    form = {"body": "Hello", "system": "", "lock_version": "1"}
+    assert bob.submit(f"{DRAFT}/preview", form).location == DRAFT
+    page = text_of(bob.get(DRAFT))
+    assert "This is a preview" in page
+    assert 'name="body"' not in page
+    assert (stored().body, stored().status) == ("Hello", "preview")
+    bob.submit(f"{DRAFT}/edit")
+    assert 'name="body"' in text_of(bob.get(DRAFT))
+
+
+def test_the_publish_button_saves_and_leads_to_the_checks(bob: Any, stored: Callable[..., PromptVersion]) -> None:
+    form = {"body": "Hello", "system": "", "lock_version": "1", "then": "publish"}
+    assert bob.submit(DRAFT, form).location == f"{DRAFT}/publish"
+    assert stored().body == "Hello"
+
+
+def test_a_form_without_texts_empties_nothing(bob: Any, stored: Callable[..., PromptVersion]) -> None:
+    assert bob.submit(DRAFT, {"lock_version": "1"}).status_code == 303
+    assert stored().body == "{{name}} wrote: {{message}}"

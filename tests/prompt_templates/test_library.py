@@ -1,0 +1,209 @@
+"""Finding prompt templates: filters, order, pages, and how many questions the database is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy import event
+
+from aiapp.errors import InvalidInput
+from aiapp.executions.models import Execution
+from aiapp.extensions import db
+from aiapp.prompt_templates import actions, library
+from aiapp.prompt_templates.library import Filter, list_templates
+from aiapp.prompt_templates.tagging import tags_in_use
+from aiapp.prompt_templates.uses import last_executions
+from aiapp.workspaces.access import Access
+
+LIBRARY = "/w/acme/prompt-templates"
+
+
+def make(access: Access, name: str, *, published: bool = False, **given: Any) -> str:
+    template = actions.create(access, {"name": name, "body": "Say {{word}}.", **given})
+    if published:
+        actions.publish(access, library.version(access, template, 1), "First version")
+    return template.slug
+
+
+def listed(access: Access, **wanted: Any) -> list[str]:
+    return [row.template.slug for row in list_templates(access, Filter(**wanted)).rows]
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """The statements that are sent to the database meanwhile, without BEGIN and COMMIT."""
+    sent: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            sent.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+
+
+def test_the_last_changed_comes_first(bob: Access) -> None:
+    first, second = make(bob, "First"), make(bob, "Second")
+    assert listed(bob) == [second, first]
+    found = library.find(bob, first)
+    actions.save_draft(bob, library.version(bob, found, 1), {"body": "changed"}, 1)
+    assert listed(bob) == [first, second]
+
+
+def test_another_workspace_sees_nothing(team: Any, bob: Access) -> None:
+    make(bob, "First", tags=["support"])
+    assert listed(team.access("charlie")) == []
+    assert tags_in_use(team.access("charlie")) == []
+    assert library.count_templates(team.access("charlie"), Filter()) == 0
+
+
+def test_a_row_shows_the_published_version_and_what_is_being_written(bob: Access) -> None:
+    slug = make(bob, "Reply", published=True, output_format="markdown")
+    version = library.version(bob, library.find(bob, slug), 1)
+    second = actions.new_draft(bob, version)
+    actions.save_draft(bob, second, {"output_format": "html"}, 1)
+    row = list_templates(bob, Filter()).rows[0]
+    assert (row.status, row.number, row.output_format) == ("published", 1, "markdown")
+    assert (row.open_number, row.open_status) == (2, "draft")
+    actions.preview(bob, second)
+    assert list_templates(bob, Filter()).rows[0].open_status == "preview"
+    actions.publish(bob, second, "Second version")
+    row = list_templates(bob, Filter()).rows[0]
+    assert (row.number, row.output_format, row.open_number) == (2, "html", None)
+
+
+def test_lists_are_filtered_by_status(bob: Access) -> None:
+    make(bob, "Written")
+    make(bob, "Shown")
+    make(bob, "Used", published=True)
+    make(bob, "Gone", published=True)
+    actions.preview(bob, library.version(bob, library.find(bob, "shown"), 1))
+    actions.update(bob, library.find(bob, "gone"), {"active": False})
+    assert listed(bob, status="draft") == ["written"]
+    assert listed(bob, status="preview") == ["shown"]
+    assert listed(bob, status="published") == ["used"]
+    assert listed(bob, status="archived") == ["gone"]
+    assert listed(bob, status="nonsense") == []
+
+
+def test_lists_are_filtered_by_tags_task_and_format(bob: Access) -> None:
+    make(bob, "A", tags=["support", "email"], task="chat")
+    make(bob, "B", tags=["support"], task="prd_analysis", output_format="json")
+    assert listed(bob, tags=("support",)) == ["b", "a"]
+    assert listed(bob, tags=("support", "EMAIL")) == ["a"]
+    assert listed(bob, task="prd_analysis") == ["b"]
+    assert listed(bob, output_format="json") == ["b"]
+    assert listed(bob, output_format="json", task="chat") == []
+    assert tags_in_use(bob) == ["support", "email"]
+    assert library.tasks_in_use(bob) == ["chat", "prd_analysis"]
+
+
+@pytest.mark.parametrize("q", ["Refund", "REFUND", "refund-x", "money back", "{{order", "politely"])
+def test_search_looks_into_name_slug_description_and_text(bob: Access, q: str) -> None:
+    make(
+        bob,
+        "Refund X",
+        description="When somebody wants money back",
+        system="Answer politely.",
+        body="Order {{order}}",
+    )
+    make(bob, "Other")
+    assert listed(bob, q=q) == ["refund-x"]
+
+
+@pytest.mark.parametrize("q", ["%", "_", "\\", "'", "\x00x", "\ud800", "x" * 5000])
+def test_search_takes_every_text_as_text(bob: Access, q: str) -> None:
+    make(bob, "Other")
+    assert listed(bob, q=q) == []
+
+
+def test_pages_follow_each_other_without_gaps(bob: Access) -> None:
+    made = [make(bob, f"Template {number}") for number in range(7)]
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = list_templates(bob, Filter(), cursor=cursor, limit=3)
+        seen += [row.template.slug for row in page.rows]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert seen == made[::-1]
+
+
+@pytest.mark.parametrize("cursor", ["x", "ä", "====", "MjAyNg", "OTk5OS0xMi0zMVQyMzo1OTo1OS0xMjowMCBhYmM"])
+def test_a_made_up_cursor_is_refused(bob: Access, cursor: str) -> None:
+    with pytest.raises(InvalidInput):
+        list_templates(bob, Filter(), cursor=cursor)
+
+
+def test_the_last_execution_is_the_newest_of_this_template(bob: Access) -> None:
+    make(bob, "Never")
+    template = library.find(bob, make(bob, "Often"))
+    runs = [Execution(workspace_id=bob.workspace.id, source="page", prompt_template_id=template.id) for _ in range(3)]
+    for run in runs:
+        db.session.add(run)
+        db.session.commit()
+    found = last_executions(bob, [row.template for row in list_templates(bob, Filter()).rows])
+    assert found == {template.id: runs[-1].created_at}
+
+
+def test_an_editor_opens_what_is_being_written_and_a_viewer_what_is_published(team: Any, bob: Access) -> None:
+    template = library.find(bob, make(bob, "Reply", published=True))
+    actions.new_draft(bob, library.version(bob, template, 1))
+    assert library.current(bob, template).number == 2
+    assert library.current(team.access("vera"), template).number == 1
+
+
+def test_the_library_asks_the_database_alike_for_one_row_and_for_forty(
+    app: Flask, team: Any, sign_in: Callable[[str], Any]
+) -> None:
+    visitor = sign_in("vera")
+    counts = []
+    with app.app_context():
+        bob = team.access("bob")
+        make(bob, "First", tags=["support", "email"], published=True)
+        db.session.rollback()
+        with counted() as sent:
+            assert visitor.get(LIBRARY).status_code == 200
+        counts.append(len(sent))
+        for number in range(39):
+            make(bob, f"Template {number}", tags=["support", f"tag{number % 7}"], published=number % 2 == 0)
+        db.session.rollback()
+        with counted() as sent:
+            page = visitor.get(LIBRARY).get_data(as_text=True)
+        counts.append(len(sent))
+    assert page.count('class="cell-title"') == 40
+    assert counts[0] == counts[1] <= 14, sent
+
+
+def test_a_page_of_many_versions_asks_the_database_alike(app: Flask, team: Any, sign_in: Callable[[str], Any]) -> None:
+    visitor = sign_in("bob")
+    counts = []
+    with app.app_context():
+        bob = team.access("bob")
+        slug = make(bob, "Reply")
+        visitor.get(f"{LIBRARY}/{slug}")  # the first visit also notes the workspace in the session
+        for versions in (2, 20):
+            template = library.find(bob, slug)
+            while template.last_number < versions:
+                actions.new_draft(bob, library.version(bob, template, 1))
+            db.session.rollback()
+            with counted() as sent:
+                assert visitor.get(f"{LIBRARY}/{slug}/versions/2").status_code == 200
+                assert visitor.get(f"{LIBRARY}/{slug}/versions").status_code == 200
+            counts.append(len(sent))
+    assert counts[0] == counts[1], sent
+
+
+def test_tags_of_two_people_at_once_are_one_tag(bob: Access) -> None:
+    make(bob, "A", tags=["support"])
+    make(bob, "B", tags=["support"])
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(library.Tag)) == 1
