@@ -16,7 +16,7 @@ blueprint = Blueprint("executions", __name__)
 @blueprint.app_context_processor
 def words() -> dict[str, Any]:
     """The words that the templates of executions use."""
-    names = ("error_title", "error_advice", "provider_label", "state_word", "author", "elapsed_ms", "waited_ms")
+    names = ("error_title", "error_advice", "provider_label", "state_word", "author", "waited_ms")
     return {**{name: getattr(showing, name) for name in names}, "cut_off": showing.CUT_OFF}
 
 

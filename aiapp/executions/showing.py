@@ -6,7 +6,6 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
-from aiapp.columns import now
 from aiapp.executions import formats
 from aiapp.executions.models import Attempt, Execution
 from aiapp.providers.registry import PROVIDERS
@@ -59,9 +58,11 @@ def provider_label(kind: str | None) -> str:
 
 
 def state_word(execution: Execution) -> str | None:
-    """Return a more exact word than the status: Retrying while it waits for its next round."""
+    """Return a more exact word than the status: Retrying between two rounds, Streaming while an answer may be arriving."""
     if execution.status == "pending" and execution.round > 0:
         return "Retrying"
+    if execution.status == "processing" and execution.stream:
+        return "Streaming"
     return None
 
 
@@ -70,13 +71,6 @@ def author(execution: Execution) -> str:
     if execution.token_name:
         return f"token: {execution.token_name}"
     return execution.user.name if execution.user else "somebody who left"
-
-
-def elapsed_ms(execution: Execution) -> int | None:
-    """Return milliseconds since it was first started; None while it waits."""
-    if execution.started_at is None:
-        return None
-    return max(0, round((now() - execution.started_at).total_seconds() * 1000))
 
 
 def waited_ms(execution: Execution) -> int | None:
