@@ -71,6 +71,18 @@ def target(access: Access, values: Mapping[str, Any], credential_id: str | None 
     return _asked(access, {**stored, **cleaned}, where, key)
 
 
+def same(asked: Target, credential: Credential) -> bool:
+    """Whether a test of `asked` says something about the credential as it is stored (keys are not compared)."""
+    own_model = credential.preferred_model or PROVIDERS[credential.provider].default_model
+    return (asked.provider, asked.base_url, asked.model, asked.temperature, asked.settings) == (
+        credential.provider,
+        credential.base_url,
+        own_model,
+        credential.temperature,
+        credential.settings,
+    )
+
+
 def _asked(access: Access, cleaned: Mapping[str, Any], where: destination.Destination, key: str | None) -> Target:
     destination.check(where)
     provider, base_url = where

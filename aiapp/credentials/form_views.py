@@ -97,18 +97,24 @@ def update(access: Access, credential_id: str) -> BaseResponse:
 @blueprint.post("/_test")
 @require("admin")
 def test_typed(access: Access) -> BaseResponse:
-    """Test what was typed and store nothing. `credential_id` names the credential whose form it is, if there is one."""
+    """Test what was typed and store none of it. `credential_id` names the credential whose form it is, if there is one.
+
+    Where nothing was changed in the form, it was a test of the stored credential, and its result is kept.
+    """
     credential_id = request.form.get("credential_id") or None
     credential = access.get(Credential, credential_id) if credential_id else None
     provider = _known(credential.provider if credential else request.form.get("provider", ""))
     try:
         values = _changes(credential) if credential else forms.values_of(request.form)
-        climbed = ping.climb(draft.target(access, values, credential_id))
+        target = draft.target(access, values, credential_id)
+        climbed = ping.climb(target)
     except InvalidInput as refusal:
         return _again(provider, refusal, access, credential)
-    return htmx.fragment(
-        "credentials/_test.html", result=climbed.as_json(), models=climbed.models, credential=credential
-    )
+    shown: dict[str, Any] = {"result": climbed.as_json(), "models": climbed.models, "credential": credential}
+    if credential and "api_key" not in values and draft.same(target, credential):
+        actions.record_test(credential, climbed.as_json(), ping.verdict(climbed))
+        shown["line"] = line(access, credential.id)
+    return htmx.fragment("credentials/_test.html", **shown)
 
 
 @blueprint.get("/_validate")

@@ -18,7 +18,7 @@ class Credential(Model):
     """A key for one provider, where it stands in the fallback order, and how it last did.
 
     `api_key` is the vault's blob, never the key. `last_test` is the result of the last connection test:
-    `{"ok", "steps": [{"step", "ok", "ms", "detail", "hint"}]}`.
+    `{"ok", "steps": [{"step", "ok", "ms", "detail", "hint"}], "error_class"}`.
     """
 
     __tablename__ = "credential"

@@ -20,8 +20,11 @@ def in_order(workspace_id: str) -> list[Credential]:
 
 
 def locked(workspace_id: str) -> list[Credential]:
-    """Return the credentials in order, read anew; until the commit nobody else adds, orders or deletes one."""
-    db.session.execute(sa.select(Workspace.id).where(Workspace.id == workspace_id).with_for_update())
+    """Return the credentials in order, read anew; until the commit nobody else adds, orders or deletes one.
+
+    The lock leaves others free to insert rows that name the workspace (NO KEY): executions go on.
+    """
+    db.session.execute(sa.select(Workspace.id).where(Workspace.id == workspace_id).with_for_update(key_share=True))
     query = sa.select(Credential).where(Credential.workspace_id == workspace_id).order_by(*ORDER)
     return list(db.session.scalars(query.execution_options(populate_existing=True)))
 

@@ -92,7 +92,7 @@ def _next_rows(after: str) -> sa.Select[str, str, bytes | None]:
         .where(Workspace.id > after, Workspace.data_key.is_not(None))
         .order_by(Workspace.id)
         .limit(REWRAP_ROWS)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
 
 

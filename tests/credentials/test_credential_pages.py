@@ -14,6 +14,7 @@ from aiapp.audit import AuditEvent
 from aiapp.columns import now
 from aiapp.credentials import actions
 from aiapp.credentials.models import Credential
+from aiapp.credentials.wording import marked
 from aiapp.extensions import db
 
 KEY = "sk-canary-4f9a8b7c6d5e4f3a2b1c9x7Z"
@@ -312,8 +313,8 @@ def test_every_provider_has_a_form_with_its_guide(sign_in):
 
     browser = sign_in("adam")
     for kind, provider in PROVIDERS.items():
-        page = text(browser.get(f"{HOME}/new/{kind}"))
-        assert provider.guide[-1].split(":")[0] in page, kind
+        page = browser.get(f"{HOME}/new/{kind}").get_data(as_text=True)
+        assert str(marked(provider.guide[-1])) in page, kind
         assert re.search(f'name="name"\\s+type="text"\\s+value="{provider.label}"', page), kind
         assert ('name="api_key"' in page) == (kind != "demo"), kind
 
@@ -471,6 +472,17 @@ def test_testing_a_changed_form_uses_the_stored_key_at_its_own_address_only(sign
     answer = sign_in("adam").swap(f"{HOME}/_test", change)
     assert "gpt-7 answered" in text(answer)
     assert {headers["authorization"] for _, headers, _ in server.seen} == {f"Bearer {KEY}"}
+
+
+def test_testing_an_unchanged_form_is_a_test_of_the_stored_credential(app, sign_in, server, stored, form):
+    server.works()
+    browser = sign_in("adam")
+    form = {**form, "api_key": "", "credential_id": stored.id}
+    for change in ({"preferred_model": "gpt-7"}, {"temperature": "1"}, {"extra": '{"a": 1}'}, {"api_key": KEY}):
+        assert "answered" in text(browser.swap(f"{HOME}/_test", {**form, **change}))
+        assert one(app).health == "unknown", change
+    assert "tested" in text(browser.swap(f"{HOME}/_test", form))
+    assert one(app).health == "healthy"
 
 
 def test_replacing_the_key_and_testing_it_makes_the_credential_healthy_again(app, sign_in, server, stored, form):
