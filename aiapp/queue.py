@@ -131,8 +131,11 @@ def move_due(connection: Redis) -> int:
         return 0
     with connection.pipeline() as pipeline:
         for member in due:
-            priority, function, row_id = json.loads(member)
-            push(pipeline, connection, function, [row_id], priority)
+            try:
+                priority, function, row_id = json.loads(member)
+                push(pipeline, connection, function, [row_id], priority)
+            except ValueError:  # not ours; it must not stop the others
+                log(__name__).error("queue.unreadable_delivery", member=member)
         pipeline.zrem(LATER, *due)
         pipeline.execute()
     return len(due)

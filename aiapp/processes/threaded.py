@@ -139,11 +139,15 @@ class ThreadedWorker(SimpleWorker):
             try:
                 if free and not self._start_jobs(free):
                     self.connection.blpop(self._wake_keys, timeout=BLOCK_SECONDS)
-                pause = 0.0
             except RedisError as error:
+                if not pause:
+                    log(__name__).warning("worker.redis_lost", error=str(error))
                 pause = min(pause * 2 or 0.1, 2.0)
-                log(__name__).warning("worker.redis_lost", error=str(error), retry_seconds=pause)
                 time.sleep(pause)
+            else:
+                if pause:
+                    log(__name__).info("worker.redis_back")
+                pause = 0.0
         return self._drain(books)
 
     def stop(self, signum: int = 0, frame: FrameType | None = None) -> None:
@@ -160,7 +164,7 @@ class ThreadedWorker(SimpleWorker):
         ids = [job_id.decode() for job_id in self._take(keys=self._take_keys, args=[free])]
         if not ids:
             return 0
-        jobs = Job.fetch_many(ids, connection=self.connection, serializer=JSONSerializer)
+        jobs = self._fetch(ids)
         started = []
         with self.connection.pipeline() as pipeline:
             for job_id, job in zip(ids, jobs, strict=True):
@@ -177,6 +181,16 @@ class ThreadedWorker(SimpleWorker):
             self._flights[flight.execution.id] = flight
             self._pool.submit(self._run, flight)
         return len(ids)
+
+    def _fetch(self, ids: Sequence[str]) -> list[Job | None]:
+        """Return the jobs; None for one that is gone, or that is no job at all: it must not stop the others."""
+        try:
+            return Job.fetch_many(ids, connection=self.connection, serializer=JSONSerializer)
+        except RedisError:
+            raise
+        except Exception as error:
+            log(__name__).error("worker.unreadable_job", jobs=ids, error=type(error).__name__)
+            return [job for each in ids for job in self._fetch([each])] if len(ids) > 1 else [None]
 
     def _run(self, flight: Flight) -> None:
         try:
@@ -215,7 +229,6 @@ class ThreadedWorker(SimpleWorker):
                 # The rows are in the database. What is lost here expires in Redis by itself.
                 log(__name__).warning("worker.books_not_kept", error=str(error), jobs=len(unwritten))
                 del unwritten[:-10_000]
-                time.sleep(0 if last else 0.2)
 
     def _ended_meanwhile(self) -> list[Flight | None]:
         batch: list[Flight | None] = []

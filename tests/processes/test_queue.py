@@ -67,6 +67,15 @@ def test_a_delayed_delivery_moves_to_its_queue_once_it_is_due(inside):
     assert queue.move_due(inside) == 0
 
 
+def test_a_delayed_delivery_that_cannot_be_read_does_not_stop_the_others(inside):
+    inside.zadd(queue.LATER, {"nonsense": 1, '["urgent", "f", "x"]': 2})
+    row_id = new_id()
+    queue.enqueue_at(RUN, row_id, now())
+    queue.move_due(inside)
+    assert queue.waiting() == {row_id}
+    assert inside.zcard(queue.LATER) == 0
+
+
 def test_asking_twice_for_a_delayed_delivery_moves_its_time(inside):
     row_id = new_id()
     queue.enqueue_at(RUN, row_id, now() + timedelta(hours=1))

@@ -8,8 +8,11 @@ import subprocess
 import sys
 
 import pytest
+from redis import Redis
 from stage import alive, eventually, family
 
+from aiapp import config, queue
+from aiapp.columns import new_id
 from aiapp.processes.supervisor import _is_loopback, _reached_at
 
 pytestmark = pytest.mark.processes
@@ -66,6 +69,17 @@ def test_a_port_that_is_taken_is_one_clear_line(running, tmp_path, command):
     assert second.returncode == 1
     assert second.stderr.count("\n") == 1
     assert f"cannot listen on 127.0.0.1:{running.port} (Address already in use)" in second.stderr
+
+
+def test_deliveries_that_name_no_row_or_no_job_of_ours_do_no_harm(running):
+    connection = Redis.from_url(f"unix://{config.redis_socket(running.home)}")
+    with connection.pipeline() as pipeline:
+        queue.push(pipeline, connection, "aiapp.executions.jobs.run", [new_id()], "high")
+        queue.push(pipeline, connection, "os.system", ["true"], "high")
+        pipeline.execute()
+    assert eventually(lambda: connection.zcard("rq:failed:high") == 1)
+    assert "PermissionError" in running.output()
+    assert running.ready() == (200, [])
 
 
 def test_it_takes_everything_along(running):

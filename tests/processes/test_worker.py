@@ -114,6 +114,19 @@ def test_a_delivery_whose_job_is_gone_is_dropped(connection, start_worker):
     assert connection.llen("rq:queue:default:intermediate") == 0
 
 
+def test_what_is_no_job_at_all_does_not_stop_the_others(connection, start_worker):
+    enqueue(connection, "instant", [new_id()])
+    (job_id,) = connection.lrange("rq:queue:default", 0, -1)
+    connection.hset(Job.key_for(job_id.decode()), mapping={"data": b"nonsense", "status": b"nonsense"})
+    connection.rpush("rq:queue:default", "not an id")
+    following = new_id()
+    enqueue(connection, "instant", [following])
+    worker = start_worker()
+    assert eventually(lambda: job_functions.runs == [following])
+    worker.stop()
+    assert connection.llen("rq:queue:default:intermediate") == 0
+
+
 def test_a_stopping_worker_lets_its_jobs_finish_and_takes_no_more(connection, start_worker):
     first, second = new_id(), new_id()
     enqueue(connection, "held", [first])
