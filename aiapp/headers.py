@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, request
@@ -21,8 +24,13 @@ YEAR = 31_536_000
 
 
 def init_app(app: Flask) -> None:
-    """Put the security headers on every response of `app`."""
+    """Put the security headers on every response of `app`, and the version of a static file into its address."""
     app.after_request(_protect)
+
+    @app.url_defaults
+    def add_version(endpoint: str, values: dict[str, Any]) -> None:
+        if endpoint == "static" and "v" not in values:
+            values["v"] = _version(Path(app.static_folder or ""), values["filename"])
 
 
 def _protect(response: Response) -> Response:
@@ -35,13 +43,21 @@ def _protect(response: Response) -> Response:
     headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
     if request.is_secure:
         headers.setdefault("Strict-Transport-Security", f"max-age={YEAR}; includeSubDomains")
-    if (
-        request.endpoint != "static"
-        and "Cache-Control" not in headers
-        and (signed_in() or request.path.startswith("/api/"))
-    ):
+    if request.endpoint == "static":
+        if "v" in request.args and response.status_code == 200:
+            headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
+    elif "Cache-Control" not in headers and (signed_in() or request.path.startswith("/api/")):
         headers["Cache-Control"] = "no-store"
     return response
+
+
+@cache
+def _version(folder: Path, filename: str) -> str | None:
+    """Return what changes with the file; None where there is none. Asked once a process: an upgrade starts new ones."""
+    try:
+        return hashlib.sha256((folder / filename).read_bytes()).hexdigest()[:12]
+    except OSError:
+        return None
 
 
 class IdConverter(BaseConverter):
@@ -67,6 +83,8 @@ class TrustedProxies:
             for address in reversed(
                 [part.strip() for part in headers.get("X-Forwarded-For", "").split(",") if part.strip()]
             ):
+                if _parsed(address) is None:
+                    break
                 environ["REMOTE_ADDR"] = address
                 if not self._trusted(address):
                     break
@@ -77,8 +95,12 @@ class TrustedProxies:
         return self.app(environ, start_response)
 
     def _trusted(self, address: str) -> bool:
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self.networks)
+        parsed = _parsed(address)
+        return parsed is not None and any(parsed in network for network in self.networks)
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(address)
+    except ValueError:
+        return None
