@@ -58,13 +58,14 @@ def web(host: str | None, port: int | None, processes: int | None, threads: int)
     """Run the web process alone."""
     from aiapp import config
     from aiapp.processes import web
+    from aiapp.processes.listening import default_processes
 
     settings = config.load()
     sys.exit(
         web.main(
             host or settings.host,
             settings.port if port is None else port,
-            processes=processes or web.default_processes(),
+            processes=processes or default_processes(),
             threads=threads,
         )
     )

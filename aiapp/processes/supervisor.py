@@ -15,10 +15,10 @@ from types import FrameType
 
 from aiapp import config
 from aiapp.config import Settings
-from aiapp.processes import web
 from aiapp.processes.children import Child, ProcessError
 from aiapp.processes.embedded import EmbeddedRedis
 from aiapp.processes.failures import WrongUse
+from aiapp.processes.listening import STOP_SECONDS, free_port
 
 READY_SECONDS = 60.0
 FIRST_DELAY, LAST_DELAY = 0.2, 10.0
@@ -54,7 +54,7 @@ def up(*, demo: bool, host: str | None, port: int | None, workers: int, concurre
     host = host or settings.host
     if settings.demo and not _is_loopback(host):
         raise WrongUse(f"--demo listens on loopback alone, not on {host}: its sign-in is public")
-    port = web.free_port(host, settings.port if port is None else port)
+    port = free_port(host, settings.port if port is None else port)
     supervisor = Supervisor(address=(host, port), shown=settings.base_url, demo=settings.demo)
     redis = EmbeddedRedis(settings.home) if settings.redis_embedded else None
     try:
@@ -170,7 +170,7 @@ class Supervisor:
 def _web(host: str, port: int) -> Child:
     # It has nothing to hand back: killed with its supervisor, it frees the port at once.
     command = _command("web", "--host", host, "--port", str(port))
-    return Child("web", command, orphaned=signal.SIGKILL, grace=web.STOP_SECONDS + 3)
+    return Child("web", command, orphaned=signal.SIGKILL, grace=STOP_SECONDS + 3)
 
 
 def _helpers(settings: Settings, workers: int, concurrency: int) -> Sequence[Child]:

@@ -3,45 +3,25 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
 import os
-import pkgutil
 import signal
-import socket
 import threading
-from typing import Any
 
-import aiapp
-from aiapp.processes.children import ProcessError, die_with_parent
+from flask import Flask
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+from granian.server import Server
 
-# A stream that does not end, or a request that hangs, is given so long at the end.
-STOP_SECONDS = 5
+from aiapp import create_app
+from aiapp.executions import stream
+from aiapp.processes.children import die_with_parent
+from aiapp.processes.listening import STOP_SECONDS, free_port
+
 BACKLOG = 1024
 # Beyond so many requests at once a process answers slower, not more.
 REQUESTS_AT_ONCE = 1000
 
-
-def default_processes() -> int:
-    """Return how many processes serve where nobody says: one a core, two at most (each costs memory)."""
-    return min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-
-
-def free_port(host: str, port: int) -> int:
-    """Return the port to listen on (one that is free for port 0). Raises ProcessError where nobody can listen there."""
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-            0
-        ]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            found: int = probe.getsockname()[1]
-            return found
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ProcessError(
-            f"cannot listen on {host}:{port} ({reason}); choose others with --host and --port"
-        ) from error
+_prepared: Flask | None = None
 
 
 def main(host: str, port: int, *, processes: int, threads: int) -> int:
@@ -51,19 +31,12 @@ def main(host: str, port: int, *, processes: int, threads: int) -> int:
         processes: how many serve in parallel.
         threads: how many requests each of them works on at once.
     """
-    from granian.constants import HTTPModes, Interfaces
-    from granian.log import LogLevels
-    from granian.server import Server
-
+    global _prepared
     port = free_port(host, port)
-    for feature in (
-        "aiapp",
-        "aiapp.models",
-        "aiapp.api.views",
-        "aiapp.executions.views",
-        "aiapp.prompt_templates.views",
-    ):
-        importlib.import_module(feature)  # before the fork: the processes share this memory
+    # Before the fork, so that the processes share its memory; it opens no connection until it is asked something.
+    _prepared = create_app()
+    gc.collect()
+    gc.freeze()
     Server(
         "aiapp",
         address=host,
@@ -82,23 +55,11 @@ def main(host: str, port: int, *, processes: int, threads: int) -> int:
     return 0
 
 
-def load() -> Any:
+def load() -> Flask:
     """Return the application, in a process that granian has just started."""
     die_with_parent()
-    from aiapp import create_app
-    from aiapp.executions import stream
-
     _set_when_stopping(stream.closing)
-    return create_app()
-
-
-def _import_views() -> None:
-    """Load the code before the processes fork: they share its memory, and only one of them has to wait for it."""
-    for module in pkgutil.iter_modules(aiapp.__path__):
-        if module.ispkg and importlib.util.find_spec(f"aiapp.{module.name}.views"):
-            importlib.import_module(f"aiapp.{module.name}.views")
-    gc.collect()
-    gc.freeze()
+    return _prepared or create_app()  # where processes are not forked, nothing was handed on
 
 
 def _set_when_stopping(closing: threading.Event) -> None:
