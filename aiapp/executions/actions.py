@@ -116,15 +116,15 @@ def cancel(access: Access, execution: Execution) -> Execution:
     """
     if execution.user_id != access.user.id:
         access.demand("editor")
-    if not cancelling.end_unworked(execution.id):
-        cancelling.ask_worker(execution.id)
+    cancelling.cancel(execution.id)
     db.session.commit()
     db.session.refresh(execution)
     if execution.status in ("completed", "failed"):
         raise Conflict("It has ended already.", code="finished")
     if execution.status == "cancelled":
         Publisher(redis(), execution.id).done("cancelled", error_class="cancelled")
-    log(__name__).info("execution.cancel", **_names(execution), status=execution.status, user_id=access.user.id)
+    event = "execution.cancelled" if execution.status == "cancelled" else "execution.cancel_requested"
+    log(__name__).info(event, **_names(execution), user_id=access.user.id)
     return execution
 
 

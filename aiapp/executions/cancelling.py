@@ -1,4 +1,4 @@
-"""Ends an execution that somebody wants cancelled and that no worker is working on."""
+"""Ends an execution that somebody wants cancelled, or has its worker end it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aiapp.executions import attempts, endings, states
-from aiapp.executions.models import Execution
+from aiapp.executions.models import FINISHED, Execution
 from aiapp.extensions import db
 
 
@@ -24,10 +24,27 @@ def end_unworked(execution_id: str) -> bool:
     return True
 
 
-def ask_worker(execution_id: str) -> None:
-    """Have the worker of a row stop, in the caller's transaction: it looks twice a second (leases.py)."""
-    running = sa.and_(Execution.status == "processing", Execution.cancel_requested_at.is_(None))
-    _write(execution_id, running, cancel_requested_at=states.database_time())
+def cancel(execution_id: str) -> None:
+    """Cancel a row in the caller's transaction: at once, or by its worker, who looks twice a second (leases.py).
+
+    Nothing happens to one that has ended.
+    """
+    # Again, because between the two a worker may have taken the row, or have put it back for a later round.
+    for _ in range(10):
+        if end_unworked(execution_id) or _ask_worker(execution_id):
+            return
+        if _has_ended(execution_id):
+            return
+
+
+def _ask_worker(execution_id: str) -> bool:
+    first = sa.func.coalesce(Execution.cancel_requested_at, states.database_time())
+    return _write(execution_id, Execution.status == "processing", cancel_requested_at=first)
+
+
+def _has_ended(execution_id: str) -> bool:
+    status = db.session.scalar(sa.select(Execution.status).where(Execution.id == execution_id))
+    return status is None or status in FINISHED
 
 
 def _write(execution_id: str, condition: sa.ColumnElement[bool], **values: Any) -> bool:

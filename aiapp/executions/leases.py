@@ -18,7 +18,6 @@ from functools import cache
 
 import sqlalchemy as sa
 from flask import Flask, current_app
-from sqlalchemy.exc import SQLAlchemyError
 
 from aiapp.executions import states
 from aiapp.executions.models import Execution
@@ -120,8 +119,8 @@ def _look_after(app: Flask, leases: list[Lease], extended: dict[Flask, float]) -
                 with states.transaction():
                     states.extend(owner())
             wanted = _still_wanted()
-        except SQLAlchemyError as error:
-            # The calls go on: if the database comes back before the leases end, nothing was lost.
+        except Exception as error:
+            # Whatever it is, the calls go on: if the database comes back before the leases end, nothing was lost.
             log(__name__).warning("leases.not_extended", error=type(error).__name__, held=len(leases))
             return
     for lease in leases:

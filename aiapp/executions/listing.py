@@ -6,7 +6,7 @@ import re
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from aiapp.executions.models import FINISHED, Execution
 from aiapp.executions.stream import closing
 from aiapp.extensions import db, reading
 from aiapp.prompt_templates.models import PromptTemplate
+from aiapp.providers.wire_json import storable
 from aiapp.workspaces.access import Access
 
 MAX_LIMIT = 200
@@ -26,6 +27,8 @@ MAX_WAIT_SECONDS = 60.0
 SEARCHED = 5000
 _RECENT = 50
 _LOOK_SECONDS = (0.05, 0.5)
+# between the making of a row's id and its created_at
+_SLACK = timedelta(seconds=1)
 
 _TEXTS = (
     Execution.template,
@@ -92,7 +95,10 @@ def list_executions(
         if not re.fullmatch("[0-9a-f]{32}", cursor):
             raise InvalidInput(errors=[{"field": "cursor", "message": "This is not a cursor of this list."}])
         query = query.where(Execution.id < cursor)
-    query = query.where(*_conditions(access, filters or Filters()))
+    filters = filters or Filters()
+    if any(isinstance(value, str) and storable(value) != value for value in astuple(filters)):
+        return Page([], None)  # what cannot be stored is nowhere, and PostgreSQL would refuse to look for it
+    query = query.where(*_conditions(access, filters))
     limit = max(1, min(limit, MAX_LIMIT))
     rows = list(db.session.scalars(query.order_by(Execution.id.desc()).limit(limit + 1)))
     return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
@@ -155,16 +161,22 @@ def _conditions(access: Access, filters: Filters) -> Iterator[sa.ColumnElement[b
             PromptTemplate.workspace_id == access.workspace.id, PromptTemplate.slug == filters.template
         )
         yield Execution.prompt_template_id == slug.scalar_subquery()
+    # an id begins with the moment of its making: the index on ids bounds the walk, the other column is exact
     if filters.since:
-        # an id begins with the milliseconds of its making: the index on it bounds the walk
-        yield Execution.id >= f"{max(0, int(filters.since.timestamp() * 1000)):012x}" + "0" * 20
+        yield Execution.id >= _first_id(filters.since - _SLACK)
         yield Execution.created_at >= filters.since
     if filters.until:
+        yield Execution.id < _first_id(filters.until + _SLACK)
         yield Execution.created_at < filters.until
     if filters.feedback:
         yield _rated(filters.feedback)
     if filters.q:
         yield from _containing(access, filters.q)
+
+
+def _first_id(when: datetime) -> str:
+    """Return the smallest id that new_id can make at `when`, or after it."""
+    return f"{max(0, int(when.timestamp() * 1000)):012x}".ljust(32, "0")
 
 
 def _rated(feedback: str) -> sa.ColumnElement[bool]:

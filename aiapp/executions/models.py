@@ -32,6 +32,9 @@ class Execution(Model):
         sa.Index("ix_execution_workspace_id_id", "workspace_id", "id"),
         sa.Index("ix_execution_workspace_id_status_id", "workspace_id", "status", "id"),
         sa.Index("ix_execution_workspace_id_prompt_template_id_id", "workspace_id", "prompt_template_id", "id"),
+        sa.Index("ix_execution_workspace_id_provider_id", "workspace_id", "provider", "id"),
+        sa.Index("ix_execution_workspace_id_model_id", "workspace_id", "model", "id"),
+        sa.Index("ix_execution_workspace_id_user_id_id", "workspace_id", "user_id", "id"),
         sa.Index("ix_execution_status_lease_until", "status", "lease_until"),
     )
 

@@ -20,7 +20,7 @@ from aiapp.observability.logs import log
 BATCH_SECONDS = 0.04
 LIVE_SECONDS = 3600
 # The row has it all by then: only readers that reconnect still look here.
-ENDED_SECONDS = 300
+ENDED_SECONDS = 60
 MAX_ENTRIES = 10_000
 # How long, and how much of what Redis does not take is kept for when it is back.
 PATIENCE_SECONDS = 20.0
@@ -153,6 +153,8 @@ def _write_batch(batch: dict[str, _Backlog]) -> bool:
             failed = True
             log(__name__).warning("stream.not_written", error=type(error).__name__, streams=len(mine))
             _keep(mine)
+        except Exception as error:  # a mistake of ours must not end the thread that all executions share
+            log(__name__).error("stream.dropped", exc_info=error, streams=len(mine))
     return failed
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiapp.credentials.models import Credential
-from aiapp.errors import InvalidInput
+from aiapp.errors import InvalidInput, NotFound
 from aiapp.executions.models import PRIORITIES
 from aiapp.prompt_templates import fields
 from aiapp.prompt_templates.actions import runnable_version
@@ -61,6 +62,8 @@ def columns(access: Access, submission: Submission) -> dict[str, Any]:
         raise _mistake("template", "Give a prompt template, or the text of one.")
     version = None
     if submission.prompt_template is not None:
+        if not fields.SLUG.fullmatch(submission.prompt_template) or not 0 < (submission.version or 1) < 2**31:
+            raise NotFound
         version = runnable_version(access, submission.prompt_template, submission.version)
     else:
         access.demand("editor")
@@ -90,6 +93,8 @@ def asked(access: Access, submission: Submission, version: PromptVersion | None)
     clean = _checked_settings(submission)
     credential = None
     if submission.credential_id is not None:
+        if not re.fullmatch("[0-9a-f]{32}", submission.credential_id):
+            raise NotFound
         credential = access.get(Credential, submission.credential_id)
         _check_credential(credential, clean["provider"])
     provider, model = (None, clean["model"]) if credential else (clean["provider"], clean["model"])

@@ -194,13 +194,14 @@ def _attempt(
         error = without_secrets(failure, (target.api_key,))
     if completion is None and error is None:
         error = ProviderError("bad_response", "The answer ended before it was complete.")
+    ended = monotonic()
     usage = completion.usage if completion is not None else Usage()
     price = pricing.cost(target.provider, target.model, usage, started_at) if completion is not None else None
     return AttemptResult(
         number=number,
         target=target,
         started_at=started_at,
-        duration_ms=round((monotonic() - start) * 1000),
+        duration_ms=round((ended - start) * 1000),
         first_token_ms=None if first_token is None else round((first_token - start) * 1000),
         completion=completion,
         error=error,

@@ -14,7 +14,7 @@ from aiapp import queue
 from aiapp.columns import now
 from aiapp.credentials import actions as credentials
 from aiapp.errors import Conflict, Denied, InvalidInput, NotFound
-from aiapp.executions import actions, listing
+from aiapp.executions import actions, cancelling, listing
 from aiapp.executions.actions import Filters, Submission
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
@@ -183,7 +183,7 @@ def test_hostile_templates_are_text(engine, bob, provider):
 
 def test_a_foreign_credential_is_as_unknown_as_one_that_does_not_exist(engine, bob):
     foreign = engine.credential("theirs", by="charlie")
-    for credential_id in (foreign, "0" * 32, "nonsense"):
+    for credential_id in (foreign, "0" * 32, "nonsense", "\x00"):
         with pytest.raises(NotFound):
             actions.submit(engine.team.access("bob"), Submission(template="x", credential_id=credential_id))
 
@@ -202,6 +202,12 @@ def test_a_foreign_prompt_template_is_unknown(engine, greeting):
     charlie = engine.team.access("charlie")
     with pytest.raises(NotFound):
         actions.submit(charlie, Submission(prompt_template=greeting, context={"name": "A"}))
+
+
+@pytest.mark.parametrize(("slug", "version"), [("greeting", 0), ("greeting", 2**40), ("no-such", None), ("\x00", None)])
+def test_an_unknown_version_is_not_found_whatever_it_is_called(bob, greeting, slug, version):
+    with pytest.raises(NotFound):
+        actions.submit(bob, Submission(prompt_template=slug, version=version, context={"name": "A"}))
 
 
 def test_a_viewer_runs_the_published_version_and_nothing_else(engine, vera, greeting):
@@ -325,6 +331,23 @@ def test_what_has_ended_cannot_be_cancelled(engine):
     assert row(bob, execution_id).status == "completed"
 
 
+def test_a_cancel_that_meets_a_worker_putting_the_row_back_is_not_lost(engine, monkeypatch):
+    execution_id = engine.submit()
+    future = now() + timedelta(seconds=60)
+    engine.change(execution_id, status="processing", lease_owner="there", lease_until=future)
+    real = cancelling.end_unworked
+
+    def put_back_meanwhile(row_id):
+        ended = real(row_id)
+        monkeypatch.setattr(cancelling, "end_unworked", real)
+        db.session.execute(sa.update(Execution).values(status="pending", lease_owner=None, lease_until=None))
+        return ended
+
+    monkeypatch.setattr(cancelling, "end_unworked", put_back_meanwhile)
+    bob = engine.team.access("bob")
+    assert actions.cancel(bob, row(bob, execution_id)).status == "cancelled"
+
+
 def test_a_viewer_cancels_only_what_is_theirs(engine, vera, greeting):
     mine = actions.submit(vera, Submission(prompt_template=greeting, context={"name": "A"}))
     theirs = engine.submit()
@@ -384,6 +407,7 @@ def test_the_list_is_filtered(engine, provider, greeting):
     assert ids(q="NEEDLE") == [done]
     assert ids(q="Hello there") == [done]
     assert ids(q="100%") == []
+    assert ids(q="\x00") == ids(template="\ud800") == []
     assert ids(q=done[-8:]) == [done]
     assert ids(since=now() - timedelta(minutes=5)) == everything
     assert ids(since=now() + timedelta(minutes=5)) == []

@@ -16,7 +16,7 @@ from worker_process import eventually
 from aiapp import queue
 from aiapp.columns import now
 from aiapp.credentials.models import Credential
-from aiapp.executions import actions, endings, jobs, leases, publishing
+from aiapp.executions import actions, attempts, endings, jobs, leases, publishing, states
 from aiapp.extensions import db
 
 
@@ -154,6 +154,24 @@ def test_the_providers_own_delay_is_waited_for(engine, provider):
     still = engine.run(execution_id)
     assert (still.status, still.round, provider.count()) == ("pending", 1, {"first": 1})
     assert still.next_attempt_at > now() + timedelta(seconds=30)
+
+
+def test_leases_and_retries_go_by_the_databases_clock_and_not_by_a_workers(engine, provider, monkeypatch):
+    engine.credential("first")
+    provider.on("first", refuses(503, "no", retry_after="20"))
+    real = now
+    for module in (jobs, attempts):
+        monkeypatch.setattr(module, "now", lambda: real() + timedelta(hours=1))
+    row = engine.run(engine.submit())
+    assert abs(row.next_attempt_at - now()) < timedelta(minutes=5)
+    assert abs(row.started_at - now()) < timedelta(minutes=5)
+    assert abs(row.attempts[0].started_at - now()) < timedelta(minutes=5)
+
+
+def test_the_databases_time_can_be_asked_for_some_seconds_later(stage):
+    for seconds in (0.0, -90.5, 3600.0):
+        asked = db.session.scalar(sa.select(states.database_time(seconds)))
+        assert abs(asked - now() - timedelta(seconds=seconds)) < timedelta(seconds=10)
 
 
 def test_a_delay_of_a_day_gives_that_credential_up(engine, provider):
