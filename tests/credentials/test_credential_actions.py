@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections import Counter
 
@@ -247,9 +248,32 @@ def test_an_address_that_only_the_installation_allows_is_stored(adam, server):
         assert credential.base_url == url.rstrip("/")
 
 
-def test_a_name_that_nobody_knows_now_is_stored_because_the_test_will_say_so(adam):
+def name_service(monkeypatch, address):
+    """The name service knows one address for every name, or no name at all."""
+
+    def getaddrinfo(host, port, *more, **named):
+        if address is None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+def test_a_name_that_nobody_knows_now_is_stored_because_the_test_will_say_so(adam, monkeypatch):
+    name_service(monkeypatch, None)
     url = "https://models.example.invalid/v1"
     assert actions.create(adam, {"provider": "openai_compatible", "name": "a", "base_url": url}).base_url == url
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.5", "169.254.169.254", "192.168.0.1", "100.64.1.1"])
+def test_a_public_looking_name_that_leads_inside_is_refused_at_save(adam, openai, monkeypatch, address):
+    name_service(monkeypatch, address)
+    with pytest.raises(InvalidInput) as refusal:
+        actions.create(adam, {**openai, "base_url": "https://models.example.com/v1"})
+    assert mistakes(refusal) == {"base_url"}
+    assert names(adam) == []
+    name_service(monkeypatch, "93.184.215.14")
+    assert actions.create(adam, {**openai, "base_url": "https://models.example.com/v1"}).name == "team-key"
 
 
 def test_an_empty_address_is_the_providers_own_and_needed_where_it_has_none(adam):
