@@ -75,6 +75,7 @@ def create(access: Access) -> BaseResponse:
     given = forms.details()
     starter = starters.find(request.form.get("starter", ""))
     if starter:
+        del starter["slug"]  # one is made of the name that is typed, and is free
         given = {**starter, **{field: value for field, value in given.items() if value not in ("", [""])}}
     try:
         template = actions.create(access, given)

@@ -184,7 +184,8 @@ def test_a_template_begins_as_a_starter(sign_in: SignIn) -> None:
     bob = sign_in("bob")
     made = bob.submit(LIBRARY, {"name": "", "starter": "invoice-extraction", "tags": "", "description": ""})
     assert made.location == f"{LIBRARY}/invoice-extraction"
-    again = bob.submit(LIBRARY, {"name": "Bills", "starter": "invoice-extraction", "slug": "bills"})
+    again = bob.submit(LIBRARY, {"name": "Bills", "starter": "invoice-extraction"})
+    assert again.location == f"{LIBRARY}/bills"
     assert "invoice_text" in text_of(bob.get(again.location))
     assert all(starter["name"] in text_of(bob.get(f"{LIBRARY}/new")) for starter in starters.STARTERS)
 
