@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from aiapp.columns import now
 from aiapp.errors import AppError, Conflict, InvalidInput, NotFound
 from aiapp.extensions import db
-from aiapp.prompt_templates import checks, fields, library, versioning
+from aiapp.prompt_templates import checks, fields, library, versioning, wording
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.tagging import set_tags
 from aiapp.prompt_templates.uses import uses
@@ -223,7 +223,7 @@ def _insert(template: PromptTemplate, slug: str | None) -> None:
 
 def _free_slugs(template: PromptTemplate) -> list[str]:
     """Return a few slugs made of the name that nobody has."""
-    base = fields.slug_of(template.name)
+    base = wording.slug_of(template.name)
     candidates = [base, *(f"{base[:55].rstrip('-')}-{number}" for number in range(2, 10_000))]
     slugs = sa.select(PromptTemplate.slug).where(PromptTemplate.workspace_id == template.workspace_id)
     taken = set(db.session.scalars(slugs.where(PromptTemplate.slug.startswith(base[:55].rstrip("-")))))
@@ -274,7 +274,7 @@ def _slug_taken() -> Conflict:
 
 def _message(message: str) -> str:
     try:
-        return fields.line(message, 500)
+        return wording.line(message, 500)
     except ValueError as error:
         raise InvalidInput(errors=[{"field": "message", "message": str(error)}]) from error
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aiapp.errors import InvalidInput
-from aiapp.prompt_templates import fields, rendering
+from aiapp.prompt_templates import declaring, fields, rendering
 from aiapp.prompt_templates.models import PromptVersion
 
 
@@ -48,8 +48,8 @@ def _texts(version: PromptVersion) -> Iterator[Check]:
 
 def _variables(version: PromptVersion) -> Iterator[Check]:
     try:
-        names = fields.used({"system": version.system, "body": version.body, "messages": version.messages})
-        specs = fields.content({"variables": fields.declared(names, version.variables)})["variables"]
+        names = declaring.used({"system": version.system, "body": version.body, "messages": version.messages})
+        specs = fields.content({"variables": declaring.declared(names, version.variables)})["variables"]
     except InvalidInput as error:
         for item in error.errors:
             yield Check("bad", item["message"], item["field"])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from flask import Response, request
 
 from aiapp.extensions import reading
-from aiapp.prompt_templates import fields, forms, library, workbench
+from aiapp.prompt_templates import forms, library, wording, workbench
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.routes import answer, blueprint, shell
 from aiapp.prompt_templates.values import as_text
@@ -37,7 +36,7 @@ def fill(access: Access, slug: str) -> Response:
         values = _values(text)
     except ValueError as error:
         return _page(access, template, chosen, typed, {"text": text, "error": str(error)}, 422)
-    typed |= {name: as_text(value) for name, value in values.items() if value is not None}
+    typed |= values
     known = {spec["name"] for spec in chosen.variables} if chosen else set()
     unknown = [name[:100] for name in values if name not in known][:10]
     return _page(access, template, chosen, typed, {"text": text if unknown else "", "unknown": unknown})
@@ -71,14 +70,9 @@ def _page(
     )
 
 
-def _values(text: str) -> dict[str, Any]:
-    """Return the pasted object. Raises ValueError with a sentence for people."""
-    try:
-        values = json.loads(fields.text(text, fields.MAX_TEXT))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"This is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from error
-    except RecursionError as error:
-        raise ValueError("This JSON is nested too deeply.") from error
+def _values(text: str) -> dict[str, str]:
+    """Return the values of the pasted object as an input shows them. Raises ValueError with a sentence for people."""
+    values = wording.parsed(text, wording.MAX_TEXT)
     if not isinstance(values, dict):
         raise ValueError("Write an object: {…}.")
-    return values
+    return {name: as_text(value) for name, value in values.items() if value is not None}

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from aiapp.columns import now
 from aiapp.errors import NotFound
 from aiapp.extensions import db
-from aiapp.prompt_templates import fields
+from aiapp.prompt_templates import declaring, fields
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.workspaces.access import Access
 
@@ -62,9 +62,9 @@ def content(version: PromptVersion) -> dict[str, Any]:
 
 def with_variables(text: dict[str, Any], *, tidy: bool = True) -> dict[str, Any]:
     """Return `text` with one declaration for each variable that its parts use. Raises InvalidInput."""
-    names = fields.used(text)
-    kept = [] if tidy else [spec for spec in text["variables"] if spec["name"] not in names][: fields.MAX_VARIABLES]
-    return {**text, "variables": [*fields.declared(names, text["variables"]), *kept]}
+    names = declaring.used(text)
+    kept = [] if tidy else [spec for spec in text["variables"] if spec["name"] not in names][: declaring.MAX_VARIABLES]
+    return {**text, "variables": [*declaring.declared(names, text["variables"]), *kept]}
 
 
 def next_number(template: PromptTemplate) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from aiapp.prompt_templates import fields, rendering, values
+from aiapp.prompt_templates import declaring, rendering, values
 from aiapp.prompt_templates.models import PromptVersion
 
 SHOWN = 50_000  # characters of a part that the preview shows
@@ -95,8 +95,8 @@ def build(
     system = version.system if system is None else system
     body = version.body if body is None else body
     texts = [system, body, *(message["content"] for message in version.messages)]
-    names = rendering.variables(*texts)[: fields.MAX_VARIABLES]
-    specs = fields.declared(names, version.variables)
+    names = rendering.variables(*texts)[: declaring.MAX_VARIABLES]
+    specs = declaring.declared(names, version.variables)
     first = {spec["name"]: first_value(spec) for spec in specs}
     typed = {name: (typed or {}).get(name, first[name]) for name in names}
     prompt = rendering.render_prompt(system, body, specs, typed, messages=version.messages)

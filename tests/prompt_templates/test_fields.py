@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aiapp.errors import InvalidInput
-from aiapp.prompt_templates import fields, starters
+from aiapp.prompt_templates import declaring, fields, starters, wording
 
 
 def refused(given: dict[str, Any]) -> dict[str, str]:
@@ -61,7 +61,7 @@ def test_a_slug_is_letters_digits_and_single_hyphens(slug: str) -> None:
     ],
 )
 def test_a_slug_is_made_of_the_name(name: str, slug: str) -> None:
-    assert fields.slug_of(name) == slug
+    assert wording.slug_of(name) == slug
 
 
 def test_tags_are_lower_case_single_and_sorted() -> None:
@@ -152,9 +152,9 @@ def test_messages_are_turns_of_user_and_assistant() -> None:
 
 
 def test_a_variable_is_required_text_unless_declared_otherwise() -> None:
-    assert variable() == fields.blank("tone")
-    assert fields.blank("tone")["type"] == "text"
-    assert fields.blank("tone")["required"] is True
+    assert variable() == declaring.blank("tone")
+    assert declaring.blank("tone")["type"] == "text"
+    assert declaring.blank("tone")["required"] is True
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_choices_belong_to_the_type_choice_alone() -> None:
 def test_a_text_with_too_many_variables_is_refused() -> None:
     body = "".join(f"{{{{v{number}}}}}" for number in range(201))
     with pytest.raises(InvalidInput):
-        fields.used({"system": "", "body": body, "messages": []})
+        declaring.used({"system": "", "body": body, "messages": []})
 
 
 @pytest.mark.parametrize("starter", starters.STARTERS, ids=lambda starter: starter["slug"])
@@ -199,7 +199,7 @@ def test_a_starter_is_written_as_it_would_be_stored(starter: dict[str, Any]) -> 
     """Every variable of a starter is declared, has a sample or default of its type, and nothing else is."""
     text = fields.content(starter)
     assert fields.details(starter)["slug"] == starter["slug"]
-    used = fields.used({"messages": [], **text})
+    used = declaring.used({"messages": [], **text})
     assert {spec["name"] for spec in text["variables"]} == set(used)
     assert all(spec["sample"] is not None or spec["default"] is not None for spec in text["variables"])
     assert text["output_format"] != "json" or text["json_schema"]

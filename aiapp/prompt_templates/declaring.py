@@ -1,0 +1,92 @@
+"""What is declared of the variables of a version: their types, defaults and samples."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aiapp.errors import InvalidInput
+from aiapp.prompt_templates import rendering, values
+from aiapp.prompt_templates.wording import NestedError, Reader, check_json, flag, line, objects, one_of, text
+
+MAX_VALUE = 20 * 1024
+MAX_VARIABLES = 200
+MAX_NAME = 100
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+def used(version: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the variables that the parts of a version use, in order. Raises InvalidInput where they are too many."""
+    texts = [version["system"], version["body"], *(message["content"] for message in version["messages"])]
+    names = rendering.variables(*texts)
+    message = ""
+    if len(names) > MAX_VARIABLES:
+        message = f"This uses {len(names):,} variables; use at most {MAX_VARIABLES}."
+    elif any(len(name) > MAX_NAME for name in names):
+        message = f"The name of a variable has at most {MAX_NAME} characters."
+    if message:
+        raise InvalidInput(errors=[{"field": "body", "message": message}])
+    return names
+
+
+def declared(names: Iterable[str], specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return one spec for each used variable: the declared one, else required text without a default."""
+    known = {spec["name"]: spec for spec in specs}
+    return [dict(known.get(name) or blank(name)) for name in names]
+
+
+def blank(name: str) -> dict[str, Any]:
+    """Return the spec of a variable that nobody has declared yet."""
+    return {"name": name, "type": "text", "required": True, "default": None, "description": "", "sample": None}
+
+
+def read(value: Any) -> list[dict[str, Any]]:
+    """Return declarations as they are stored. Raises ValueError, for one of them NestedError."""
+    specs: dict[str, dict[str, Any]] = {}
+    for number, item in enumerate(objects(value, MAX_VARIABLES, "variables"), 1):
+        name = item.get("name")
+        if not isinstance(name, str) or len(name) > MAX_NAME or not _VARIABLE.fullmatch(name):
+            raise NestedError(str(number), "A name has letters, digits and _, and begins with a letter or _.")
+        if name in specs:
+            raise NestedError(name, "This variable is declared twice.")
+        specs[name] = _variable(name, item)
+    return list(specs.values())
+
+
+def _variable(name: str, item: Mapping[str, Any]) -> dict[str, Any]:
+    spec = blank(name)
+    readers: dict[str, Reader] = {
+        "type": one_of(values.VARIABLE_TYPES),
+        "required": flag,
+        "description": lambda value: line(value, 500),
+        "choices": _choices,
+        "default": lambda value: _fitting(value, spec),
+        "sample": lambda value: _fitting(value, spec),
+    }
+    for key, reader in readers.items():  # in this order: default and sample are read by the type and the choices
+        if item.get(key) is None or (key == "choices" and spec["type"] != "choice"):
+            continue
+        try:
+            spec[key] = reader(item[key])
+        except ValueError as error:
+            raise NestedError(f"{name}.{key}", str(error)) from error
+    if spec["type"] == "choice" and not spec.get("choices"):
+        raise NestedError(f"{name}.choices", "Give at least one choice.")
+    return spec
+
+
+def _choices(value: Any) -> list[str]:
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) > 100:
+        raise ValueError("Give a list of at most 100 choices.")
+    return list(dict.fromkeys(choice for choice in (line(item, 200) for item in value) if choice))
+
+
+def _fitting(value: Any, spec: Mapping[str, Any]) -> Any:
+    """Return a default or sample that is a value of its variable's type; "" is none."""
+    if value == "":
+        return None
+    check_json(value, MAX_VALUE)
+    values.write(value, spec)
+    return text(value, MAX_VALUE) if isinstance(value, str) else value
