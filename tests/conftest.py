@@ -21,6 +21,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
 from redis import Redis
 from werkzeug.test import TestResponse
 
@@ -114,6 +115,25 @@ def app(settings: config.Settings) -> Iterator[Flask]:
         db.session.remove()
         db.engine.dispose()
     application.extensions["aiapp.redis"].close()
+    if "aiapp.transport" in application.extensions:
+        application.extensions["aiapp.transport"].close()
+
+
+class CompiledTemplates(BytecodeCache):
+    """Compiled templates, kept for the whole run: every test makes an app of its own, and compiling is most of the work."""
+
+    def __init__(self) -> None:
+        self.code: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self.code:
+            bucket.bytecode_from_string(self.code[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.code[bucket.key] = bucket.bytecode_to_string()
+
+
+Flask.jinja_options["bytecode_cache"] = CompiledTemplates()
 
 
 class Team:
