@@ -1,0 +1,219 @@
+"""Every page worth a look, and a workspace in which each of its states can be seen."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from playwright.sync_api import APIResponse, Browser, BrowserContext, Page, StorageState, expect
+
+NOBODY, DEMO, VIEWER = "nobody", "demo", "viewer"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page: `path` may name what Stage made in braces; `shows` is a selector of what arrives last on it."""
+
+    name: str
+    path: str
+    who: str = DEMO
+    status: int = 200
+    shows: str = "main h1, main h2"
+
+
+PLACES = (
+    Place("login", "/login", NOBODY),
+    Place("sign-up", "/sign-up", NOBODY),
+    Place("reset-help", "/reset", NOBODY),
+    Place("reset-link-used-up", "/reset/nothing", NOBODY, 404),
+    Place("invitation", "{invitation}", NOBODY),
+    Place("api-docs", "/api/v1/docs", NOBODY),
+    Place("not-found-signed-out", "/nothing", NOBODY, 404),
+    Place("home", "/w/demo/", shows="#credentials-health, main table"),
+    Place("home-set-up", "/w/empty/"),
+    Place("workspaces", "/workspaces"),
+    Place("new-workspace", "/workspaces/new"),
+    Place("profile", "/profile"),
+    Place("not-found", "/w/demo/nothing", status=404),
+    Place("forbidden", "/w/demo/credentials/new", VIEWER, 403),
+    Place("credentials", "/w/demo/credentials"),
+    Place("credentials-empty", "/w/empty/credentials"),
+    Place("credentials-as-viewer", "/w/demo/credentials", VIEWER),
+    Place("credential-catalogue", "/w/demo/credentials/new"),
+    Place("credential-add-openai", "/w/demo/credentials/new/openai"),
+    Place("credential-add-ollama", "/w/demo/credentials/new/ollama"),
+    Place("credential", "/w/demo/credentials/{bad_key}"),
+    Place("credential-delete", "/w/demo/credentials/{good_key}/delete", shows="dialog[open]"),
+    Place("prompt-templates", "/w/demo/prompt-templates"),
+    Place("prompt-templates-empty", "/w/empty/prompt-templates"),
+    Place("prompt-templates-nothing-found", "/w/demo/prompt-templates?q=qqqq"),
+    Place("prompt-template-new", "/w/demo/prompt-templates/new"),
+    Place(
+        "prompt-template-draft", "/w/demo/prompt-templates/support-reply/versions/2", shows=".highlighted-input mark"
+    ),
+    Place("prompt-template-published", "/w/demo/prompt-templates/support-reply/versions/1"),
+    Place("prompt-template-as-viewer", "/w/demo/prompt-templates/release-notes", VIEWER),
+    Place("prompt-template-preview", "/w/demo/prompt-templates/meeting-summary/versions/2"),
+    Place("prompt-template-settings", "/w/demo/prompt-templates/support-reply/versions/2/settings"),
+    Place("prompt-template-settings-frozen", "/w/demo/prompt-templates/invoice-extraction/versions/1/settings"),
+    Place("prompt-template-executions", "/w/demo/prompt-templates/support-reply/executions", shows="main table"),
+    Place("prompt-template-feedback", "/w/demo/prompt-templates/support-reply/feedback", shows="main table"),
+    Place("prompt-template-api", "/w/demo/prompt-templates/support-reply/api"),
+    Place("prompt-template-versions", "/w/demo/prompt-templates/support-reply/versions"),
+    Place("prompt-template-publish", "/w/demo/prompt-templates/support-reply/versions/2/publish", shows="dialog[open]"),
+    Place("prompt-template-delete", "/w/demo/prompt-templates/support-reply/delete", shows="dialog[open]"),
+    Place("prompt-template-run", "/w/demo/prompt-templates/support-reply/run", shows="#run-form"),
+    Place("prompt-template-compare-choose", "/w/demo/prompt-templates/support-reply/compare"),
+    Place("prompt-template-compare", "/w/demo/prompt-templates/support-reply/compare/1...2"),
+    Place("prompt-template-compare-unified", "/w/demo/prompt-templates/support-reply/compare/1...2?view=unified"),
+    Place("executions", "/w/demo/executions"),
+    Place("executions-empty", "/w/empty/executions"),
+    Place("executions-nothing-found", "/w/demo/executions?q=qqqq"),
+    Place("execution-new", "/w/demo/executions/new"),
+    Place("execution-changes", "/w/demo/executions/{completed}/changes"),
+    Place("execution-completed", "/w/demo/executions/{completed}", shows="#feedback button"),
+    Place("execution-source", "/w/demo/executions/{completed}?view=source", shows="#feedback button"),
+    Place("execution-json", "/w/demo/executions/{as_json}", shows="#feedback button"),
+    Place("execution-html", "/w/demo/executions/{as_html}", shows="#feedback button"),
+    Place("execution-failed", "/w/demo/executions/{failed}", shows=".notice"),
+    Place("execution-waiting", "/w/demo/executions/{waiting}", shows=".notice"),
+    Place("execution-cancelled", "/w/demo/executions/{cancelled}", shows=".notice"),
+    Place("execution-streaming", "/w/demo/executions/{streaming}", shows="#stream:not(:empty)"),
+    Place("feedback", "/w/demo/executions/{completed}/feedback"),
+    Place("settings", "/w/demo/settings"),
+    Place("settings-as-viewer", "/w/demo/settings", VIEWER),
+    Place("members", "/w/demo/settings/members"),
+    Place("member-remove", "/w/demo/settings/members/{membership}/remove", shows="dialog[open]"),
+    Place("invitations", "/w/demo/settings/invitations"),
+    Place("tokens", "/w/demo/settings/tokens"),
+    Place("audit", "/w/demo/settings/audit"),
+    Place("workspace-delete", "/w/demo/settings/delete", shows="dialog[open]"),
+)
+
+
+class Forms:
+    """Sends forms as a browser does, without drawing the pages."""
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.context, self.address = context, address
+        self.token = ""
+
+    def get(self, path: str) -> str:
+        answer = self.context.request.get(self.address + path)
+        assert answer.ok, (path, answer.status)
+        return answer.text()
+
+    def send(self, path: str, **fields: str) -> APIResponse:
+        """POST a form, follow where it leads, return that page."""
+        self.token = self.token or re.findall(r'name="csrf_token"\s+value="([^"]+)"', self.get("/profile"))[0]
+        answer = self.context.request.post(self.address + path, form={"csrf_token": self.token, **fields})
+        assert answer.ok, (path, answer.status)
+        return answer
+
+
+class Stage:
+    """What the pages show, made in the demo workspace by the forms that people use. `made` are the ids and paths in PLACES."""
+
+    def __init__(self, browser: Browser, address: str, demo_state: StorageState) -> None:
+        self.address = address
+        self.states: dict[str, StorageState | None] = {NOBODY: None, DEMO: demo_state}
+        self.context = browser.new_context(storage_state=demo_state)
+        self.forms = Forms(self.context, address)
+        self.forms.send("/workspaces", name="Empty", slug="empty")
+        options = self.forms.get("/w/demo/credentials/_options")
+        keys = dict(re.findall(r'<option value="([0-9a-f]{32})"[^>]*>\s*([^<·(]+)', options))
+        self.made = {"bad_key" if "expired" in name else "good_key": key for key, name in keys.items()}
+        self._write()
+        self._invite(browser)
+        self._run()
+
+    def close(self) -> None:
+        self.context.close()
+
+    def visit(self, page: Page, place: Place) -> int:
+        """Go to a place, wait until all of it is there, return the status."""
+        if "{streaming}" in place.path:
+            self.made["streaming"] = self._execute(model="demo-slow", template="Tell the story of one word. " * 30)
+        answer = page.goto(self.address + place.path.format(**self.made))
+        assert answer is not None
+        expect(page.locator(place.shows).first).to_be_visible()
+        expect(page.locator(".htmx-request")).to_have_count(0)
+        return answer.status
+
+    def _write(self) -> None:
+        self.forms.send("/w/demo/credentials/test")
+        prompts = "/w/demo/prompt-templates"
+        self.forms.send(f"{prompts}/support-reply/versions/1/drafts")
+        body = (
+            "Customer {{customer_name}} wrote:\n\n{{message}}\n\nOrder: {{order_id}}\n\nAnswer in {{max_words}} words."
+        )
+        lock = re.findall(
+            r'name="lock_version"[^>]*value="(\d+)"', self.forms.get(f"{prompts}/support-reply/versions/2")
+        )
+        self.forms.send(f"{prompts}/support-reply/versions/2", body=body, lock_version=lock[0])
+        self.forms.send(f"{prompts}/meeting-summary/versions/1/drafts")
+        self.forms.send(f"{prompts}/meeting-summary/versions/2/preview")
+        self.forms.send("/w/demo/settings/tokens", name="helpdesk", scope="run", days="90")
+
+    def _invite(self, browser: Browser) -> None:
+        for email in ("vera@example.com", "noor@example.com"):
+            page = self.forms.send("/w/demo/settings/invitations", email=email, role="viewer").text()
+            link = urlsplit(re.findall(r'id="invitation-link">([^<]+)<', page)[0]).path
+            if email.startswith("vera"):
+                self.states[VIEWER] = self._join(browser, link)
+            else:
+                self.made["invitation"] = link
+        members = self.forms.get("/w/demo/settings/members")
+        self.made["membership"] = re.findall(r"members/([0-9a-f]{32})/remove[^>]*Remove Vera", members)[0]
+
+    def _join(self, browser: Browser, link: str) -> StorageState:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(self.address + link)
+        page.fill("[name=name]", "Vera Lind")
+        page.fill("[name=email]", "vera@example.com")
+        page.fill("[name=password]", "a door with seven locks")
+        page.click("button[type=submit]")
+        page.wait_for_url("**/w/demo/")
+        state = context.storage_state()
+        context.close()
+        return state
+
+    def _run(self) -> None:
+        variables = {
+            "product_name": "Northbeam",
+            "language": "English",
+            "tone": "friendly",
+            "customer_name": "Amina Okafor",
+        }
+        variables |= {
+            "message": "I was charged twice for one invoice.",
+            "notes": "It was paid twice.",
+            "max_words": "120",
+        }
+        reply = {f"var-{name}": value for name, value in variables.items()} | {"prompt_template": "support-reply"}
+        self.made["completed"] = self._execute(**reply)
+        self.made["failed"] = self._execute(credential_id=self.made["bad_key"], template="Hello?")
+        self.made["as_html"] = self._execute(template="Write a page about rivers. Name three of them.", format="html")
+        self.made["as_json"] = self._execute(template="List the rivers of Europe.", format="json")
+        self.made["cancelled"] = self._execute(model="demo-slow", template="Never mind.")
+        self.forms.send(f"/w/demo/executions/{self.made['cancelled']}/cancel")
+        for name in ("completed", "failed", "as_html", "as_json"):
+            self._wait_for_end(self.made[name])
+        self.made["waiting"] = self._execute(model="demo-overloaded", template="Is anybody there?")
+        self.forms.send(
+            f"/w/demo/executions/{self.made['completed']}/feedback", rating="up", comment="Exactly our tone."
+        )
+
+    def _execute(self, **fields: str) -> str:
+        """Submit an execution and return its id. Pinned to the credential that works where a model is named."""
+        pinned = {"credential_id": self.made["good_key"]} if "model" in fields else {}
+        return self.forms.send("/w/demo/executions", **pinned, **fields).url.rpartition("/")[2]
+
+    def _wait_for_end(self, execution_id: str) -> None:
+        give_up = time.monotonic() + 60
+        while "/_live" in self.forms.get(f"/w/demo/executions/{execution_id}/_live"):
+            assert time.monotonic() < give_up, f"{execution_id} does not end"
+            time.sleep(0.1)
