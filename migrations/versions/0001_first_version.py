@@ -111,7 +111,7 @@ def upgrade():
     sa.Column('status', sa.Integer(), nullable=True),
     sa.Column('answer', sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql"), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.ForeignKeyConstraint(['workspace_id'], ['workspace.id'], name=op.f('fk_idempotency_key_workspace_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['workspace_id'], ['workspace.id'], name=op.f('fk_idempotency_key_workspace_id'), ondelete='CASCADE', initially='DEFERRED', deferrable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_idempotency_key')),
     sa.UniqueConstraint('workspace_id', 'key', name=op.f('uq_idempotency_key_workspace_id_key'))
     )
@@ -314,8 +314,11 @@ def upgrade():
         batch_op.create_index('ix_execution_status_lease_until', ['status', 'lease_until'], unique=False)
         batch_op.create_index(batch_op.f('ix_execution_user_id'), ['user_id'], unique=False)
         batch_op.create_index('ix_execution_workspace_id_id', ['workspace_id', 'id'], unique=False)
+        batch_op.create_index('ix_execution_workspace_id_model_id', ['workspace_id', 'model', 'id'], unique=False)
         batch_op.create_index('ix_execution_workspace_id_prompt_template_id_id', ['workspace_id', 'prompt_template_id', 'id'], unique=False)
+        batch_op.create_index('ix_execution_workspace_id_provider_id', ['workspace_id', 'provider', 'id'], unique=False)
         batch_op.create_index('ix_execution_workspace_id_status_id', ['workspace_id', 'status', 'id'], unique=False)
+        batch_op.create_index('ix_execution_workspace_id_user_id_id', ['workspace_id', 'user_id', 'id'], unique=False)
 
     op.create_table('attempt',
     sa.Column('id', sa.String(length=32), nullable=False),
@@ -388,8 +391,11 @@ def downgrade():
 
     op.drop_table('attempt')
     with op.batch_alter_table('execution', schema=None) as batch_op:
+        batch_op.drop_index('ix_execution_workspace_id_user_id_id')
         batch_op.drop_index('ix_execution_workspace_id_status_id')
+        batch_op.drop_index('ix_execution_workspace_id_provider_id')
         batch_op.drop_index('ix_execution_workspace_id_prompt_template_id_id')
+        batch_op.drop_index('ix_execution_workspace_id_model_id')
         batch_op.drop_index('ix_execution_workspace_id_id')
         batch_op.drop_index(batch_op.f('ix_execution_user_id'))
         batch_op.drop_index('ix_execution_status_lease_until')
