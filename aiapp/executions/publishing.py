@@ -6,6 +6,7 @@ row instead.
 
 from __future__ import annotations
 
+import atexit
 import json
 import threading
 import time
@@ -105,8 +106,8 @@ class Publisher:
             _changed.notify()
 
 
-def flush(seconds: float) -> bool:
-    """Wait until everything is written, at most `seconds`; return whether it is."""
+def flush(seconds: float = 1.0) -> bool:
+    """Wait until everything is written, at most `seconds`; return whether it is. A process that ends does so by itself."""
     deadline = time.monotonic() + seconds
     while _backlogs or _writing.locked():
         if time.monotonic() >= deadline:
@@ -116,6 +117,7 @@ def flush(seconds: float) -> bool:
 
 
 _writing = threading.Lock()
+atexit.register(flush)
 
 
 def _write() -> None:

@@ -133,7 +133,7 @@ def _error_of(rows: attempts.Rows) -> ProviderError:
     last = next((row for row in reversed(rows) if row.error_class is not None), None)
     if last is None or last.error_class is None:
         return ProviderError("no_credential", "No credential is left that could answer.")
-    return ProviderError(last.error_class, last.error_message or "", http_status=last.http_status)
+    return ProviderError(last.error_class, last.error_message or "")
 
 
 def _rules() -> fallback.Rules:

@@ -15,6 +15,7 @@ from worker_process import eventually
 
 from aiapp import queue
 from aiapp.columns import now
+from aiapp.credentials import actions as credentials
 from aiapp.credentials.models import Credential
 from aiapp.executions import actions, attempts, endings, jobs, leases, publishing, states
 from aiapp.extensions import db
@@ -357,6 +358,45 @@ def test_an_answer_that_comes_after_the_cancel_does_not_complete_it(engine, prov
     provider.released.set()
     worker.join(20)
     assert engine.row(execution_id).status == "cancelled"
+
+
+def test_a_worker_that_lost_its_lease_between_two_attempts_makes_no_further_call(engine, provider):
+    engine.credential("first")
+    engine.credential("second")
+    execution_id = engine.submit()
+
+    def taken_meanwhile(call):
+        with engine.app.app_context():
+            engine.change(execution_id, lease_owner="elsewhere")
+        return refuses(500)(call)
+
+    provider.on("first", taken_meanwhile)
+    row = engine.run(execution_id)
+    assert (row.status, row.lease_owner) == ("processing", "elsewhere")
+    assert provider.count() == {"first": 1}
+    assert len(row.attempts) == 1
+
+
+def test_a_cancel_that_its_worker_did_not_live_to_see_is_done_by_the_next(engine, provider):
+    engine.credential("first")
+    execution_id = engine.submit()
+    past = now() - timedelta(seconds=1)
+    engine.change(execution_id, status="processing", lease_owner="gone", lease_until=past, cancel_requested_at=past)
+    assert engine.run(execution_id).status == "cancelled"
+    assert provider.calls == []
+
+
+def test_where_only_refused_credentials_are_left_a_retry_ends_with_the_last_error(engine, provider):
+    engine.credential("first")
+    second = engine.credential("second")
+    provider.on("first", refuses(401, "bad key"))
+    provider.on("second", refuses(500, "broken"))
+    execution_id = engine.submit()
+    assert engine.run(execution_id).status == "pending"
+    credentials.delete(engine.team.access("alice"), second)
+    row = engine.run(execution_id)
+    assert (row.status, row.error_class, row.error_message) == ("failed", "server", "broken")
+    assert provider.count() == {"first": 1, "second": 1}
 
 
 def test_shutdown_hands_the_row_back_and_the_round_is_not_used_up(engine, provider, in_thread):
