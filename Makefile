@@ -16,8 +16,8 @@ test: install-test
 	$(BIN)/djlint --check --quiet aiapp/templates
 	$(BIN)/djlint --lint --quiet aiapp/templates
 	$(BIN)/coverage erase
-	env -u AIAPP_TEST_DATABASE_URL $(BIN)/coverage run -m pytest
-	$(BIN)/python tests/postgresql.py $(BIN)/coverage run -m pytest -m "not browser and not processes" --ignore=tests/providers
+	env -u AIAPP_TEST_DATABASE_URL $(BIN)/coverage run -m pytest -n 2 --dist loadfile
+	$(BIN)/python tests/postgresql.py $(BIN)/coverage run -m pytest -n 2 --dist loadfile -m "not browser and not processes" --ignore=tests/providers
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -14,9 +14,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -33,6 +35,12 @@ from aiapp.accounts.tokens import make
 from aiapp.extensions import Base, db
 from aiapp.workspaces.access import Access
 from aiapp.workspaces.models import Membership, Workspace
+
+# How long an example takes depends on what else the machine does: no test fails for that.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 PASSWORD = "correct horse battery"
 PASSWORD_HASH = passwords.hash_password(PASSWORD)  # once: argon2 is slow on purpose
@@ -80,10 +88,26 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@cache
+def postgresql_url() -> str | None:
+    """The PostgreSQL that AIAPP_TEST_DATABASE_URL names; where tests run in parallel, a database of it for each process."""
+    url, worker = os.environ.get("AIAPP_TEST_DATABASE_URL"), os.environ.get("PYTEST_XDIST_WORKER")
+    if not url or not worker:
+        return url
+    own = sa.make_url(url)
+    name = f"{own.database}_{worker}"
+    server = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
+    server.dispose()
+    return own.set(database=name).render_as_string(hide_password=False)
+
+
 @pytest.fixture
 def database_url(tmp_path: Path, empty_database: Path) -> str:
     """A fresh database: a copy of the empty SQLite file, or an emptied PostgreSQL where AIAPP_TEST_DATABASE_URL names one."""
-    url = os.environ.get("AIAPP_TEST_DATABASE_URL")
+    url = postgresql_url()
     if not url:
         path = tmp_path / "aiapp.db"
         shutil.copyfile(empty_database, path)
