@@ -188,7 +188,7 @@ def test_the_preview_marks_values_and_what_is_missing(bob: Any, stored: Callable
     assert '<span class="variable">&lt;b&gt;Amina&lt;/b&gt;</span>' in page
     assert '<span class="variable variable-missing mono">product</span>' in page
     assert 'data-missing-variables="product"' in page
-    assert "<code>{{7*7}}</code>" in page  # no variable: sent as written
+    assert ">{{7*7}}</code>" in page  # no variable: sent as written
     assert "1 of 2 filled" in page
     assert "tokens in" in page
     assert stored().body == "{{name}} wrote: {{message}}"  # nothing is stored
