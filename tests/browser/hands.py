@@ -37,7 +37,7 @@ class Pointer:
 
     def go(self, place: str, keys: str) -> None:
         """Go to a page of the navigation."""
-        self.page.get_by_role("navigation").get_by_role("link", name=place, exact=True).click()
+        self.page.locator("#nav").get_by_role("link", name=place, exact=True).click()
 
     def shortcut(self, button: Locator, keys: str) -> None:
         """Press a button that has a shortcut."""

@@ -24,7 +24,7 @@ class Watch:
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
 
     def _said(self, message: ConsoleMessage) -> None:
-        status = re.match(r"Failed to load resource: .* status of (\d+)", message.text)
+        status = re.match(r".* (?:status of|with status) (\d+)", message.text)
         if status and int(status[1]) in self.expected:
             return
         if message.type in ("error", "warning"):
