@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from flask import g, request, url_for
@@ -144,7 +145,11 @@ def to_login() -> Response:
     """Send an anonymous visitor to the login page and back here afterwards; htmx gets 401 and HX-Redirect."""
     fragment = request.path.rsplit("/", 1)[-1].startswith("_")
     here = request.full_path.rstrip("?") if request.method == "GET" and not fragment else None
+    from_htmx = request.headers.get("HX-Request") == "true"
+    if from_htmx:  # the page that asked; where sign-in leads is checked there (accounts/views.py)
+        page = urlsplit(request.headers.get("HX-Current-URL", ""))
+        here = page._replace(scheme="", netloc="", fragment="").geturl() or None
     target = url_for("accounts.login", next=here)
-    if request.headers.get("HX-Request") == "true":
+    if from_htmx:
         return Response(status=401, headers={"HX-Redirect": target, "Vary": "HX-Request"})
     return redirect(target, 303)
