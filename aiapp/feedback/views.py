@@ -50,7 +50,8 @@ def rate(access: Access, execution_id: str) -> Response:
         db.session.rollback()
         error = invalid.errors[0]["message"]
     if not htmx.wanted() and not error:
-        return htmx.go(url_for("executions.show", workspace=access.workspace.slug, execution_id=execution.id), message)
+        onward = "feedback.page" if rating and comment is None else "executions.show"  # a comment may follow the thumb
+        return htmx.go(url_for(onward, workspace=access.workspace.slug, execution_id=execution.id), message)
     mine = actions.mine(access, execution)
     if not htmx.wanted():
         return Response(
