@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from flask import Response, request
@@ -20,6 +20,9 @@ from aiapp.executions import actions, stream
 from aiapp.executions import models as rows
 from aiapp.executions.submission import Submission
 from aiapp.feedback import actions as feedback_actions
+
+# No execution is older or younger; arithmetic with the first and the last days of the calendar fails.
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 executions = APIBlueprint("executions_api", __name__, abp_tags=[Tag(name="Executions")], abp_security=[{"token": []}])
 
@@ -120,8 +123,8 @@ class Events(Response):
 def index(query: ListQuery) -> Listed[ExecutionSummary]:
     """Without prompts and outputs; read one for those."""
     wanted = actions.Filters(
-        since=aware(query.from_, "from"),
-        until=aware(query.to, "to"),
+        since=_bound(query.from_, "from"),
+        until=_bound(query.to, "to"),
         **query.model_dump(exclude={"limit", "cursor", "from_", "to"}),
     )
     found = actions.list_executions(asking(), wanted, cursor=query.cursor, limit=query.limit, texts=False)
@@ -233,3 +236,8 @@ def unrate(path: ExecutionPath) -> Gone:
 def _submit(submission: Submission) -> tuple[Execution, Literal[202]]:
     access = asking()
     return show(access, actions.submit(access, submission, execution_id=execution_id())), 202
+
+
+def _bound(when: datetime | None, field: str) -> datetime | None:
+    known = aware(when, field)
+    return None if known is None else min(max(known, EARLIEST), LATEST)

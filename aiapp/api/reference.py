@@ -9,6 +9,7 @@ from typing import Any
 from aiapp.api.describing import JSON
 
 Schema = Mapping[str, Any]
+METHODS = ("get", "post", "put", "patch", "delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ def chapters(document: Schema) -> dict[str, list[Entry]]:
     found: dict[str, list[Entry]] = {tag["name"]: [] for tag in document["tags"]}
     schemas = document["components"]["schemas"]
     for path, methods in document["paths"].items():
-        for method, operation in methods.items():
+        for method in sorted(methods, key=METHODS.index):
+            operation = methods[method]
             found[operation["tags"][0]].append(_entry(path, method, operation, schemas))
     return found
 

@@ -31,7 +31,9 @@ def openapi() -> Response:
 @public
 def docs() -> Response:
     """Show the API for people: every path with its fields, made of the same description."""
-    return make_response(render_template("api/docs.html", chapters=chapters(document(_app()))))
+    described = document(_app())
+    introduction = described["info"]["description"]
+    return make_response(render_template("api/docs.html", introduction=introduction, chapters=chapters(described)))
 
 
 def invalid(error: ValidationError) -> Response:

@@ -1,0 +1,92 @@
+"""Every operation of the API, walked: no token, too small a scope, too small a role, ids of another workspace. A new one is
+covered at once."""
+
+from __future__ import annotations
+
+from described import PREFIX, every, filled, request_of
+
+from aiapp.accounts.tokens import SCOPES
+from aiapp.workspaces.models import ROLES
+
+PEOPLE = {"viewer": "vera", "editor": "bob", "admin": "adam", "owner": "alice"}
+UNKNOWN = {
+    "slug": "unknown",
+    "number": 1,
+    **dict.fromkeys(("credential_id", "execution_id", "invitation_id", "token_id", "membership_id"), "0" * 32),
+}
+
+
+def test_every_route_of_the_api_says_what_it_needs(app):
+    for rule in app.url_map.iter_rules():
+        if rule.rule.startswith(PREFIX):
+            view = app.view_functions[rule.endpoint]
+            assert view.needs is None or (view.needs[0] in ROLES and view.needs[1] in SCOPES), rule
+
+
+def test_only_the_description_is_public(app):
+    views = app.view_functions
+    rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith(PREFIX)]
+    public = {rule.endpoint for rule in rules if views[rule.endpoint].needs is None}
+    assert public == {"api.openapi", "api.docs"}
+
+
+def test_without_a_token_nothing_answers(app, described, rows):
+    client = app.test_client()
+    for one in every(app):
+        answer = client.open(PREFIX + filled(one, rows), method=one.method, **request_of(described, one))
+        assert answer.status_code == 401, f"{one.method} {one.path}"
+        assert answer.json["code"] == "unauthenticated"
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        described.judge(answer)
+
+
+def test_a_scope_that_is_too_small_is_refused(app, api, described, rows):
+    tokens = {scope: api("alice", scope) for scope in SCOPES}
+    for one in every(app):
+        needed = SCOPES.index(one.view.needs[1])
+        for scope in SCOPES[:needed]:
+            answer = tokens[scope](one.method, filled(one, rows), **request_of(described, one))
+            assert (answer.status_code, answer.json["code"]) == (403, "scope"), f"{scope}: {one.method} {one.path}"
+
+
+def test_a_role_that_is_too_small_is_refused(app, api, described, rows):
+    tokens = {role: api(PEOPLE[role]) for role in ROLES}
+    for one in every(app):
+        needed = ROLES.index(one.view.needs[0])
+        for role in ROLES[:needed]:
+            answer = tokens[role](one.method, filled(one, rows), **request_of(described, one))
+            assert (answer.status_code, answer.json["code"]) == (403, "denied"), f"{role}: {one.method} {one.path}"
+
+
+def test_what_belongs_to_another_workspace_answers_as_if_it_did_not_exist(app, api, described, rows):
+    charlie = api("charlie")
+    walked = 0
+    for one in every(app):
+        if "{" not in one.path:
+            continue
+        asked = request_of(described, one)
+        foreign = charlie(one.method, filled(one, rows), **asked)
+        unknown = charlie(one.method, filled(one, UNKNOWN), **asked)
+        assert foreign.status_code == unknown.status_code == 404, f"{one.method} {one.path}: {foreign.json}"
+        assert {**foreign.json, "request_id": ""} == {**unknown.json, "request_id": ""}
+        walked += 1
+    assert walked > 20
+
+
+def test_lists_hold_nothing_of_another_workspace(app, api, described, rows):
+    charlie = api("charlie")
+    known = [value for value in rows.values() if isinstance(value, str)]
+    for one in every(app):
+        if one.method == "GET" and "{" not in one.path:
+            text = charlie("GET", filled(one, rows)).get_data(as_text=True)
+            assert not [value for value in known if value in text], one.path
+
+
+def test_whoever_may_is_let_in_everywhere(app, api, described, rows):
+    """So that the refusals above are not refusals of everything."""
+    reading = [one for one in every(app) if one.method == "GET" and one.shape and not one.streams]
+    vera, alice = api("vera", "read"), api("alice", "admin")
+    for one in reading:
+        client = vera if one.view.needs == ("viewer", "read") else alice
+        answer = client("GET", filled(one, rows), **request_of(described, one))
+        assert answer.status_code == 200, f"{one.path}: {answer.json}"
