@@ -16,17 +16,16 @@ def default_processes() -> int:
     return min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def free_port(host: str, port: int) -> int:
-    """Return the port to listen on (one that is free for port 0). Raises ProcessError where nobody can listen there."""
+def free_address(host: str, port: int) -> tuple[str, int]:
+    """Return the IP address and the port to listen on, for port 0 one that is free. Raises ProcessError where nobody can."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-            0
-        ]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # `localhost` may be both; who types it into a browser or a script mostly means the older one
+        family, kind, _, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-            found: int = probe.getsockname()[1]
-            return found
+            return str(address[0]), int(probe.getsockname()[1])
     except OSError as error:
         reason = error.strerror or str(error)
         raise ProcessError(

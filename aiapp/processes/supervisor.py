@@ -18,7 +18,7 @@ from aiapp.config import Settings
 from aiapp.processes.children import Child, ProcessError
 from aiapp.processes.embedded import EmbeddedRedis
 from aiapp.processes.failures import WrongUse
-from aiapp.processes.listening import STOP_SECONDS, free_port
+from aiapp.processes.listening import STOP_SECONDS, free_address
 
 READY_SECONDS = 60.0
 FIRST_DELAY, LAST_DELAY = 0.2, 10.0
@@ -51,10 +51,9 @@ def up(*, demo: bool, host: str | None, port: int | None, workers: int, concurre
         os.environ["AIAPP_DEMO"] = "1"
         os.environ.setdefault("AIAPP_LOG_LEVEL", "warning")  # somebody looks at this terminal for the address
     settings = config.load()
-    host = host or settings.host
-    if settings.demo and not _is_loopback(host):
+    host, port = free_address(host or settings.host, settings.port if port is None else port)
+    if settings.demo and not ipaddress.ip_address(host).is_loopback:
         raise WrongUse(f"--demo listens on loopback alone, not on {host}: its sign-in is public")
-    port = free_port(host, settings.port if port is None else port)
     supervisor = Supervisor(address=(host, port), shown=settings.base_url, demo=settings.demo)
     redis = EmbeddedRedis(settings.home) if settings.redis_embedded else None
     try:
@@ -62,7 +61,8 @@ def up(*, demo: bool, host: str | None, port: int | None, workers: int, concurre
             redis.start()
             supervisor.watch(redis.child, running=True)
         supervisor.watch(_web(host, port))  # it loads while the database is prepared, and is announced after that
-        supervisor.run_once(Child("preparation", _command("prepare")))
+        if not supervisor.run_once(Child("preparation", _command("prepare"))):
+            return 0
         for child in _helpers(settings, workers, concurrency):
             supervisor.watch(child)
         return supervisor.serve()
@@ -92,16 +92,17 @@ class Supervisor:
             child.start()
         self._watched.append(Watched(child, started=time.monotonic()))
 
-    def run_once(self, child: Child) -> None:
-        """Run `child` to its end. Raises ProcessError where it fails, or where a stop comes first."""
+    def run_once(self, child: Child) -> bool:
+        """Run `child` to its end; return False where a stop comes first. Raises ProcessError where it fails."""
         child.start()
         while child.running:
             if self._stops:
                 child.stop()
-                raise ProcessError("stopped before everything was started")
+                return False
             self._wait(1.0)
         if child.exit_code:
             raise ProcessError(f"the {child.name} failed; its last lines above say why")
+        return True
 
     def serve(self) -> int:
         """Look after the children until a stop; return 0. Raises ProcessError where the web never answers."""
@@ -186,21 +187,9 @@ def _command(*words: str) -> list[str]:
     return [sys.executable, "-m", "aiapp.processes.cli", *words]
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _reached_at(host: str) -> str:
-    """Return where this machine reaches its own listener on `host`."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
+    """Return where this machine reaches its own listener on the IP address `host`."""
+    address = ipaddress.ip_address(host)
     if address.is_unspecified:
         return "127.0.0.1" if address.version == 4 else "::1"
     return host

@@ -15,7 +15,7 @@ from granian.server import Server
 from aiapp import create_app
 from aiapp.executions import stream
 from aiapp.processes.children import die_with_parent
-from aiapp.processes.listening import STOP_SECONDS, free_port
+from aiapp.processes.listening import STOP_SECONDS, free_address
 
 BACKLOG = 1024
 # Beyond so many requests at once a process answers slower, not more.
@@ -32,7 +32,7 @@ def main(host: str, port: int, *, processes: int, threads: int) -> int:
         threads: how many requests each of them works on at once.
     """
     global _prepared
-    port = free_port(host, port)
+    host, port = free_address(host, port)
     # Before the fork, so that the processes share its memory; it opens no connection until it is asked something.
     _prepared = create_app()
     gc.collect()
