@@ -1,4 +1,4 @@
-"""Two tabs of one person, and sessions that end while a page is open."""
+"""Sessions that end while a page is open."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 from product import EMAIL, PASSWORD
-from watching import sign_in
+from watching import run_text, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-
-LONG = "Tell the story of one word. " * 30
 
 
 @pytest.fixture
@@ -22,16 +20,6 @@ def alone(new_page, product):
     return page
 
 
-def run(page, address, model):
-    """Run a long text and look at its execution."""
-    page.goto(f"{address}/w/demo/executions/new")
-    page.get_by_label("Text", exact=True).fill(LONG)
-    page.get_by_label("Provider").select_option(label="Demo")
-    page.get_by_label("Model").fill(model)
-    page.get_by_role("main").get_by_role("button", name="Run").click()
-    expect(page.locator("#execution-state")).to_be_visible()
-
-
 def sign_in_again(page):
     expect(page).to_have_url(re.compile("/login"))
     page.get_by_label("Email").fill(EMAIL)
@@ -39,21 +27,9 @@ def sign_in_again(page):
     page.get_by_role("button", name="Sign in").click()
 
 
-def test_both_tabs_show_an_answer_while_it_is_written(alone, product):
-    run(alone, product.address, "demo-slow")
-    expect(alone.locator("#stream")).to_contain_text("Tell the story")
-    other = alone.context.new_page()
-    other.goto(alone.url)
-    expect(other.locator("#stream")).to_contain_text("Tell the story")
-    other.locator(".topbar").get_by_role("button", name="Cancel").click()
-    expect(other.locator("#execution-state")).to_have_text("Cancelled")
-    expect(alone.locator("#execution-state")).to_have_text("Cancelled")
-    expect(alone.locator("#output")).to_contain_text("Tell the story")
-
-
 def test_signing_out_in_one_tab_ends_what_the_other_one_watches(alone, product, watch):
     watch.expected.add(401)
-    run(alone, product.address, "demo-slow")
+    run_text(alone, product.address, "demo-slow")
     expect(alone.locator("#stream")).to_contain_text("Tell the story")
     watched = alone.url
     other = alone.context.new_page()
@@ -68,7 +44,7 @@ def test_signing_out_in_one_tab_ends_what_the_other_one_watches(alone, product, 
 
 def test_a_session_that_expired_while_a_list_asks_for_news_leads_to_login_and_back(alone, product, watch):
     watch.expected.add(401)
-    run(alone, product.address, "demo-overloaded")
+    run_text(alone, product.address, "demo-overloaded")
     expect(alone.locator("#execution-state")).to_have_text("Retrying")
     alone.goto(f"{product.address}/w/demo/executions?status=pending")
     expect(alone.locator("#execution-rows")).to_contain_text("Retrying")

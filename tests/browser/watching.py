@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 from product import EMAIL, PASSWORD
 
 PATIENCE = 15_000  # ms: for a machine that has other things to do
@@ -45,3 +45,13 @@ def sign_in(page: Page, address: str, email: str = EMAIL, password: str = PASSWO
     page.fill("[name=password]", password)
     page.click("button[type=submit]")
     page.wait_for_url("**/w/**")
+
+
+def run_text(page: Page, address: str, model: str) -> None:
+    """Run a long text in the demo workspace and look at its execution."""
+    page.goto(f"{address}/w/demo/executions/new")
+    page.get_by_label("Text", exact=True).fill("Tell the story of one word. " * 30)
+    page.get_by_label("Provider").select_option(label="Demo")
+    page.get_by_label("Model").fill(model)
+    page.get_by_role("main").get_by_role("button", name="Run").click()
+    expect(page.locator("#execution-state")).to_be_visible()
