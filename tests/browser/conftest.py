@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
-from product import Product
+from product import CHROMIUM, Product, chromium
 from watching import PATIENCE, Watch, open_page, sign_in
-
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-CHROMIUM += ["--disable-sync", "--no-first-run"]
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +18,10 @@ def base_url() -> None:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
+    found = chromium()
+    if found is None:
         pytest.skip("no browser here (Debian: chromium)")
-    return {**browser_type_launch_args, "executable_path": chromium, "args": CHROMIUM}
+    return {**browser_type_launch_args, "executable_path": found, "args": CHROMIUM}
 
 
 @pytest.fixture(scope="session")
