@@ -51,6 +51,8 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         RATELIMIT_STORAGE_OPTIONS={"socket_connect_timeout": 1, "socket_timeout": 1},
         RATELIMIT_IN_MEMORY_FALLBACK_ENABLED=True,  # without Redis each web process counts for itself
     )
+    if settings.demo:  # its password is public: no other site's name may lead here (DNS rebinding)
+        app.config["TRUSTED_HOSTS"] = ["localhost", "127.0.0.1", "[::1]", settings.host]
     app.url_map.converters["id"] = headers.IdConverter
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     for part in (errors, headers, filters):

@@ -10,6 +10,7 @@ import secrets
 import tempfile
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -214,6 +215,8 @@ def _parse_keys(name: str, value: str) -> tuple[bytes, ...]:
 def _make_home(home: Path) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True)
+        with suppress(PermissionError):  # somebody else's folder keeps its mode
+            home.chmod(0o700)  # the database in it holds prompts, answers and password hashes
     except OSError as error:
         raise ConfigError(f"AIAPP_HOME: {home} cannot be made ({error.strerror})") from error
     if not os.access(home, os.W_OK | os.X_OK):

@@ -26,7 +26,7 @@ from flask_limiter.errors import RateLimitExceeded
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 FieldErrors = Sequence[Mapping[str, str]]
 
@@ -165,6 +165,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(AppError, answer)
     app.register_error_handler(CSRFError, _on_csrf)
     app.register_error_handler(HTTPException, _on_http)
+    app.register_error_handler(SecurityError, _on_host)
     app.register_error_handler(RateLimitExceeded, _on_limit)
     app.register_error_handler(OperationalError, _on_database)
     app.register_error_handler(Exception, _on_crash)
@@ -197,6 +198,10 @@ def _on_csrf(error: CSRFError) -> Response:
 def _on_limit(error: RateLimitExceeded) -> Response:
     seconds = error.limit.limit.get_expiry()
     return answer(TooManyRequests("Wait a moment, then try again.", retry_after=seconds))
+
+
+def _on_host(error: SecurityError) -> Response:
+    return Response("This name does not lead to a site here.\n", 400, mimetype="text/plain")  # no page: no URL can be made
 
 
 def _on_http(error: HTTPException) -> Response:

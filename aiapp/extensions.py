@@ -106,12 +106,14 @@ def reading() -> Iterator[None]:
 def _engine_options(config: Settings) -> dict[str, Any]:
     if config.sqlite:
         # One connection a thread at the most; SQLite itself queues the writers (busy_timeout).
-        return {"connect_args": {"timeout": 15, "check_same_thread": False}, "pool_size": 50, "max_overflow": 500}
+        connect = {"timeout": 15, "check_same_thread": False}
+        return {"connect_args": connect, "pool_size": 50, "max_overflow": 500, "hide_parameters": True}
     return {
         "pool_size": 10,
         "max_overflow": 40,
         "pool_pre_ping": True,
         "pool_timeout": 10,
+        "hide_parameters": True,  # a failed statement is logged: prompts and hashes are not
         "connect_args": {"connect_timeout": 5},
     }
 

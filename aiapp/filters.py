@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -52,10 +53,23 @@ def init_app(app: Flask) -> None:
         field_of,
     )
     app.jinja_env.filters.update({one.__name__: one for one in filters})
+    # Jinja's own give Markup, which is right in a script element and lets quotes through in an attribute. We have no scripts.
+    app.jinja_env.filters.update(tojson=as_json, xmlattr=attributes)
     app.jinja_env.globals.update(request_id=request_id, unix_time=time.time, csrf_token=generate_csrf)
     # A module without a context: macros get what they need as arguments, so they mean the same on every page. It sees the
     # globals as they are at this moment: what a macro calls is put there above, not by whoever comes later.
     app.jinja_env.globals["ui"] = app.jinja_env.get_template("ui.html").module
+
+
+def as_json(value: Any, indent: int | None = None) -> str:
+    """Return `value` as JSON: plain text, which the template escapes like any other, also in an attribute."""
+    return json.dumps(value, indent=indent, ensure_ascii=False)
+
+
+def attributes(values: Mapping[str, Any]) -> Markup:
+    """Return HTML attributes, each with a space before it; whatever a value is, its quotes are escaped. None is left out."""
+    pairs = ((name, value) for name, value in values.items() if value is not None)
+    return Markup("").join(Markup(' {}="{}"').format(name, str.__str__(str(value))) for name, value in pairs)
 
 
 def relative(when: datetime, now: datetime | None = None) -> str:

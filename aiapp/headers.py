@@ -10,27 +10,48 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, request
+from flask.sessions import SecureCookieSessionInterface
 from werkzeug.datastructures import EnvironHeaders
 from werkzeug.routing import BaseConverter
 
 from aiapp.config import Network
-from aiapp.errors import signed_in
+from aiapp.errors import AppError, signed_in
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
     "frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 YEAR = 31_536_000
+FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 def init_app(app: Flask) -> None:
     """Put the security headers on every response of `app`, and the version of a static file into its address."""
+    app.before_request(_refuse_nul)
     app.after_request(_protect)
+    app.session_interface = Sessions()
 
     @app.url_defaults
     def add_version(endpoint: str, values: dict[str, Any]) -> None:
         if endpoint == "static" and "v" not in values:
             values["v"] = _version(Path(app.static_folder or ""), values["filename"])
+
+
+class Sessions(SecureCookieSessionInterface):
+    """Flask's sessions, with a cookie that is Secure whenever the request came over TLS."""
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """Whether this response's cookie is for TLS only."""
+        return bool(app.config["SESSION_COOKIE_SECURE"]) or request.is_secure
+
+
+def _refuse_nul() -> None:
+    """No text of ours holds a NUL, and PostgreSQL stores none: it is refused at the door, before any query."""
+    parts = [request.path, *request.args.keys(), *request.args.values()]
+    if request.mimetype in FORM_TYPES:
+        parts += [*request.form.keys(), *request.form.values()]
+    if any("\x00" in part for part in parts):
+        raise AppError("The request holds a character that no text has.")
 
 
 def _protect(response: Response) -> Response:

@@ -58,3 +58,28 @@ class TestBehindAProxy:
 
     def test_nonsense_is_nobodys_address(self, seen):
         assert seen("10.1.2.3", **{"X-Forwarded-For": "203.0.113.9, <script>"}).startswith("10.1.2.3 ")
+
+
+def test_a_nul_is_refused_at_the_door(visitor, sign_in):
+    bob = sign_in("bob")
+    for path in ("/w/a%00b/", "/w/acme/executions?q=%00", "/w/acme/executions/_of?template=%00", "/?%00=1"):
+        assert bob.get(path).status_code == 400, path
+    assert bob.submit("/profile", {"name": "a\x00b"}).status_code == 400
+    assert visitor().submit("/login", {"email": "a\x00b@example.com", "password": "x"}).status_code == 400
+
+
+class TestTheDemo:
+    @pytest.fixture
+    def settings(self, settings):
+        return replace(settings, demo=True)
+
+    def test_no_other_name_leads_to_it(self, app):
+        client = app.test_client()
+        assert client.get("/login", headers={"Host": "127.0.0.1:8000"}).status_code == 200
+        assert client.get("/login", headers={"Host": "evil.example:8000"}).status_code == 400
+
+
+def test_the_cookie_is_secure_over_tls(app):
+    answer = app.test_client().get("/login", base_url="https://localhost")
+    assert "Secure" in answer.headers["Set-Cookie"]
+    assert "Strict-Transport-Security" in answer.headers

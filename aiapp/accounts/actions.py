@@ -35,8 +35,8 @@ def add_user(email: str, name: str, password: str | None, *, is_admin: bool = Fa
     errors = []
     if not EMAIL.fullmatch(email) or len(email) > 254:
         errors.append({"field": "email", "message": "This is not an email address."})
-    if len(name) > 100:
-        errors.append({"field": "name", "message": "Use at most 100 characters."})
+    if len(name) > 100 or not name.isprintable():
+        errors.append({"field": "name", "message": "Use at most 100 characters that can be seen."})
     weakness = passwords.weakness(password, email, name) if password is not None else None
     if weakness:
         errors.append({"field": "password", "message": weakness})
@@ -108,8 +108,8 @@ def sign_out(user: User, secret: str) -> None:
 def rename(user: User, name: str) -> None:
     """Change the name that others see. Raises InvalidInput."""
     name = " ".join(name.split())
-    if not 1 <= len(name) <= 100:
-        raise InvalidInput(errors=[{"field": "name", "message": "Use 1 to 100 characters."}])
+    if not 1 <= len(name) <= 100 or not name.isprintable():
+        raise InvalidInput(errors=[{"field": "name", "message": "Use 1 to 100 characters that can be seen."}])
     before, user.name = user.name, name
     audit.record("user.rename", user.email, actor=name, actor_id=user.id, before={"name": before}, after={"name": name})
     db.session.commit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -87,7 +88,13 @@ def account_key() -> str:
 
 def source_key() -> str:
     """Count by where the try comes from."""
-    return "source:" + client_address()
+    try:
+        address = ipaddress.ip_address(client_address())
+    except ValueError:  # a unix socket has none
+        return "source:unknown"
+    if address.version == 6:  # who has one address of a network has all of its /64
+        return f"source:{ipaddress.ip_network((address, 64), strict=False)}"
+    return f"source:{address}"
 
 
 # Every try counts, good ones too: what is only counted after the answer can be overtaken by a hundred tries at once.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from aiapp.columns import new_id
+from aiapp.credentials.models import Credential
 from aiapp.errors import Conflict, InvalidInput
 from aiapp.executions import cancelling, deliveries
 from aiapp.executions.listing import Filters, Page, estimated_completion, list_executions, wait
@@ -186,6 +187,8 @@ def _resubmission(access: Access, execution: Execution, changes: Mapping[str, An
         source=_source(access),
     )
     given = {name: value for name, value in changes.items() if value is not None}
+    if submission.credential_id is not None and db.session.get(Credential, submission.credential_id) is None:
+        submission = replace(submission, credential_id=None)  # it was deleted: whoever can answer may
     if "provider" in given:
         submission = replace(submission, credential_id=None, model=None)
     elif "credential_id" in given:

@@ -163,10 +163,10 @@ def _conditions(access: Access, filters: Filters) -> Iterator[sa.ColumnElement[b
         yield Execution.prompt_template_id == slug.scalar_subquery()
     # an id begins with the moment of its making: the index on ids bounds the walk, the other column is exact
     if filters.since:
-        yield Execution.id >= _first_id(filters.since - _SLACK)
+        yield Execution.id >= _first_id(filters.since, -_SLACK)
         yield Execution.created_at >= filters.since
     if filters.until:
-        yield Execution.id < _first_id(filters.until + _SLACK)
+        yield Execution.id < _first_id(filters.until, _SLACK)
         yield Execution.created_at < filters.until
     if filters.feedback:
         yield _rated(filters.feedback)
@@ -174,9 +174,9 @@ def _conditions(access: Access, filters: Filters) -> Iterator[sa.ColumnElement[b
         yield from _containing(access, filters.q)
 
 
-def _first_id(when: datetime) -> str:
-    """Return the smallest id that new_id can make at `when`, or after it."""
-    return f"{max(0, int(when.timestamp() * 1000)):012x}".ljust(32, "0")
+def _first_id(when: datetime, slack: timedelta) -> str:
+    """Return the smallest id that new_id can make `slack` after `when`; numbers, because the calendar ends and they do not."""
+    return f"{max(0, int((when.timestamp() + slack.total_seconds()) * 1000)):012x}".ljust(32, "0")
 
 
 def _rated(feedback: str) -> sa.ColumnElement[bool]:

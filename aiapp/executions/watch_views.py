@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 from flask import make_response, render_template, request
 from werkzeug.wrappers import Response
@@ -107,7 +108,8 @@ class _StreamHtml:
             return ": still here\n\n"
         head = f"id: {event.id}\n" if event.id else ""
         if event.name == "delta":
-            lines = html.escape(event.data.get("text", "")).split("\n")
+            # a line of an event also ends at a CR: what a model writes must not end ours
+            lines = re.split("\r\n|\r|\n", html.escape(event.data.get("text", "")))
             return head + "".join(f"data: {line}\n" for line in lines) + "\n" if lines != [""] else ""
         if event.name == "attempt":
             self._attempts += 1

@@ -22,6 +22,7 @@ from aiapp.gateway import fallback
 from aiapp.observability.logs import log
 from aiapp.providers import demo, registry
 from aiapp.providers.asking import wants_stream
+from aiapp.providers.echoes import without_echo
 from aiapp.providers.key_redaction import without_secrets
 from aiapp.providers.transport import Answer, Cancel, Limits, Probe, Transport
 from aiapp.providers.types import Completion, Delta, Dialect, ModelInfo, ProviderError, Request, Target, Usage
@@ -183,7 +184,7 @@ def _attempt(
     error: ProviderError | None = None
     try:
         with closing(_ask(replace(request, model=target.model or request.model), target, cancel)) as items:
-            for item in items:
+            for item in without_echo(items, target.api_key):
                 if isinstance(item, Completion):
                     completion = item
                     break

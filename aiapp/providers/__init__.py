@@ -1,1 +1,1 @@
-"""The pure provider core: requests and answers as values, dialects as bytes in and values out. No Flask, no database, no queue."""
+"""The pure provider core: values in, bytes out and back. No Flask, no database, no queue."""

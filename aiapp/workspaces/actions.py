@@ -13,11 +13,12 @@ from aiapp.accounts.actions import EMAIL, add_user
 from aiapp.accounts.models import ApiToken, User
 from aiapp.accounts.tokens import SCOPES, digest, new_secret
 from aiapp.columns import now
-from aiapp.errors import Conflict, InvalidInput, NotFound
+from aiapp.errors import Conflict, Denied, InvalidInput, NotFound
 from aiapp.extensions import db
 from aiapp.workspaces.access import Access
 from aiapp.workspaces.models import ROLES, Invitation, Membership, Workspace
 
+UNUSABLE = "This invitation has been used, withdrawn or has run out. Ask for a new one."
 INVITATION_AGE = timedelta(days=7)
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 # What a token of each scope needs of its user's role to be of any use.
@@ -37,8 +38,8 @@ def add_workspace(name: str, owner: User, slug: str | None = None) -> Workspace:
     name = " ".join(name.split())
     wanted = slug if slug is not None else slug_of(name)
     errors = []
-    if not 1 <= len(name) <= 100:
-        errors.append({"field": "name", "message": "Use 1 to 100 characters."})
+    if not 1 <= len(name) <= 100 or not name.isprintable():
+        errors.append({"field": "name", "message": "Use 1 to 100 characters that can be seen."})
     if not SLUG.fullmatch(wanted) or len(wanted) > 60:
         errors.append({"field": "slug", "message": "Use lower-case letters, digits and single hyphens, at most 60."})
     if errors:
@@ -78,8 +79,8 @@ def update(access: Access, name: str, slug: str) -> None:
     workspace = access.workspace
     name = " ".join(name.split())
     errors = []
-    if not 1 <= len(name) <= 100:
-        errors.append({"field": "name", "message": "Use 1 to 100 characters."})
+    if not 1 <= len(name) <= 100 or not name.isprintable():
+        errors.append({"field": "name", "message": "Use 1 to 100 characters that can be seen."})
     if not SLUG.fullmatch(slug) or len(slug) > 60:
         errors.append({"field": "slug", "message": "Use lower-case letters, digits and single hyphens, at most 60."})
     elif slug != workspace.slug and _slug_taken(slug):
@@ -173,17 +174,24 @@ def find_invitation(secret: str) -> Invitation:
     """Return the live invitation of this link. Raises NotFound, alike for used, old, withdrawn and unknown ones."""
     invitation = db.session.scalar(sa.select(Invitation).where(Invitation.secret_hash == digest(secret)))
     if invitation is None or invitation.expires_at <= now():
-        raise NotFound("This invitation has been used, withdrawn or has run out. Ask for a new one.")
+        raise NotFound(UNUSABLE)
+    _check_inviter(invitation)
     return invitation
 
 
 def accept(invitation: Invitation, user: User) -> Workspace:
-    """Make `user` a member; the link works once. A member keeps the role they have. Raises NotFound when it was just used."""
+    """Make `user` a member; the link works once. A member keeps the role they have.
+
+    Raises NotFound when it was just used or whoever made it may not give that role any more, Denied for somebody else's link.
+    """
+    if user.email != invitation.email:
+        raise Denied(f"This invitation is for {invitation.email}. Sign in as them, or ask for one of your own.")
+    _check_inviter(invitation)
     used = db.session.execute(
         sa.delete(Invitation).where(Invitation.id == invitation.id).returning(Invitation.id)
     ).all()
     if not used:
-        raise NotFound("This invitation has been used, withdrawn or has run out. Ask for a new one.")
+        raise NotFound(UNUSABLE)
     workspace = invitation.workspace
     known = sa.select(Membership).where(Membership.workspace_id == workspace.id, Membership.user_id == user.id)
     if db.session.scalar(known) is None:
@@ -200,18 +208,32 @@ def accept(invitation: Invitation, user: User) -> Workspace:
     return workspace
 
 
-def accept_as_new(invitation: Invitation, email: str, name: str, password: str) -> tuple[User, Workspace]:
-    """Make an account and a member of it in one commit. Raises InvalidInput, Conflict `email_taken`, NotFound."""
-    user = add_user(email, name, password)
+def accept_as_new(invitation: Invitation, name: str, password: str) -> tuple[User, Workspace]:
+    """Make an account of the invited address, and a member of it, in one commit.
+
+    Raises InvalidInput, Conflict `email_taken`, NotFound.
+    """
+    user = add_user(invitation.email, name, password)
     return user, accept(invitation, user)
+
+
+def _check_inviter(invitation: Invitation) -> None:
+    """An invitation is worth what its maker may give now: a removed or demoted admin's links are worth nothing."""
+    role = db.session.scalar(
+        sa.select(Membership.role).where(
+            Membership.workspace_id == invitation.workspace_id, Membership.user_id == invitation.invited_by_id
+        )
+    )
+    if role not in ("admin", "owner") or (invitation.role == "owner" and role != "owner"):
+        raise NotFound(UNUSABLE)
 
 
 def create_token(access: Access, name: str, scope: str, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
     """Make a token of the asking user and return it with its text, shown once. Raises InvalidInput, Denied."""
     name = " ".join(name.split())
     errors = []
-    if not 1 <= len(name) <= 100:
-        errors.append({"field": "name", "message": "Use 1 to 100 characters."})
+    if not 1 <= len(name) <= 100 or not name.isprintable():
+        errors.append({"field": "name", "message": "Use 1 to 100 characters that can be seen."})
     if scope not in SCOPES:
         errors.append({"field": "scope", "message": f"Use one of {', '.join(SCOPES)}."})
     if expires_at is not None and expires_at <= now():

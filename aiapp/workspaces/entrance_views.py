@@ -49,9 +49,7 @@ def invitation(secret: str) -> Response:
     """Show an invitation: accept it as who is signed in, or make an account."""
     found = actions.find_invitation(secret)
     page = make_response(
-        render_template(
-            "workspaces/invitation.html", invitation=found, secret=secret, values={"email": found.email}, errors={}
-        )
+        render_template("workspaces/invitation.html", invitation=found, secret=secret, values={}, errors={})
     )
     page.headers["Referrer-Policy"] = "no-referrer"
     page.headers["Cache-Control"] = "no-store"
@@ -66,11 +64,9 @@ def accept(secret: str) -> Response:
     if current_user.is_authenticated:
         workspace = actions.accept(found, current_user._get_current_object())
         return htmx.go(url_for("home.index", workspace=workspace.slug), f"You are a member of {workspace.name}.")
-    values = {name: request.form.get(name, "") for name in ("email", "name")}
+    values = {"name": request.form.get("name", "")}
     try:
-        user, workspace = actions.accept_as_new(
-            found, values["email"], values["name"], request.form.get("password", "")
-        )
+        user, workspace = actions.accept_as_new(found, values["name"], request.form.get("password", ""))
     except (InvalidInput, Conflict) as error:
         db.session.rollback()
         page = render_template(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from html.parser import HTMLParser
 
 import pytest
 import sqlalchemy as sa
@@ -63,7 +65,7 @@ def test_the_list_filters_and_says_when_nothing_fits(sign_in, add):
     assert "claude-y" not in page.split("<tbody")[1]
     assert "claude-y" in text(bob.get("/w/acme/executions?q=penguins")).split("<tbody")[1]
     assert "Nothing fits" in text(bob.get("/w/acme/executions?q=walrus"))
-    for odd in ("?status=nonsense", "?period=999", "?template=%00", "?q=%25", "?feedback=any", "?mine=1"):
+    for odd in ("?status=nonsense", "?period=999", "?q=%25", "?feedback=any", "?mine=1"):
         assert bob.get(f"/w/acme/executions{odd}").status_code == 200, odd
     assert bob.get("/w/acme/executions?cursor=nonsense").status_code == 422
 
@@ -156,6 +158,32 @@ def test_hostile_output_is_shown_as_text(sign_in, add, output_format):
     assert "<script" not in body
     assert "onerror=alert" not in re.sub(r"&lt;.*?&gt;", "", body)
     assert 'href="javascript' not in body
+
+
+def test_no_input_becomes_an_attribute(sign_in, add):
+    """`hx-post` in an attribute would act with the reader's rights: what stands in quotes must stay there."""
+    context = {
+        "spec": 'x" hx-post="/w/acme/settings" hx-trigger="load',
+        "hx-get=/y hx-trigger=load z": {"a": '" hx-get=/z'},
+    }
+    execution_id = add(context=context)
+    seen = Attributes()
+    seen.feed(text(sign_in("alice").get(f"/w/acme/executions/{execution_id}")))
+    assert json.loads(seen.copied[-1]) == context
+    assert "/w/acme/settings" not in [value for name, value in seen.attributes if name.startswith("hx-")]
+    assert not {"/y", "/z"} & {value for _, value in seen.attributes}
+
+
+class Attributes(HTMLParser):
+    """Every attribute of a page, as a browser reads it."""
+
+    def __init__(self):
+        super().__init__()
+        self.attributes, self.copied = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += attrs
+        self.copied += [value for name, value in attrs if name == "data-copy"]
 
 
 def test_html_output_runs_in_a_frame_without_rights_only(sign_in, add):
@@ -295,5 +323,16 @@ def test_the_stream_escapes_what_it_writes():
     assert encode(Event("attempt", {})) == ""
     written = encode(Event("delta", {"text": "<b>\nline"}, "1-1.1.1"))
     assert written == "id: 1-1.1.1\ndata: &lt;b&gt;\ndata: line\n\n"
+    forged = encode(Event("delta", {"text": "a\revent: done\rdata: done\r\r"}, "1-1.1.1"))
+    assert "\r" not in forged
+    assert all(line.startswith(("id: ", "data: ")) for line in forged.split("\n") if line)
     assert encode(Event("attempt", {})) == "event: attempt\ndata: attempt\n\n"
     assert encode(Event("done", {})) == "event: done\ndata: done\n\n"
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01", "0001-01-01T00:00:00.5Z", "9999-12-31T23:59:59.5Z", "1969-12-31"])
+def test_the_calendar_may_end_where_somebody_looks(api, add, moment):
+    add()
+    bob = api("bob")
+    assert bob("GET", f"/executions?from={moment}").status_code == 200
+    assert bob("GET", f"/executions?to={moment}").status_code == 200

@@ -140,6 +140,32 @@ def test_somebody_signed_in_joins_with_one_click_and_a_member_keeps_their_role(a
     assert bob.get("/w/acme/prompt-templates/new").status_code == 200
 
 
+def test_a_link_is_for_whom_it_names(sign_in):
+    secret = invite(sign_in("adam"), "dora@example.com", "admin")
+    charlie = sign_in("charlie")
+    assert charlie.submit(f"/invitations/{secret}").status_code == 403
+    assert charlie.get("/w/acme/").status_code == 404
+
+
+def test_the_links_of_a_removed_or_demoted_admin_are_worth_nothing(app, sign_in, visitor):
+    adam, alice = sign_in("adam"), sign_in("alice")
+    secret = invite(adam, "adam@example.com", "admin")
+    adams = membership_of(app, "adam")
+    alice.submit(f"/w/acme/settings/members/{adams}", {"role": "viewer"})
+    assert visitor().get(f"/invitations/{secret}").status_code == 404
+    alice.submit(f"/w/acme/settings/members/{adams}/remove")
+    assert adam.submit(f"/invitations/{secret}").status_code == 404
+    assert adam.get("/w/acme/").status_code == 404
+
+
+def test_names_hold_only_what_can_be_seen(sign_in):
+    bob = sign_in("bob")
+    for odd in ("a\u202eb", "a\x07b"):
+        assert bob.submit("/profile", {"name": odd}).status_code == 422
+        assert bob.submit("/workspaces", {"name": odd}).status_code == 422
+        assert bob.submit("/w/acme/settings/tokens", {"name": odd, "scope": "run"}).status_code == 422
+
+
 def test_withdrawn_old_and_foreign_invitations_answer_alike(app, sign_in, visitor):
     adam = sign_in("adam")
     secret = invite(adam)

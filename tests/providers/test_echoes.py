@@ -1,0 +1,37 @@
+"""A key that comes back in an answer is cut down, however the answer is cut into pieces."""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiapp.providers.echoes import without_echo
+from aiapp.providers.types import Completion, Delta, ToolCall
+
+KEY = "sk-canary-key-0123456789"
+
+
+def read(pieces, answer):
+    items = list(without_echo([*(Delta(piece) for piece in pieces), answer], KEY))
+    return "".join(item.text for item in items if isinstance(item, Delta)), items[-1]
+
+
+@given(st.lists(st.integers(0, 60), max_size=6), st.text(max_size=20), st.text(max_size=20))
+def test_no_cut_lets_the_key_through_and_nothing_else_is_lost(cuts, before, after):
+    whole = f"{before}{KEY}{after}"
+    places = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
+    pieces = [whole[start:end] for start, end in pairwise(places)]
+    shown, answer = read(pieces, Completion(text=whole))
+    assert shown == answer.text == whole.replace(KEY, "…6789")
+
+
+def test_an_answer_that_only_begins_like_the_key_is_whole():
+    shown, _ = read(["it is sk-can", "ned"], Completion(text="it is sk-canned"))
+    assert shown == "it is sk-canned"
+    assert read(["ends with sk-ca"], Completion(text="ends with sk-ca"))[0] == "ends with sk-ca"
+
+
+def test_every_field_is_cleaned():
+    call = ToolCall(KEY, f"f-{KEY}", f'{{"key": "{KEY}"}}')
+    _, answer = read([], Completion(text=KEY, reasoning=KEY, finish=KEY, model=KEY, tool_calls=(call,)))
+    assert KEY not in repr(answer)
