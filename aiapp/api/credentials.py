@@ -19,9 +19,7 @@ from aiapp.credentials import models as rows
 from aiapp.errors import InvalidInput
 from aiapp.providers import registry
 
-credentials = APIBlueprint(
-    "credentials_api", __name__, abp_tags=[Tag(name="Credentials")], abp_security=[{"token": []}]
-)
+credentials = APIBlueprint("credentials", __name__, abp_tags=[Tag(name="Credentials")], abp_security=[{"token": []}])
 TEST = "aiapp.credentials.jobs.test"
 
 

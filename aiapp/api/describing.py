@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from types import GenericAlias
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -52,6 +53,7 @@ class Problem(TypedDict):
 class Operation:
     """A view, where it answers, and what: `shape` is a type, None for no content."""
 
+    id: str
     path: str
     method: str
     view: Callable[..., Any]
@@ -79,7 +81,8 @@ def operations(app: Flask) -> Iterator[Operation]:
         if getattr(view, "needs", None) is None:
             continue
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            yield Operation(parse_rule(rule.rule), method, view, *_answer(view))
+            name = rule.endpoint.split(".", 1)[1].replace(".", "_")
+            yield Operation(name, parse_rule(rule.rule), method, view, *_answer(view))
 
 
 def _document(app: OpenAPI) -> dict[str, Any]:
@@ -88,11 +91,13 @@ def _document(app: OpenAPI) -> dict[str, Any]:
     schemas = described["components"]["schemas"]
     del schemas[app.validation_error_model.__name__]
     known = list(operations(app))
-    shapes, definitions = _schemas(known)
+    answers = dict.fromkeys(one.shape for one in known if one.shape is not None and not one.streams)
+    shapes, definitions = _schemas((Problem, *answers))
     schemas.update(definitions)
     for one in known:
         operation = described["paths"][one.path][one.method.lower()]
         role, scope = one.view.needs  # type: ignore[attr-defined]
+        operation["operationId"] = one.id
         operation["x-role"], operation["x-scope"] = role, scope
         operation["responses"] = {str(one.status): _response(one, shapes), "default": {"$ref": _PROBLEM_REF}}
         if getattr(one.view, "once", False):
@@ -124,9 +129,9 @@ def _answer(view: Callable[..., Any]) -> tuple[int, Any]:
     return get_args(status)[0], None if get_origin(shape) is Literal else shape
 
 
-def _schemas(known: list[Operation]) -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
+@cache
+def _schemas(shapes: tuple[Any, ...]) -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
     """Return the schema of each shape and the definitions that they share."""
-    shapes = [Problem, *dict.fromkeys(one.shape for one in known if one.shape is not None and not one.streams)]
     # In a list a shape is referred to by its name; a page has no name of its own.
     lists: list[Any] = [shape if get_origin(shape) is Listed else GenericAlias(list, shape) for shape in shapes]
     adapters: list[Any] = [(number, "serialization", TypeAdapter(each)) for number, each in enumerate(lists)]

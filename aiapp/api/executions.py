@@ -24,7 +24,7 @@ from aiapp.feedback import actions as feedback_actions
 # No execution is older or younger; arithmetic with the first and the last days of the calendar fails.
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
-executions = APIBlueprint("executions_api", __name__, abp_tags=[Tag(name="Executions")], abp_security=[{"token": []}])
+executions = APIBlueprint("executions", __name__, abp_tags=[Tag(name="Executions")], abp_security=[{"token": []}])
 
 
 class ExecutionPath(BaseModel):

@@ -28,7 +28,7 @@ from aiapp.prompt_templates import actions, library
 from aiapp.prompt_templates import models as rows
 
 prompt_templates = APIBlueprint(
-    "prompt_templates_api", __name__, abp_tags=[Tag(name="Prompt templates")], abp_security=[{"token": []}]
+    "prompt_templates", __name__, abp_tags=[Tag(name="Prompt templates")], abp_security=[{"token": []}]
 )
 
 

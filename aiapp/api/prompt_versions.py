@@ -33,7 +33,7 @@ from aiapp.prompt_templates.rendering import estimate_tokens, render_prompt
 from aiapp.usage import pricing
 
 prompt_versions = APIBlueprint(
-    "prompt_versions_api", __name__, abp_tags=[Tag(name="Versions")], abp_security=[{"token": []}]
+    "prompt_versions", __name__, abp_tags=[Tag(name="Versions")], abp_security=[{"token": []}]
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +40,22 @@ class Entry:
     status: str
     listed: bool
     answer: list[Field]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A named part of bodies and answers."""
+
+    name: str
+    words: str
+    fields: list[Field]
+
+
+def parts(document: Schema) -> list[Part]:
+    """Return what the fields of bodies and answers name as their type."""
+    schemas = document["components"]["schemas"]
+    named = sorted(set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(schemas))))
+    return [Part(name, schemas[name].get("description", ""), _fields(schemas[name], set())) for name in named]
 
 
 def chapters(document: Schema) -> dict[str, list[Entry]]:

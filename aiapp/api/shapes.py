@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -21,13 +22,15 @@ Dollars = Annotated[str, WithJsonSchema({"type": "string", "description": "US do
 Gone = tuple[Literal[""], Literal[204]]
 GONE: Gone = ("", 204)
 
+# PostgreSQL takes no NUL, not even to look for it; UTF-8 has no half of a surrogate pair.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # Longer lists are refused before each of their items is looked at.
 MOST_ITEMS = 1000
 
 
-def _without_nul(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("This contains NUL, which cannot be stored.")
+def _storable(text: str) -> str:
+    if _UNSTORABLE.search(text):
+        raise ValueError("This contains a character that cannot be stored: NUL, or half of a surrogate pair.")
     return text
 
 
@@ -38,11 +41,10 @@ def _one_line(text: str) -> str:
 
 
 def _findable(text: str) -> str:
-    return text.replace("\x00", "\ufffd")
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
-# PostgreSQL takes no NUL, not even to look for it. pydantic itself refuses halves of surrogate pairs.
-Text = Annotated[str, AfterValidator(_without_nul)]
+Text = Annotated[str, AfterValidator(_storable)]
 Line = Annotated[str, AfterValidator(_one_line)]
 # A name in a path: one that no row can have is just not found.
 Slug = Annotated[str, AfterValidator(_findable), Field(description="the slug of a prompt template")]

@@ -14,7 +14,7 @@ from aiapp.api.executions import executions
 from aiapp.api.people import people
 from aiapp.api.prompt_templates import prompt_templates
 from aiapp.api.prompt_versions import prompt_versions
-from aiapp.api.reference import chapters
+from aiapp.api.reference import chapters, parts
 from aiapp.errors import InvalidInput, problem
 
 blueprint = APIBlueprint("api", __name__, url_prefix="/api/v1")
@@ -33,7 +33,11 @@ def docs() -> Response:
     """Show the API for people: every path with its fields, made of the same description."""
     described = document(_app())
     introduction = described["info"]["description"]
-    return make_response(render_template("api/docs.html", introduction=introduction, chapters=chapters(described)))
+    return make_response(
+        render_template(
+            "api/docs.html", introduction=introduction, chapters=chapters(described), parts=parts(described)
+        )
+    )
 
 
 def invalid(error: ValidationError) -> Response:

@@ -293,6 +293,7 @@ def test_feedback_needs_an_end_and_the_right_words(bob, demo, work):
         {"rating": "sideways"},
         {"rating": "up", "comment": "x" * 2001},
         {"rating": "up", "comment": "a\x00"},
+        {"rating": "up", "comment": "\ud800"},
         {"rating": "up", "reasons": ["a\x00"]},
         {"rating": "up", "reasons": ["x"] * 11},
         {"rating": "up", "reasons": "x"},
