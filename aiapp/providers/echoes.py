@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from aiapp.providers.types import Completion, Delta, ToolCall
+from aiapp.providers.types import Completion, Delta, ProviderError, ToolCall
 
 # A shorter "key" is a word that an answer may well hold.
 SHORTEST = 8
@@ -20,16 +20,22 @@ def without_echo(items: Iterable[Delta | Completion], key: str | None) -> Iterat
         yield from items
         return
     text = reasoning = ""
-    for item in items:
-        if isinstance(item, Completion):
-            if text or reasoning:
-                yield Delta(text, reasoning)
-            yield _clean(item, key)
-            return
-        shown_text, text = _split(text + item.text, key)
-        shown_reasoning, reasoning = _split(reasoning + item.reasoning, key)
-        if shown_text or shown_reasoning:
-            yield Delta(shown_text, shown_reasoning)
+    try:
+        for item in items:
+            if isinstance(item, Completion):
+                if text or reasoning:
+                    yield Delta(text, reasoning)
+                yield _clean(item, key)
+                return
+            shown_text, text = _split(text + item.text, key)
+            shown_reasoning, reasoning = _split(reasoning + item.reasoning, key)
+            if shown_text or shown_reasoning:
+                yield Delta(shown_text, shown_reasoning)
+    except ProviderError:
+        # what waited belongs to the partial answer; most of a key does not
+        if text or reasoning:
+            yield Delta(*(held if len(held) < SHORTEST else "…" for held in (text, reasoning)))
+        raise
 
 
 def _split(text: str, key: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiapp.providers.echoes import without_echo
-from aiapp.providers.types import Completion, Delta, ToolCall
+from aiapp.providers.types import Completion, Delta, ProviderError, ToolCall
 
 KEY = "sk-canary-key-0123456789"
 
@@ -35,3 +35,22 @@ def test_every_field_is_cleaned():
     call = ToolCall(KEY, f"f-{KEY}", f'{{"key": "{KEY}"}}')
     _, answer = read([], Completion(text=KEY, reasoning=KEY, finish=KEY, model=KEY, tool_calls=(call,)))
     assert KEY not in repr(answer)
+
+
+def test_a_stream_that_breaks_keeps_its_last_letters_but_not_most_of_a_key():
+    def broken(*pieces):
+        yield from map(Delta, pieces)
+        raise ProviderError("network", "gone")
+
+    assert "".join(until_it_breaks(broken("half an ans"))) == "half an ans"
+    assert KEY[:8] not in "".join(until_it_breaks(broken(KEY[:-1])))
+
+
+def until_it_breaks(items):
+    texts = []
+    try:
+        for item in without_echo(items, KEY):
+            texts.append(item.text)
+    except ProviderError:
+        return texts
+    raise AssertionError("it did not break")
