@@ -201,7 +201,9 @@ def _on_limit(error: RateLimitExceeded) -> Response:
 
 
 def _on_host(error: SecurityError) -> Response:
-    return Response("This name does not lead to a site here.\n", 400, mimetype="text/plain")  # no page: no URL can be made
+    return Response(
+        "This name does not lead to a site here.\n", 400, mimetype="text/plain"
+    )  # no page: no URL can be made
 
 
 def _on_http(error: HTTPException) -> Response:
@@ -214,7 +216,16 @@ def _on_http(error: HTTPException) -> Response:
 
 
 def _by_status(status: int) -> type[AppError]:
-    for known in (UnsupportedMediaType, InvalidInput, Unauthenticated, Denied, NotFound, Conflict, TooManyRequests, Unavailable):
+    for known in (
+        UnsupportedMediaType,
+        InvalidInput,
+        Unauthenticated,
+        Denied,
+        NotFound,
+        Conflict,
+        TooManyRequests,
+        Unavailable,
+    ):
         if known.status == status:
             return known
     titles = {405: "This address does not take that method", 413: "This is too large"}

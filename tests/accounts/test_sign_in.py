@@ -28,7 +28,9 @@ def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(visitor, te
     def text(answer):
         page = answer.get_data(as_text=True)
         page = page.replace("bob@example.com", "X").replace("nobody@example.com", "X")
-        return re.sub(r'data-now="[0-9]+"|value="[^"]{40,}"|content="[^"]{40,}"|[0-9a-f]{32}|X-CSRFToken[^}]*}', "", page)
+        return re.sub(
+            r'data-now="[0-9]+"|value="[^"]{40,}"|content="[^"]{40,}"|[0-9a-f]{32}|X-CSRFToken[^}]*}', "", page
+        )
 
     assert text(wrong) == text(unknown)
     assert "is wrong" in wrong.get_data(as_text=True)
