@@ -11,6 +11,7 @@ from sqlalchemy.orm import joinedload
 
 from aiapp.columns import now
 from aiapp.credentials.models import Credential
+from aiapp.credentials.order import ORDER
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
@@ -111,6 +112,12 @@ def recent(access: Access) -> list[Execution]:
     query = access.select(Execution).order_by(Execution.id.desc()).limit(RECENT)
     options = (joinedload(Execution.prompt_template), joinedload(Execution.prompt_version))
     return list(db.session.scalars(query.options(*options)).unique())
+
+
+def down(access: Access) -> list[Credential]:
+    """Return the credentials that are switched on and cannot answer, in fallback order."""
+    query = access.select(Credential).where(Credential.active.is_(True), Credential.health == "down")
+    return list(db.session.scalars(query.order_by(*ORDER)))
 
 
 def drafts(access: Access) -> list[PromptVersion]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
+from aiapp.credentials.health import REASONS
 from aiapp.home import figures
 from aiapp.workspaces.access import Access, require
 
@@ -22,4 +23,6 @@ def index(access: Access) -> str:
         day=figures.last_day(access),
         executions=figures.recent(access),
         drafts=figures.drafts(access),
+        down=figures.down(access),
+        reasons=REASONS,
     )

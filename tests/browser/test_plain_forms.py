@@ -25,6 +25,10 @@ def test_the_main_job_works_without_scripts(new_page, product):
     publish(page)
     run_it(page)
     rate_it(page)
+    page.locator("#nav").get_by_role("link", name="Home").click()
+    expect(page.locator(".notice")).to_contain_text("expired key (Demo) is down. Key refused")
+    page.get_by_role("link", name="Fix credential").click()
+    expect(page.get_by_label("Name")).to_have_value("expired key")
 
 
 def add_credential(page: Page, name: str, model: str, message: str) -> None:
