@@ -66,10 +66,12 @@ def state_word(execution: Execution) -> str | None:
     return None
 
 
-def author(execution: Execution) -> str:
-    """Return who asked."""
+def author(execution: Execution, reader_id: str) -> str:
+    """Return who asked, in the words of a page that the user `reader_id` looks at."""
     if execution.token_name:
         return f"token: {execution.token_name}"
+    if execution.user_id == reader_id:
+        return "You"
     return execution.user.name if execution.user else "somebody who left"
 
 
