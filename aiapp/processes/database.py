@@ -28,6 +28,17 @@ def downgrade(app: Flask, revision: str) -> None:
         flask_migrate.downgrade(directory=_prepare(app), revision=revision)
 
 
+def draft(app: Flask, message: str) -> None:
+    """Write a migration of what the models have and the database, which must be at the newest version, has not."""
+    import flask_migrate
+    from alembic.script import ScriptDirectory
+
+    directory = _prepare(app)
+    number = len(list(ScriptDirectory(directory).walk_revisions())) + 1
+    with app.app_context():
+        flask_migrate.migrate(directory=directory, message=message, rev_id=f"{number:04d}")
+
+
 def revisions(app: Flask) -> tuple[str | None, str | None]:
     """Return which version the database has and which one this code wants."""
     from alembic.migration import MigrationContext

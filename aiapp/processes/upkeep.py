@@ -33,6 +33,16 @@ def downgrade(revision: str) -> None:
 
 
 @database.command()
+@click.argument("message")
+def draft(message: str) -> None:
+    """Write a migration from the models (for developers of aiapp): read it before you keep it."""
+    from aiapp import create_app
+    from aiapp.processes import database
+
+    database.draft(create_app(), message)
+
+
+@database.command()
 def current() -> None:
     """Print the version that the database has."""
     from aiapp import create_app
