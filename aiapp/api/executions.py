@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -21,6 +22,9 @@ from aiapp.executions import models as rows
 from aiapp.executions.submission import Submission
 from aiapp.feedback import actions as feedback_actions
 
+# Each takes a thread of the web process, as each stream does; half of the threads stay for pages.
+MAX_WAITING = 64
+_waiting = threading.BoundedSemaphore(MAX_WAITING)
 # No execution is older or younger; arithmetic with the first and the last days of the calendar fails.
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -164,7 +168,12 @@ def read(path: ExecutionPath, query: ReadQuery) -> Execution:
     """With `wait`, answers when it has ended, or after so many seconds as it then is."""
     if query.wait:
         asking().get(rows.Execution, path.execution_id)
-        actions.wait(path.execution_id, query.wait)
+        if not _waiting.acquire(blocking=False):
+            raise Unavailable("Too many requests wait already. Ask without ?wait=, or later.", retry_after=5)
+        try:
+            actions.wait(path.execution_id, query.wait)
+        finally:
+            _waiting.release()
         recognise()
     access = asking()
     return show(access, access.get(rows.Execution, path.execution_id))

@@ -22,7 +22,7 @@ Dollars = Annotated[str, WithJsonSchema({"type": "string", "description": "US do
 Gone = tuple[Literal[""], Literal[204]]
 GONE: Gone = ("", 204)
 
-# PostgreSQL takes no NUL, not even to look for it; UTF-8 has no half of a surrogate pair.
+# JSON may hold them: PostgreSQL takes no NUL, UTF-8 has no half of a surrogate pair. (An address with NUL gets nowhere.)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # Longer lists are refused before each of their items is looked at.
 MOST_ITEMS = 1000
@@ -40,14 +40,9 @@ def _one_line(text: str) -> str:
     return text
 
 
-def _findable(text: str) -> str:
-    return _UNSTORABLE.sub("\ufffd", text)
-
-
 Text = Annotated[str, AfterValidator(_storable)]
 Line = Annotated[str, AfterValidator(_one_line)]
-# A name in a path: one that no row can have is just not found.
-Slug = Annotated[str, AfterValidator(_findable), Field(description="the slug of a prompt template")]
+Slug = Annotated[str, Field(description="the slug of a prompt template")]
 
 
 class SlugPath(BaseModel):

@@ -6,10 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from aiapp.executions import publishing
+
 
 @pytest.fixture
-def settings(settings, tmp_path):
-    return replace(settings, redis_url=f"unix://{tmp_path}/gone.sock")
+def settings(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(publishing, "PATIENCE_SECONDS", 0.0)
+    yield replace(settings, redis_url=f"unix://{tmp_path}/gone.sock")
+    assert publishing.flush(10)
 
 
 def test_an_execution_is_stored_and_accepted(api):
