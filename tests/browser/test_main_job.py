@@ -14,17 +14,18 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 BODY = "Say hello to {{customer}} and name order {{order_id}} twice."
 
 
-@pytest.mark.parametrize("hands_of", [Pointer, Keyboard], ids=lambda one: one.name)
-def test_a_prompt_template_is_written_published_run_and_rated(hands_of, new_page, product, watch):
-    page = new_page()
-    hands = hands_of(page)
+@pytest.mark.parametrize(
+    ("hands_of", "model"), [(Pointer, "demo-slow"), (Keyboard, "demo-good")], ids=["pointer", "keyboard"]
+)
+def test_a_prompt_template_is_written_published_run_and_rated(hands_of, model, new_page, product, watch):
+    hands = hands_of(new_page())
     enter(hands, product.address)
     make_workspace(hands, f"Northbeam {hands.name}")
-    add_credentials(hands)
+    add_credentials(hands, model)
     write_prompt(hands)
     publish(hands)
-    run_it(hands, watch)
-    rate_it(hands)
+    run_it(hands, model, watch)
+    rate_it(hands, model)
 
 
 def button(hands, name):
@@ -53,7 +54,7 @@ def make_workspace(hands, name):
     expect(page.get_by_text("0 of 3 done")).to_be_visible()
 
 
-def add_credentials(hands):
+def add_credentials(hands, model):
     page = hands.page
     hands.press(page.get_by_role("main").get_by_role("link", name="Add credential"))
     hands.press(page.get_by_role("main").get_by_role("link", name=re.compile("^Demo")))
@@ -63,7 +64,7 @@ def add_credentials(hands):
     expect(page.locator(".toast")).to_contain_text("expired key is saved")
     hands.press(page.get_by_role("main").get_by_role("link", name="Add credential"))
     hands.press(page.get_by_role("main").get_by_role("link", name=re.compile("^Demo")))
-    fill_credential(hands, "working key", "demo-slow")
+    fill_credential(hands, "working key", model)
     expect(page.locator(".toast")).to_contain_text("working key is saved and works")
     expect(page.locator("table .cell-title a")).to_have_text(["expired key", "working key"])
 
@@ -107,7 +108,7 @@ def publish(hands):
     expect(page.locator(".topbar")).to_contain_text("Published v1")
 
 
-def run_it(hands, watch):
+def run_it(hands, model, watch):
     page = hands.page
     panel = page.locator("#test-run")
     hands.write(page.get_by_label("customer"), "Amina")
@@ -116,10 +117,10 @@ def run_it(hands, watch):
     expect(panel.get_by_role("alert")).to_contain_text("order_id")
     hands.write(page.get_by_label("order_id"), "7731")
     hands.shortcut(page.locator(".topbar").get_by_role("button", name="Run"), "Control+Enter")
-    expect(panel).to_contain_text("Streaming")
-    expect(panel.locator("#stream")).to_contain_text("You asked:")
-    # what has arrived is shown before the end has
-    assert "a real answer." not in panel.locator("#stream").inner_text()
+    if model == "demo-slow":  # the other one may have ended before anybody can look
+        expect(panel).to_contain_text("Streaming")
+        expect(panel.locator("#stream")).to_contain_text("You asked:")
+        assert "a real answer." not in panel.locator("#stream").inner_text()
     expect(panel).to_contain_text("Completed")
     expect(panel).to_contain_text("Say hello to Amina and name order 7731 twice.")
     expect(panel).to_contain_text("Add a credential of a real provider to get a real answer.")
@@ -129,12 +130,12 @@ def run_it(hands, watch):
     expect(attempts.nth(1)).to_contain_text("working key")
 
 
-def rate_it(hands):
+def rate_it(hands, model):
     page = hands.page
     hands.press(link(hands, "Open"))
     expect(page.locator("#execution-state")).to_have_text("Completed")
     expect(page.locator("#attempts > li").nth(0)).to_contain_text("auth 401")
-    expect(page.locator("#attempts > li").nth(1)).to_contain_text("demo-slow")
+    expect(page.locator("#attempts > li").nth(1)).to_contain_text(model)
     feedback = page.locator("#feedback")
     hands.press(feedback.get_by_role("button", name="Good"))
     hands.write(feedback.get_by_label("Comment"), "Just right")
