@@ -25,6 +25,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
 from redis import Redis
+from redis.exceptions import RedisError
 from werkzeug.test import TestResponse
 
 import aiapp.models  # noqa: F401 - every table
@@ -68,8 +69,12 @@ def redis_url() -> Iterator[str]:
         stdout=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 30
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    while time.monotonic() < deadline:
+        try:
+            Redis.from_url(f"unix://{path}").ping()
+            break
+        except RedisError:  # the socket is there a moment before somebody listens on it
+            time.sleep(0.01)
     yield f"unix://{path}"
     process.terminate()
     process.wait(10)
