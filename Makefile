@@ -13,7 +13,7 @@ test: install-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/djlint --check --quiet aiapp/templates
+	$(BIN)/djlint --check aiapp/templates
 	$(BIN)/djlint --lint --quiet aiapp/templates
 	$(BIN)/coverage erase
 	env -u AIAPP_TEST_DATABASE_URL $(BIN)/coverage run -m pytest -n 2 --dist loadfile
