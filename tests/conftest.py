@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import argon2
 import hypothesis
 import pytest
 import sqlalchemy as sa
@@ -26,11 +27,11 @@ from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
 from redis import Redis
 from redis.exceptions import RedisError
+from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 import aiapp.models  # noqa: F401 - every table
 from aiapp import config, create_app
-from aiapp.accounts import passwords
 from aiapp.accounts.models import User
 from aiapp.accounts.tokens import make
 from aiapp.extensions import Base, db
@@ -44,7 +45,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("unhurried")
 
 PASSWORD = "correct horse battery"
-PASSWORD_HASH = passwords.hash_password(PASSWORD)  # once: argon2 is slow on purpose
+# argon2 is slow on purpose; a hash carries its own parameters, so that checking this one is quick
+PASSWORD_HASH = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 ROLES = {"alice": "owner", "adam": "admin", "bob": "editor", "vera": "viewer"}
 
 
@@ -163,6 +165,26 @@ class CompiledTemplates(BytecodeCache):
 
 
 Flask.jinja_options["bytecode_cache"] = CompiledTemplates()
+
+
+def _keep_url_builders() -> None:
+    """Compile the function that builds a rule's URLs once for the whole run: every test's app has the same 150 rules.
+
+    The function depends on the parts of the rule alone (it finds the converters through the rule it is bound to).
+    """
+    compile_builder = Rule._compile_builder
+    builders: dict[object, Callable[..., tuple[str, str]]] = {}
+
+    def kept(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        key = (tuple(rule._trace), repr(rule.defaults), append_unknown)
+        if key not in builders:
+            builders[key] = compile_builder(rule, append_unknown)
+        return builders[key]
+
+    Rule._compile_builder = kept  # type: ignore[method-assign]
+
+
+_keep_url_builders()
 
 
 class Team:
