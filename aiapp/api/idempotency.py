@@ -32,6 +32,8 @@ WAIT_SECONDS = 20.0
 # Without an answer after this time, whoever had the key is gone.
 GIVEN_UP = timedelta(minutes=2)
 LONGEST_KEY = 255
+# On SQLite nobody else writes meanwhile.
+FORGOTTEN_AT_ONCE = 1000
 
 
 def once(*, shown_once: str | None = None, execution: bool = False) -> Callable[[View], View]:
@@ -78,11 +80,16 @@ def execution_id() -> str | None:
 
 
 def forget_old() -> int:
-    """Delete the keys that are older than a day and return how many; the scheduler calls it. Commits."""
-    old = sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < now() - KEPT)
-    gone = db.session.execute(old.returning(IdempotencyKey.id)).all()
-    db.session.commit()
-    return len(gone)
+    """Delete the keys that are older than a day and return how many; the scheduler calls it. Commits, a batch at a time."""
+    old = sa.select(IdempotencyKey.id).where(IdempotencyKey.created_at < now() - KEPT).limit(FORGOTTEN_AT_ONCE)
+    forgotten = 0
+    while True:
+        batch = sa.delete(IdempotencyKey).where(IdempotencyKey.id.in_(old)).returning(IdempotencyKey.id)
+        gone = len(db.session.execute(batch.execution_options(synchronize_session=False)).all())
+        db.session.commit()
+        forgotten += gone
+        if gone < FORGOTTEN_AT_ONCE:
+            return forgotten
 
 
 def _digest() -> str:

@@ -1,4 +1,7 @@
-"""The scheduler process: moves delayed deliveries, has lost rows found again, tidies RQ's books. Many may run, one leads."""
+"""The scheduler process: moves delayed deliveries, has lost rows found and old keys forgotten, tidies RQ's books.
+
+Many may run, one leads.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -18,7 +22,8 @@ from rq import Queue, worker_registration
 from rq.registry import clean_registries
 
 from aiapp import config, create_app, queue
-from aiapp.extensions import connect_redis, db
+from aiapp.config import Settings
+from aiapp.extensions import connect_redis
 from aiapp.observability.logs import log
 
 LEAD_KEY = "aiapp:scheduler"
@@ -27,6 +32,7 @@ HOLD_SECONDS = 3.0  # how often everybody asks to lead
 TICK_SECONDS = 0.5
 TIDY_SECONDS = 60.0
 STRAY_SECONDS = 30.0
+FORGET_SECONDS = 3600.0
 
 HOLD = """
 -- ARGV: token, milliseconds. 2: became the leader, 1: still is, 0: another one leads
@@ -44,34 +50,48 @@ RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; return the exit code. Raises ConfigError."""
-    from aiapp.executions.sweeper import sweep
-
-    settings = config.load()
-    scheduler = Scheduler(create_app(settings), connect_redis(settings), sweep, settings.sweep_seconds)
+    scheduler = make(config.load())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, scheduler.stop)
     scheduler.serve()
     return 0
 
 
+def make(settings: Settings) -> Scheduler:
+    """Return a scheduler with everything that this product has done again and again."""
+    from aiapp.api.idempotency import forget_old
+    from aiapp.executions.sweeper import sweep
+
+    duties = Duty(sweep, settings.sweep_seconds), Duty(forget_old, FORGET_SECONDS)
+    return Scheduler(create_app(settings), connect_redis(settings), duties)
+
+
+@dataclass(slots=True)
+class Duty:
+    """What the leader does every `seconds`: `perform` is called in an app context, from `due` (monotonic) on."""
+
+    perform: Callable[[], int]
+    seconds: float
+    due: float = 0.0
+
+
 class Scheduler:
-    """One scheduler. While Redis is away nobody leads and all sweep: a sweep changes rows conditionally, so that is safe.
+    """One scheduler. While Redis is away nobody leads and all do the duties.
 
     Arguments:
-        sweep: finds rows that nobody works on and has them delivered again. Called in an app context.
+        duties: each may be done by several schedulers at once; all of them are due as soon as one leads.
     """
 
-    def __init__(self, app: Flask, connection: Redis, sweep: Callable[[], int], sweep_seconds: float) -> None:
+    def __init__(self, app: Flask, connection: Redis, duties: Sequence[Duty]) -> None:
         self._app = app
-        self._find_lost = sweep
         self._connection = connection
-        self._sweep_seconds = sweep_seconds
+        self._duties = duties
         self._token = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(8)}"
         self._hold = connection.register_script(HOLD)
         self._release = connection.register_script(RELEASE)
         self._stopping = False
-        self._sweeping = False
-        self._hold_at = self._sweep_at = self._tidy_at = 0.0
+        self._on_duty = False
+        self._hold_at = self._tidy_at = 0.0
         self._strays: dict[bytes, float] = {}
         self.leads = False
 
@@ -100,12 +120,13 @@ class Scheduler:
                     self._tidy_at = time.monotonic() + TIDY_SECONDS
                     self._tidy()
         except RedisError as error:
-            if self.leads or not self._sweeping:
+            if self.leads or not self._on_duty:
                 log(__name__).warning("scheduler.redis_lost", error=str(error))
-            self.leads, self._sweeping = False, True
-        if self._sweeping and time.monotonic() >= self._sweep_at:
-            self._sweep_at = time.monotonic() + self._sweep_seconds
-            self._sweep()
+            self.leads, self._on_duty = False, True
+        for duty in self._duties if self._on_duty else ():
+            if time.monotonic() >= duty.due:
+                duty.due = time.monotonic() + duty.seconds
+                self._do(duty)
 
     def _lead(self) -> None:
         if time.monotonic() < self._hold_at:
@@ -114,18 +135,16 @@ class Scheduler:
         self._hold_at = time.monotonic() + HOLD_SECONDS
         if answer == 2:
             log(__name__).info("scheduler.leads")
-            self._sweep_at = 0.0  # the last leader may have died, or Redis forgotten everything
-        self.leads = self._sweeping = bool(answer)
+            for duty in self._duties:
+                duty.due = 0.0  # the last leader may have died, or Redis forgotten everything
+        self.leads = self._on_duty = bool(answer)
 
-    def _sweep(self) -> None:
+    def _do(self, duty: Duty) -> None:
         try:
             with self._app.app_context():
-                self._find_lost()
-        except Exception as error:  # the database is away, or the disk is full: the next sweep may do better
-            log(__name__).error("scheduler.sweep_failed", exc_info=error)
-        finally:
-            with self._app.app_context():
-                db.session.remove()
+                duty.perform()
+        except Exception as error:  # the database is away, or the disk is full: the next time may do better
+            log(__name__).error("scheduler.duty_failed", duty=duty.perform.__name__, exc_info=error)
 
     def _tidy(self) -> None:
         strays: dict[bytes, float] = {}

@@ -203,6 +203,16 @@ def test_old_keys_are_forgotten(bob, app, change, count):
     assert count(IdempotencyKey) == 1
 
 
+def test_more_old_keys_than_are_forgotten_at_once_are_forgotten_too(bob, app, change, count, monkeypatch):
+    monkeypatch.setattr(idempotency, "FORGOTTEN_AT_ONCE", 2)
+    for number in range(5):
+        bob("POST", "/executions", BODY, key=str(number))
+    change(created_at=now() - timedelta(hours=25))
+    with app.app_context():
+        assert idempotency.forget_old() == 5
+    assert count(IdempotencyKey) == 0
+
+
 def test_an_execution_whose_answer_was_lost_is_found_again(bob, rows, change, count):
     """The process died after its commit, before its answer."""
     execution = f"/executions/{rows['execution_id']}"

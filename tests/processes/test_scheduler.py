@@ -6,12 +6,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from aiapp import create_app, queue
+from aiapp.api.models import IdempotencyKey
 from aiapp.columns import new_id, now
-from aiapp.extensions import connect_redis
+from aiapp.executions import actions as executions
+from aiapp.executions.submission import Submission
+from aiapp.extensions import connect_redis, db
 from aiapp.processes import scheduler as module
-from aiapp.processes.scheduler import LEAD_KEY, Scheduler
+from aiapp.processes.scheduler import LEAD_KEY, Duty, Scheduler
 
 RUN = "aiapp.executions.jobs.run"
 
@@ -24,7 +28,11 @@ def sweeps():
 @pytest.fixture
 def make(app, connection, sweeps, monkeypatch):
     monkeypatch.setattr(module, "HOLD_SECONDS", 0)
-    return lambda name="only", seconds=0: Scheduler(app, connection, lambda: sweeps.append(name) or 0, seconds)
+
+    def make(name="only", seconds=0):
+        return Scheduler(app, connection, [Duty(lambda: sweeps.append(name) or 0, seconds)])
+
+    return make
 
 
 def test_of_two_schedulers_one_leads(make, sweeps):
@@ -92,24 +100,40 @@ def test_a_flushed_redis_makes_the_leader_sweep_at_once(make, connection, sweeps
 def test_without_redis_nobody_leads_and_everybody_sweeps(settings, tmp_path, sweeps):
     away = replace(settings, redis_url=f"unix://{tmp_path}/none.sock")
     for name in ("first", "second"):
-        scheduler = Scheduler(create_app(away), connect_redis(away), lambda name=name: sweeps.append(name) or 0, 3600)
+        duty = Duty(lambda name=name: sweeps.append(name) or 0, 3600)
+        scheduler = Scheduler(create_app(away), connect_redis(away), [duty])
         scheduler.tick()
         scheduler.tick()
         assert not scheduler.leads
     assert sweeps == ["first", "second"]
 
 
-def test_a_sweep_that_fails_is_followed_by_the_next_one(app, connection):
+def test_a_duty_that_fails_is_tried_again_and_stops_no_other(app, connection, sweeps):
     tries = []
 
     def sweep():
         tries.append(1)
         raise OSError("the disk is full")
 
-    scheduler = Scheduler(app, connection, sweep, 0)
+    scheduler = Scheduler(app, connection, [Duty(sweep, 0), Duty(lambda: sweeps.append("other") or 0, 0)])
     scheduler.tick()
     scheduler.tick()
-    assert len(tries) == 2
+    assert (len(tries), len(sweeps)) == (2, 2)
+
+
+def test_lost_executions_are_found_and_old_idempotency_keys_forgotten(app, team, settings, connection):
+    with app.app_context():
+        bob = team.access("bob")
+        row = executions.submit(bob, Submission(template="Hi"))
+        for key, age in (("old", 25), ("young", 23)):
+            old = now() - timedelta(hours=age)
+            db.session.add(IdempotencyKey(workspace_id=team.acme_id, key=key, request_hash="x", created_at=old))
+        db.session.commit()
+        connection.flushall()
+        module.make(settings).tick()
+        db.session.rollback()
+        assert queue.waiting() == {row.id}
+        assert db.session.scalars(sa.select(IdempotencyKey.key)).all() == ["young"]
 
 
 def test_what_a_worker_took_and_never_started_goes_back_on_its_queue(make, app, connection, monkeypatch):
