@@ -20,11 +20,15 @@ HUNK = 1_000  # lines of a fold that are fetched at once
 @blueprint.get("/<slug>/compare")
 @require()
 def choose(access: Access, slug: str) -> BaseResponse:
-    """Go to the comparison that the two selects name; without them, of the published version with the current one."""
+    """Go to the comparison that the two selects name; without them, of what was before the current version with it.
+
+    Before a draft is what everybody gets now, before a published version the one with the number before.
+    """
     template = library.find(access, slug)
     now = library.current(access, template).number
     published = library.published(access, template)
-    old = request.args.get("from", type=int, default=published.number if published else max(1, now - 1))
+    before = published.number if published and published.number < now else max(1, now - 1)
+    old = request.args.get("from", type=int, default=before)
     new = request.args.get("to", type=int, default=now)
     library.version(access, template, old)
     library.version(access, template, new)

@@ -441,6 +441,21 @@ def test_the_comparison_is_chosen_without_javascript(two_versions: None, sign_in
     assert sign_in("bob").get(f"{PAGE}/compare").location == f"{PAGE}/compare/1...2"
 
 
+def test_a_version_that_is_published_is_compared_with_the_one_before_it(
+    app: Flask, team: Any, two_versions: None, sign_in: SignIn
+) -> None:
+    with app.app_context():
+        bob = team.access("bob")
+        actions.publish(bob, library.version(bob, library.find(bob, "support-reply"), 2), "Second")
+    for person in ("bob", "vera"):
+        assert sign_in(person).get(f"{PAGE}/compare").location == f"{PAGE}/compare/1...2"
+
+
+def test_the_only_version_is_compared_with_itself(write: Write, sign_in: SignIn) -> None:
+    write("bob", published=True)
+    assert sign_in("bob").get(f"{PAGE}/compare").location == f"{PAGE}/compare/1...1"
+
+
 def test_long_unchanged_parts_are_folded_and_fetched_in_pieces(
     app: Flask, team: Any, write: Write, sign_in: SignIn
 ) -> None:
