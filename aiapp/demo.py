@@ -26,9 +26,14 @@ EMAIL, PASSWORD, SLUG = "demo@example.com", "demo", "demo"
 EXECUTED = ("support-reply", "invoice-extraction", "release-notes")
 
 
+def workspace() -> Workspace | None:
+    """Return the demo workspace, if there is one."""
+    return db.session.scalar(sa.select(Workspace).where(Workspace.slug == SLUG))
+
+
 def seed() -> bool:
     """Make the demo workspace with its user; return False, and change nothing, where there is one already."""
-    if db.session.scalar(sa.select(Workspace.id).where(Workspace.slug == SLUG)) is not None:
+    if workspace() is not None:
         return False
     user = db.session.scalar(sa.select(User).where(User.email == EMAIL))
     if user is None:

@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from aiapp.columns import now
 from aiapp.config import Settings
 from aiapp.errors import Unavailable
 from aiapp.extensions import db, settings
-from aiapp.processes import database, postgresql
+from aiapp.processes import contents, database, postgresql
 from aiapp.processes.children import ProcessError
 
 FORMAT = 1
@@ -33,16 +34,33 @@ SECRETS = ("secret_key", "master_key")
 KEPT = "before-restore"
 
 
-def save(app: Flask, file: Path, *, with_secrets: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A backup as it was written or brought back.
+
+    `place` is the database, `holds` what is in it, in words; `secrets` are those of SECRETS that the backup has; `kept` is the
+    file that has the data that was there before.
+    """
+
+    place: str
+    holds: str
+    secrets: tuple[str, ...]
+    made: str = ""
+    kept: Path | None = None
+
+
+def save(app: Flask, file: Path, *, with_secrets: bool) -> Snapshot:
     """Write a snapshot to `file`, readable by its owner alone. Raises ProcessError, also where the file exists."""
     if file.exists():
         raise ProcessError(f"{file} exists already")
     with app.app_context(), _beside(file) as folder:
         config = settings()
         has, _ = database.revisions(app)
+        holds = contents.summary()
+        db.session.remove()
         snapshot = folder / SNAPSHOT
         if config.sqlite:
-            _copy_sqlite(_sqlite_file(config), snapshot)
+            _copy_sqlite(_sqlite_file(), snapshot)
         else:
             postgresql.dump(config.database_url, snapshot)
         manifest = {
@@ -58,31 +76,36 @@ def save(app: Flask, file: Path, *, with_secrets: bool) -> None:
         with tarfile.open(draft, "w") as tar:
             tar.add(folder / MANIFEST, MANIFEST)
             tar.add(snapshot, SNAPSHOT)
-            for name in SECRETS if with_secrets else ():
-                if (config.home / name).exists():
-                    tar.add(config.home / name, f"secrets/{name}")
+            found = tuple(name for name in SECRETS if with_secrets and (config.home / name).exists())
+            for name in found:
+                tar.add(config.home / name, f"secrets/{name}")
         draft.chmod(0o600)
         os.link(draft, file)  # all of it, or nothing; and never over another file
+        return Snapshot(_place(), holds, found)
 
 
-def restore(app: Flask, file: Path, *, replace: bool) -> None:
+def restore(app: Flask, file: Path, *, replace: bool) -> Snapshot:
     """Bring back the snapshot in `file`. Nothing is changed before everything was checked.
 
     Raises ProcessError where aiapp runs, where data is there and `replace` is not asked for, or where the file does not fit.
     """
-    with app.app_context(), _stopped(settings()), _beside(_place(settings())) as folder:
+    with app.app_context(), _stopped(settings()), _beside(_target(settings())) as folder:
         config = settings()
         manifest, secrets = _unpack(file, folder)
         _check(app, manifest, folder / SNAPSHOT)
-        _check_room(replace=replace)
+        data = _has_data()
+        if data and not replace:
+            raise ProcessError("there is data already: --replace replaces it")
         db.session.remove()
         db.engine.dispose()
+        kept = None
         if config.sqlite:
-            _put_sqlite(folder / SNAPSHOT, _sqlite_file(config))
+            kept = _put_sqlite(folder / SNAPSHOT, _sqlite_file(), keep=data)
         else:
             postgresql.restore(config.database_url, folder / SNAPSHOT)
         for name, text in secrets.items():
             _put_secret(config.home / name, text)
+        return Snapshot(_place(), contents.summary(), tuple(secrets), _made(manifest), kept)
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:
@@ -94,20 +117,30 @@ def _copy_sqlite(source: Path, target: Path) -> None:
         there.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
 
 
-def _put_sqlite(snapshot: Path, target: Path) -> None:
+def _put_sqlite(snapshot: Path, target: Path, *, keep: bool) -> Path | None:
+    """Put the snapshot in the place of `target`; return where that is now, if it is to be kept."""
+    kept = _kept(target) if keep else None
     for ending in ("", "-wal", "-shm"):
         part = target.with_name(target.name + ending)
-        if part.exists():
-            part.replace(target.with_name(f"{target.name}.{KEPT}{ending}"))
+        if part.exists() and kept is not None:
+            part.replace(kept.with_name(kept.name + ending))
+        part.unlink(missing_ok=True)
     with snapshot.open("rb") as file:
         os.fsync(file.fileno())
     snapshot.chmod(0o600)
     snapshot.replace(target)
+    return kept
+
+
+def _kept(path: Path) -> Path:
+    """Return a free name beside `path`: what an earlier restore has put aside is never overwritten."""
+    names = (f"{path.name}.{KEPT}{number}" for number in ("", *(f"-{number}" for number in range(2, 1000))))
+    return next(free for name in names if not (free := path.with_name(name)).exists())
 
 
 def _put_secret(path: Path, text: bytes) -> None:
     if path.exists() and path.read_bytes() != text:
-        path.replace(path.with_name(f"{path.name}.{KEPT}"))
+        path.replace(_kept(path))
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as out:
         out.write(text)
@@ -158,11 +191,9 @@ def _check(app: Flask, manifest: dict[str, Any], snapshot: Path) -> None:
             raise ProcessError(f"the backup is damaged: {found[0]}")
 
 
-def _check_room(*, replace: bool) -> None:
-    if replace:
-        return
-    if sa.inspect(db.engine).has_table(User.__tablename__) and db.session.scalar(sa.select(User.id).limit(1)):
-        raise ProcessError("there is data already: --replace replaces it")
+def _has_data() -> bool:
+    known = sa.inspect(db.engine).has_table(User.__tablename__)
+    return known and db.session.scalar(sa.select(User.id).limit(1)) is not None
 
 
 @contextmanager
@@ -193,12 +224,22 @@ def _beside(file: Path) -> Iterator[Path]:
         raise ProcessError(f"{file.absolute().parent} cannot be written to ({error.strerror})") from error
 
 
-def _place(config: Settings) -> Path:
-    return _sqlite_file(config) if config.sqlite else config.home / SNAPSHOT
+def _target(config: Settings) -> Path:
+    return _sqlite_file() if config.sqlite else config.home / SNAPSHOT
 
 
-def _sqlite_file(config: Settings) -> Path:
-    return Path(sa.make_url(config.database_url).database or "")
+def _place() -> str:
+    url = db.engine.url
+    return str(url.database) if db.engine.dialect.name == "sqlite" else url.render_as_string(hide_password=True)
+
+
+def _made(manifest: dict[str, Any]) -> str:
+    return f"{str(manifest.get('created_at'))[:16].replace('T', ' ')} UTC by aiapp {manifest.get('aiapp')}"
+
+
+def _sqlite_file() -> Path:
+    # Flask-SQLAlchemy has resolved a relative path: the engine knows where the file is.
+    return Path(db.engine.url.database or "")
 
 
 def _digest(file: Path) -> str:

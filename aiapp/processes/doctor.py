@@ -13,14 +13,11 @@ from flask import Flask
 from redis.exceptions import RedisError
 
 from aiapp import queue
-from aiapp.credentials import vault
-from aiapp.credentials.models import Credential
 from aiapp.errors import Unavailable
 from aiapp.extensions import db, reading, redis, settings
-from aiapp.processes import assets, database
+from aiapp.processes import assets, contents, database
 from aiapp.processes.children import ProcessError
 from aiapp.processes.scheduler import LEAD_KEY
-from aiapp.workspaces.models import Workspace
 
 LEAST_FREE_BYTES = 500 * 2**20
 
@@ -119,27 +116,16 @@ def _secrets() -> str:
 
 
 def _keys() -> str:
-    unreadable, count = set(), 0
     try:
-        rows = db.session.execute(
-            sa.select(Workspace, Credential)
-            .join(Credential, Credential.workspace_id == Workspace.id)
-            .where(Credential.api_key.is_not(None))
-        )
-        for workspace, credential in rows:
-            count += 1
-            try:
-                vault.decrypt(workspace, credential.id, "api_key", credential.api_key or b"")
-            except vault.Unreadable:
-                unreadable.add(workspace.slug)
+        keys = contents.keys()
     except sa.exc.SQLAlchemyError as error:
         raise Broken("unknown without the database", "get the database to work first") from error
-    if unreadable:
-        slugs = ", ".join(sorted(unreadable))
+    if keys.unreadable:
         raise Broken(
-            f"credentials of {slugs} cannot be read", "add the master key they were stored with to AIAPP_MASTER_KEYS"
+            f"credentials of {', '.join(keys.unreadable)} cannot be read",
+            "add the master key they were stored with to AIAPP_MASTER_KEYS",
         )
-    return f"{count} stored, all can be read"
+    return f"{keys.stored} stored, all can be read"
 
 
 def _disk() -> str:

@@ -15,6 +15,7 @@ from types import FrameType
 
 from aiapp import config
 from aiapp.config import Settings
+from aiapp.processes import sqlite_log
 from aiapp.processes.children import Child, ProcessError
 from aiapp.processes.embedded import EmbeddedRedis
 from aiapp.processes.failures import WrongUse
@@ -70,6 +71,7 @@ def up(*, demo: bool, host: str | None, port: int | None, workers: int, concurre
         supervisor.stop_all(except_for=redis.child if redis is not None else None)
         if redis is not None:
             redis.close()
+        sqlite_log.settle(settings.database_url)
 
 
 class Supervisor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -57,9 +58,20 @@ def demo() -> None:
     """Make the demo workspace; where there is one, delete it and make it anew."""
     from aiapp import create_app
     from aiapp import demo as data
+    from aiapp.extensions import settings
+    from aiapp.processes import contents
 
     with create_app().app_context():
+        before = data.workspace()
         data.reset()
+        made = data.workspace()
+        holds = contents.summary(made.id if made else None)
+        address = f"{settings().base_url or f'http://{settings().host}:{settings().port}'}/w/{data.SLUG}"
+        open_to_all = not settings().demo
+    click.echo(f"the demo workspace is made {'anew' if before else ''}".rstrip() + f": {holds}")
+    click.echo(f"{address}, sign in with {data.EMAIL} / {data.PASSWORD}; a worker answers the executions")
+    if open_to_all:
+        click.echo("that password is public: whoever reaches this installation can use the demo workspace", err=True)
 
 
 @click.command(hidden=True)
@@ -119,11 +131,18 @@ def doctor() -> None:
 def backup(file: Path, with_secrets: bool) -> None:
     """Write a consistent snapshot of the database to FILE; everything may go on running."""
     from aiapp import create_app
-    from aiapp.processes import backup
+    from aiapp.processes import backup, contents
 
-    backup.save(create_app(), file, with_secrets=with_secrets)
-    if not with_secrets:
-        click.echo("the master key is not in it: without that key the credentials in it cannot be read", err=True)
+    saved = backup.save(create_app(), file, with_secrets=with_secrets)
+    click.echo(f"saved {saved.place} to {file}, {contents.size(file.stat().st_size)}: {saved.holds}")
+    if saved.secrets:
+        click.echo(f"{' and '.join(saved.secrets)} are in it: keep the file like a key", err=True)
+    if "master_key" not in saved.secrets:
+        click.echo(
+            "the master key is not in it: without that key the credentials in it cannot be read"
+            f" (it is in {_master_key_place()})",
+            err=True,
+        )
 
 
 @click.command()
@@ -134,7 +153,53 @@ def restore(file: Path, replace: bool) -> None:
     from aiapp import create_app
     from aiapp.processes import backup
 
-    backup.restore(create_app(), file, replace=replace)
+    restored = backup.restore(create_app(), file, replace=replace)
+    click.echo(f"restored {file}, made {restored.made}, to {restored.place}: {restored.holds}")
+    if restored.kept:
+        click.echo(f"what was there before is in {restored.kept}")
+    if restored.secrets:
+        click.echo(f"{' and '.join(restored.secrets)} were in it, and are in {_home()}")
+    _tell_of_keys(in_backup="master_key" in restored.secrets)
+
+
+def _tell_of_keys(*, in_backup: bool) -> None:
+    """Say which master key the restored credentials need, and whether the one that is here opens them."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from aiapp import create_app
+    from aiapp.processes import contents, database
+
+    app = create_app()  # a new one: the secrets may be others than before
+    has, wanted = database.revisions(app)
+    with app.app_context():
+        try:
+            keys = contents.keys()
+        except SQLAlchemyError:  # an older schema
+            keys = None
+    if not in_backup:
+        click.echo(
+            "the master key is not in the backup: its credentials need the one of the installation that made it,"
+            f" which is looked for in {_master_key_place()}",
+            err=True,
+        )
+    if keys and keys.unreadable:
+        click.echo(f"the key there does not open the credentials of {', '.join(keys.unreadable)}", err=True)
+    elif keys and keys.stored:
+        click.echo(f"the key there opens all {keys.stored} stored keys")
+    if has != wanted:
+        click.echo(f"its schema is {has or 'empty'}, this version needs {wanted}: run aiapp db upgrade", err=True)
+
+
+def _master_key_place() -> str:
+    names = ("AIAPP_MASTER_KEYS", "AIAPP_MASTER_KEYS_FILE")
+    given = next((name for name in names if os.environ.get(name, "").strip()), None)
+    return given or f"{_home() / 'master_key'} (AIAPP_MASTER_KEYS is not set)"
+
+
+def _home() -> Path:
+    from aiapp import config
+
+    return config.load().home
 
 
 COMMANDS: tuple[click.Command, ...] = (database, demo, prepare, doctor, key, backup, restore)

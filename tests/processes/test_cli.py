@@ -265,10 +265,19 @@ def test_a_backup_restores_to_the_original_even_into_an_empty_home(aiapp, creden
     stamped(tmp_path / "home")
     saved = aiapp("backup", str(tmp_path / "saved.tar"))
     assert saved.exit_code == 0, saved.output
-    assert "master key" in saved.stderr
+    assert f"saved {tmp_path / 'home' / 'aiapp.db'} to {tmp_path / 'saved.tar'}, " in saved.stdout
+    assert "iB: 1 workspace, 1 account, 1 credential, 0 prompt templates, 0 executions\n" in saved.stdout
+    assert "the master key is not in it" in saved.stderr
+    assert "(it is in AIAPP_MASTER_KEYS)" in saved.stderr
     assert (tmp_path / "saved.tar").stat().st_mode & 0o777 == 0o600
     environ.update(AIAPP_HOME=str(tmp_path / "other"))
-    assert aiapp("restore", str(tmp_path / "saved.tar")).exit_code == 0
+    restored = aiapp("restore", str(tmp_path / "saved.tar"))
+    assert restored.exit_code == 0
+    assert f"to {tmp_path / 'other' / 'aiapp.db'}: 1 workspace, 1 account, 1 credential, 0" in restored.stdout
+    assert "the key there opens all 1 stored keys" in restored.stdout
+    assert "what was there before" not in restored.stdout
+    assert not (tmp_path / "other" / "aiapp.db.before-restore").exists()
+    assert "looked for in AIAPP_MASTER_KEYS\n" in restored.stderr
     assert rows(tmp_path / "other" / "aiapp.db") == rows(tmp_path / "home" / "aiapp.db") == [("alice@example.com",)]
     assert stored_key(environ) == "sk-secret"
 
@@ -281,7 +290,10 @@ def test_secrets_are_in_a_backup_only_when_asked_for(aiapp, alice, environ, tmp_
         assert set(plain.getnames()) == {"manifest.json", "database"}
         assert set(full.getnames()) - set(plain.getnames()) == {"secrets/secret_key", "secrets/master_key"}
     environ.update(AIAPP_HOME=str(tmp_path / "other"))
-    assert aiapp("restore", str(tmp_path / "full.tar")).exit_code == 0
+    restored = aiapp("restore", str(tmp_path / "full.tar"))
+    assert restored.exit_code == 0
+    assert f"secret_key and master_key were in it, and are in {tmp_path / 'other'}" in restored.stdout
+    assert "master key" not in restored.stderr
     for name in ("secret_key", "master_key"):
         assert (tmp_path / "other" / name).read_text() == (tmp_path / "home" / name).read_text()
         assert (tmp_path / "other" / name).stat().st_mode & 0o777 == 0o600
@@ -293,9 +305,35 @@ def test_a_restore_replaces_data_only_when_told_to_and_keeps_it_beside(aiapp, al
     aiapp("user", "create", "later@example.com")
     refused = aiapp("restore", str(tmp_path / "saved.tar"))
     assert (refused.exit_code, refused.stderr) == (1, "aiapp: there is data already: --replace replaces it\n")
-    assert aiapp("restore", str(tmp_path / "saved.tar"), "--replace").exit_code == 0
+    restored = aiapp("restore", str(tmp_path / "saved.tar"), "--replace")
+    assert restored.exit_code == 0
+    assert f"what was there before is in {tmp_path / 'home' / 'aiapp.db.before-restore'}" in restored.stdout
     assert rows(tmp_path / "home" / "aiapp.db") == [("alice@example.com",)]
     assert len(rows(tmp_path / "home" / "aiapp.db.before-restore")) == 2
+    assert aiapp("restore", str(tmp_path / "saved.tar"), "--replace").exit_code == 0
+    assert len(rows(tmp_path / "home" / "aiapp.db.before-restore")) == 2  # still there
+    assert len(rows(tmp_path / "home" / "aiapp.db.before-restore-2")) == 1
+
+
+def test_a_restore_with_another_master_key_says_whose_credentials_are_lost(aiapp, credential, environ, tmp_path):
+    stamped(tmp_path / "home")
+    aiapp("backup", str(tmp_path / "saved.tar"))
+    environ.update(AIAPP_HOME=str(tmp_path / "other"), AIAPP_MASTER_KEYS="")
+    restored = aiapp("restore", str(tmp_path / "saved.tar"))
+    assert restored.exit_code == 0
+    assert f"looked for in {tmp_path / 'other' / 'master_key'} (AIAPP_MASTER_KEYS is not set)" in restored.stderr
+    assert "does not open the credentials of acme" in restored.stderr
+
+
+def test_the_demo_command_says_what_there_is_and_how_to_sign_in(aiapp, environ):
+    first, again = aiapp("demo"), aiapp("demo")
+    assert first.exit_code == again.exit_code == 0
+    assert first.stdout.startswith("the demo workspace is made: 2 credentials, 6 prompt templates, 3 executions\n")
+    assert again.stdout.startswith("the demo workspace is made anew: 2 credentials, 6 prompt templates, 3 executions\n")
+    assert "http://127.0.0.1:8000/w/demo, sign in with demo@example.com / demo" in again.stdout
+    assert "that password is public" in again.stderr
+    environ["AIAPP_DEMO"] = "1"
+    assert aiapp("demo").stderr == ""
 
 
 def test_a_backup_never_overwrites(aiapp, tmp_path):

@@ -89,6 +89,8 @@ def test_it_takes_everything_along(running):
     assert running.stop(signal.SIGINT) == 0
     assert not any(alive(pid) for pid in pids)
     assert "aiapp is stopping\n" in running.output()
+    left = sorted(path.name for path in running.home.iterdir() if path.name.startswith("aiapp.db"))
+    assert left == ["aiapp.db"]  # no log beside it: this file is the whole database
 
 
 def test_nobody_outlives_a_supervisor_that_is_killed(up):
