@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from aiapp.columns import now
 from aiapp.errors import AppError, Conflict, InvalidInput, NotFound
 from aiapp.extensions import db
-from aiapp.prompt_templates import checks, fields, library, versioning, wording
+from aiapp.prompt_templates import checks, declaring, fields, library, versioning, wording
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.tagging import set_tags
 from aiapp.prompt_templates.uses import uses
@@ -83,11 +83,21 @@ def delete(access: Access, template: PromptTemplate) -> dict[str, int]:
 
 
 def new_draft(
-    access: Access, source: PromptVersion, message: str = "", given: Mapping[str, Any] | None = None
+    access: Access,
+    source: PromptVersion,
+    message: str = "",
+    given: Mapping[str, Any] | None = None,
+    *,
+    tried: Mapping[str, str] | None = None,
 ) -> PromptVersion:
-    """Make a draft that begins as a copy of any version, with what is given in place of the copied. Raises InvalidInput."""
+    """Make a draft that begins as a copy of any version, with what is given in place of the copied. Raises InvalidInput.
+
+    Arguments:
+        tried: see save_draft.
+    """
     message = _message(message)
     text = versioning.with_variables({**versioning.content(source), **fields.content(given or {})})
+    text["variables"] = declaring.sampled(text["variables"], tried or {})
     template = source.prompt_template
     draft = versioning.make(access, template, versioning.next_number(template), text, source, message)
     db.session.add(draft)
@@ -97,13 +107,21 @@ def new_draft(
 
 
 def save_draft(
-    access: Access, version: PromptVersion, given: Mapping[str, Any], lock_version: int, *, tidy: bool = True
+    access: Access,
+    version: PromptVersion,
+    given: Mapping[str, Any],
+    lock_version: int,
+    *,
+    tidy: bool = True,
+    tried: Mapping[str, str] | None = None,
 ) -> PromptVersion:
     """Write a draft; a preview becomes a draft again. What is not given stays.
 
     Arguments:
         lock_version: what the writer last saw.
         tidy: forget what was declared of variables that are gone; False while somebody is still typing.
+        tried: values, by variable, that the writer tries the prompt with: they become the samples, unless somebody else has
+            written meanwhile.
     Raises InvalidInput, Conflict `frozen`, and Conflict `conflict` with `extra` `yours` and `theirs`, where somebody else has
     written meanwhile. Writing what stands there already is no conflict.
     """
@@ -111,6 +129,8 @@ def save_draft(
         raise _frozen(version)
     clean = fields.content(given)
     wanted = versioning.with_variables({**versioning.content(version), **clean}, tidy=tidy)
+    if tried and lock_version == version.lock_version:
+        wanted["variables"] = declaring.sampled(wanted["variables"], tried)
     changed = {field: value for field, value in wanted.items() if value != getattr(version, field)}
     if not changed:
         return version
@@ -133,13 +153,19 @@ def reopen(access: Access, version: PromptVersion) -> PromptVersion:
 
 
 def publish(
-    access: Access, version: PromptVersion, message: str = "", lock_version: int | None = None
+    access: Access,
+    version: PromptVersion,
+    message: str = "",
+    lock_version: int | None = None,
+    *,
+    tried: Mapping[str, str] | None = None,
 ) -> PromptVersion:
     """Freeze a version and give it to everybody; the one published before is archived.
 
     Arguments:
         message: what changed, for the history.
         lock_version: what the publisher last saw, where it must still be that.
+        tried: see save_draft.
     Raises InvalidInput (see checks), Conflict `frozen`, Conflict `conflict`.
     """
     message = _message(message)
@@ -152,6 +178,7 @@ def publish(
     versioning.touch(template)  # first: this row's lock lets one publisher in at a time
     before = versioning.archive_published(template)
     text = versioning.with_variables(versioning.content(version))
+    text["variables"] = declaring.sampled(text["variables"], tried or {})
     frozen = {"status": "published", "published_at": now(), "published_by_id": access.user.id}
     if not versioning.move(version, {**frozen, "message": message or version.message, "variables": text["variables"]}):
         raise _lost(version, {})

@@ -42,6 +42,19 @@ def blank(name: str) -> dict[str, Any]:
     return {"name": name, "type": "text", "required": True, "default": None, "description": "", "sample": None}
 
 
+def first_value(spec: Mapping[str, Any]) -> str:
+    """Return what the input of a variable starts with: its sample, else its default, else nothing."""
+    for value in (spec.get("sample"), spec.get("default")):
+        if value is not None:
+            return values.as_text(value)
+    return ""
+
+
+def sampled(specs: Iterable[Mapping[str, Any]], typed: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return `specs` with what was typed into their inputs as samples, where it is new and fits the variable's type."""
+    return [_sampled(dict(spec), typed.get(spec["name"])) for spec in specs]
+
+
 def read(value: Any) -> list[dict[str, Any]]:
     """Return declarations as they are stored. Raises ValueError, for one of them NestedError."""
     specs: dict[str, dict[str, Any]] = {}
@@ -75,6 +88,16 @@ def _variable(name: str, item: Mapping[str, Any]) -> dict[str, Any]:
     if spec["type"] == "choice" and not spec.get("choices"):
         raise NestedError(f"{name}.choices", "Give at least one choice.")
     return spec
+
+
+def _sampled(spec: dict[str, Any], typed: str | None) -> dict[str, Any]:
+    if typed is None:
+        return spec
+    try:
+        sample = _fitting(typed, spec)
+    except ValueError:
+        return spec
+    return spec if (sample or "") == first_value(spec) else {**spec, "sample": sample}
 
 
 def _choices(value: Any) -> list[str]:

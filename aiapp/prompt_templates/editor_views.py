@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, redirect, request, url_for
@@ -31,7 +32,7 @@ def save(access: Access, slug: str, version: int) -> BaseResponse:
     """Save what is typed, and go on to where the pressed button leads: `then` is empty or publish."""
     found = _find(access, slug, version)
     try:
-        _save_typed(access, found)
+        _save_typed(access, found, tried=forms.typed_values())
     except (InvalidInput, Conflict) as error:
         return _not_saved(access, found, error)
     if request.form.get("then") == "publish":
@@ -70,7 +71,7 @@ def preview_fragment(access: Access, slug: str, version: int) -> Response:
     keep = request.form.get("inputs") == "typed"
     bench = workbench.build(found, forms.typed_values(), **typed, keep_typed=keep)
     editable = _editable(access, found)
-    links = _links(found, access, editable)
+    links = {"variables_url": _variables_url(found, access)}
     return htmx.fragment(
         "prompt_templates/_preview.html", bench=bench, version=found, editable=editable, fragment=True, **links
     )
@@ -84,7 +85,8 @@ def run(access: Access, slug: str, version: int) -> BaseResponse:
     saves = _editable(access, found) and bool(forms.typed_text())
     if saves:
         try:
-            _save_typed(access, found)
+            # a page that stays has what was typed; one that is left finds it again as samples
+            _save_typed(access, found, tried={} if htmx.wanted() else forms.typed_values())
         except (InvalidInput, Conflict) as error:
             return _not_saved(access, found, error)
     target = url_for("executions.create", workspace=access.workspace.slug)
@@ -95,31 +97,13 @@ def run(access: Access, slug: str, version: int) -> BaseResponse:
     return htmx.fragment("prompt_templates/_run.html", version=found, target=target, values=values, state=state)
 
 
-@blueprint.post("/<slug>/versions/<int:version>/samples")
-@require("editor")
-def samples(access: Access, slug: str, version: int) -> BaseResponse:
-    """Keep the typed values as the samples of the variables, and the typed text with them."""
-    found = _find(access, slug, version)
-    try:
-        typed = forms.typed_values()
-        _save_typed(access, found)
-        specs = [{**spec, "sample": typed.get(spec["name"]) or None} for spec in found.variables]
-        actions.save_draft(access, found, {"variables": specs}, found.lock_version)
-    except (InvalidInput, Conflict) as error:
-        return _not_saved(access, found, error)
-    here = address(found, workspace=access.workspace.slug)
-    if htmx.wanted():
-        return htmx.toast(_saved(found), "The values are the samples now.")
-    return htmx.go(here, "The values are the samples now.")
-
-
 @blueprint.post("/<slug>/versions/<int:version>/drafts")
 @require("editor")
 def new_draft(access: Access, slug: str, version: int) -> BaseResponse:
     """Make a draft of any version; with the typed text, where the form has one."""
     source = _find(access, slug, version)
     message = "" if source.status == "published" else f"From v{source.number}"
-    draft = actions.new_draft(access, source, message, forms.typed_text())
+    draft = actions.new_draft(access, source, message, forms.typed_text(), tried=forms.typed_values())
     return htmx.go(
         address(draft, workspace=access.workspace.slug), f"Draft v{draft.number} begins as v{source.number}."
     )
@@ -131,7 +115,7 @@ def preview(access: Access, slug: str, version: int) -> BaseResponse:
     """Save what is typed and mark the draft as ready to be looked at."""
     found = _find(access, slug, version)
     try:
-        _save_typed(access, found)
+        _save_typed(access, found, tried=forms.typed_values())
         actions.preview(access, found)
     except (InvalidInput, Conflict) as error:
         return _not_saved(access, found, error)
@@ -145,6 +129,7 @@ def preview(access: Access, slug: str, version: int) -> BaseResponse:
 def edit(access: Access, slug: str, version: int) -> BaseResponse:
     """Turn a preview into a draft again."""
     found = actions.reopen(access, _find(access, slug, version))
+    actions.save_draft(access, found, {}, found.lock_version, tried=forms.typed_values())
     return htmx.go(address(found, workspace=access.workspace.slug))
 
 
@@ -165,7 +150,7 @@ def page(
         "parts": workbench.written(version),
         "again": status != 200,
         "errors": {},
-        **_links(version, access, editable),
+        "variables_url": _variables_url(version, access),
         "problem": None,
         **more,
     }
@@ -182,12 +167,14 @@ def _editable(access: Access, version: PromptVersion) -> bool:
     return version.status == "draft" and access.allows("editor")
 
 
-def _save_typed(access: Access, version: PromptVersion, *, tidy: bool = True) -> None:
+def _save_typed(
+    access: Access, version: PromptVersion, *, tidy: bool = True, tried: Mapping[str, str] | None = None
+) -> None:
     """Save the text of the form, if it has one. `overwrite` is the other's lock version, where the writer has seen it."""
     typed = forms.typed_text()
     if typed:
         seen = forms.typed_number("overwrite") or forms.typed_number("lock_version") or 0
-        actions.save_draft(access, version, typed, seen, tidy=tidy)
+        actions.save_draft(access, version, typed, seen, tidy=tidy, tried=tried)
 
 
 def _saved(version: PromptVersion) -> Response:
@@ -207,13 +194,8 @@ def _not_saved(access: Access, version: PromptVersion, error: AppError) -> Respo
     return response
 
 
-def _links(version: PromptVersion, access: Access, editable: bool) -> dict[str, Any]:
-    """Return where the variables' inputs lead."""
-    slug = access.workspace.slug
-    return {
-        "variables_url": address(version, "settings", workspace=slug, _anchor="variables"),
-        "samples_url": address(version, "samples", workspace=slug) if editable else None,
-    }
+def _variables_url(version: PromptVersion, access: Access) -> str:
+    return address(version, "settings", workspace=access.workspace.slug, _anchor="variables")
 
 
 def _diffs(error: AppError) -> list[tuple[str, list[Any]]]:

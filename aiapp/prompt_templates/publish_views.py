@@ -30,7 +30,7 @@ def publish(access: Access, slug: str, version: int) -> BaseResponse:
     found = _find(access, slug, version)
     message = request.form.get("message", "")
     try:
-        actions.publish(access, found, message, forms.typed_number("lock_version"))
+        actions.publish(access, found, message, forms.typed_number("lock_version"), tried=forms.typed_values())
     except (InvalidInput, Conflict) as error:
         return _publish_page(access, found, error, message)
     return htmx.go(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from aiapp.prompt_templates import declaring, rendering, values
+from aiapp.prompt_templates import declaring, rendering
 from aiapp.prompt_templates.models import PromptVersion
 
 SHOWN = 50_000  # characters of a part that the preview shows
@@ -97,7 +97,7 @@ def build(
     texts = [system, body, *(message["content"] for message in version.messages)]
     names = rendering.variables(*texts)[: declaring.MAX_VARIABLES]
     specs = declaring.declared(names, version.variables)
-    first = {spec["name"]: first_value(spec) for spec in specs}
+    first = {spec["name"]: declaring.first_value(spec) for spec in specs}
     typed = {name: (typed or {}).get(name, first[name]) for name in names}
     prompt = rendering.render_prompt(system, body, specs, typed, messages=version.messages)
     wrong = {error["field"]: error["message"] for error in prompt.errors}
@@ -129,14 +129,6 @@ def written(version: PromptVersion) -> list[tuple[str, list[tuple[str, str]], in
         )
         for title, text in _titled(version, version.system, version.body)
     ]
-
-
-def first_value(spec: Mapping[str, Any]) -> str:
-    """Return what the input of a variable starts with: its sample, else its default, else nothing."""
-    for value in (spec.get("sample"), spec.get("default")):
-        if value is not None:
-            return values.as_text(value)
-    return ""
 
 
 def sample_context(version: PromptVersion) -> dict[str, Any]:

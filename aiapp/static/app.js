@@ -170,6 +170,15 @@ on("input", ({ target }) => {
   for (const page of all("#palette-pages a")) page.hidden = !page.textContent.toLowerCase().includes(typed);
 });
 
+/* ---------- what is typed stays: a morph changes what an input begins with, and would take its value along ---------- */
+
+htmx.registerExtension("typed", {
+  htmx_before_morph_node(old, { newNode }) {
+    if (old.matches("input, textarea")) newNode.defaultValue = old.defaultValue;
+    if (old.matches("option")) newNode.defaultSelected = old.defaultSelected;
+  },
+});
+
 /* ---------- copying, the theme, forms that send themselves ---------- */
 
 async function copyText(text) {

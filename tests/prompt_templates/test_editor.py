@@ -245,12 +245,67 @@ def test_the_preview_waits_for_no_writer(app: Flask, bob: Any) -> None:
     assert answer.status_code == 200
 
 
-def test_typed_values_become_samples(bob: Any, stored: Callable[..., PromptVersion]) -> None:
-    form = {"body": "{{name}} wrote", "system": "", "lock_version": "1", "var-name": "Amina"}
-    assert bob.submit(f"{DRAFT}/samples", form).status_code == 303
-    assert stored().variables[0]["sample"] == "Amina"
-    page = text_of(bob.get(DRAFT))
+TRIED = {
+    "body": "{{name}} wrote {{message}}",
+    "system": "",
+    "lock_version": "1",
+    "var-name": "Amina",
+    "var-message": "Hi\r\nyou",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "leads_to"),
+    [
+        ("", {}, DRAFT),
+        ("", {"then": "publish"}, f"{DRAFT}/publish"),
+        ("/preview", {}, DRAFT),
+        ("/drafts", {}, f"{PAGE}/versions/2"),
+    ],
+)
+def test_values_typed_into_the_inputs_are_still_there_on_the_next_page(
+    bob: Any, path: str, more: dict[str, str], leads_to: str
+) -> None:
+    answer = bob.submit(DRAFT + path, {**TRIED, **more})
+    assert answer.location == leads_to
+    page = text_of(bob.get(leads_to))
     assert re.search(r'name="var-name"\s+type="text"\s+value="Amina"', page)
+    assert re.search(r'name="var-message"\s+type="text"\s+value="Hi\nyou"', page)
+    assert "2 of 2 filled" in page
+
+
+def test_values_typed_beside_a_preview_are_published_and_edited_with_it(
+    bob: Any, stored: Callable[..., PromptVersion]
+) -> None:
+    bob.submit(f"{DRAFT}/preview", {"body": "{{name}}", "system": "", "lock_version": "1"})
+    bob.submit(f"{DRAFT}/edit", {"var-name": "Amina"})
+    assert (stored().status, stored().variables[0]["sample"]) == ("draft", "Amina")
+    bob.submit(f"{DRAFT}/publish", {"message": "First", "var-name": "Noor"})
+    assert (stored().status, stored().variables[0]["sample"]) == ("published", "Noor")
+
+
+def test_a_value_that_no_sample_can_be_keeps_nobody_from_saving(
+    write: Write, sign_in: SignIn, stored: Callable[..., PromptVersion]
+) -> None:
+    write("bob", body="{{many}}", variables=[{"name": "many", "type": "number", "sample": 7}])
+    form = {
+        "body": "{{many}} {{few}}",
+        "system": "",
+        "lock_version": "1",
+        "var-many": "lots",
+        "var-few": "",
+        "var-x": "y",
+    }
+    assert sign_in("bob").submit(DRAFT, form).status_code == 303
+    assert [(spec["name"], spec["sample"]) for spec in stored().variables] == [("many", 7), ("few", None)]
+
+
+def test_trying_a_draft_out_is_no_change_of_it(bob: Any, stored: Callable[..., PromptVersion]) -> None:
+    """Somebody else may be writing it: what one only tries must not make their next save a conflict."""
+    text = {"body": stored().body, "system": "", "lock_version": "1", "var-name": "Amina"}
+    assert bob.swap(f"{DRAFT}/run", text).status_code == 200
+    assert bob.swap(f"{DRAFT}/_autosave", text).status_code == 200
+    assert (stored().lock_version, stored().variables[0]["sample"]) == (1, None)
 
 
 def test_a_run_saves_what_is_typed_and_hands_it_to_the_executions(

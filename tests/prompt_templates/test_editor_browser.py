@@ -21,6 +21,10 @@ pytestmark = pytest.mark.browser
 
 PAGE = "/w/acme/prompt-templates/support-reply"
 DRAFT = f"{PAGE}/versions/1"
+KINDS = [
+    {"name": "language", "type": "choice", "choices": ["English", "German", "French"], "default": "English"},
+    {"name": "message", "type": "long_text"},
+]
 AXE = Path(aiapp.__file__).parent / "static" / "vendor" / "axe.min.js"
 
 
@@ -118,6 +122,51 @@ def test_a_slow_preview_changes_no_input_that_is_typed_in(enter: Any, write: Any
     expect(page.locator("#rendered-prompt")).to_have_text("User Amina wrote: Hello there", use_inner_text=False)
     assert page.locator("#var-name").input_value() == "Amina"
     assert page.locator("#var-message").input_value() == "Hello there"
+
+
+def test_what_is_typed_after_a_save_is_not_taken_back_by_the_preview(enter: Any, write: Any) -> None:
+    """Saving makes samples of the values: from then on the inputs begin with something else than on the open page."""
+    write("bob", body="{{name}} {{language}} {{message}}", variables=KINDS)
+    page = enter("bob", DRAFT)
+    page.locator("#var-name").fill("Amina")
+    page.locator("#var-message").fill("Hello")
+    page.locator("#var-language").select_option("German")
+    page.keyboard.press("Control+s")
+    expect(page.locator("#autosave")).to_contain_text("Saved")
+    page.locator("#var-name").fill("Noor")
+    page.locator("#var-message").fill("Goodbye")
+    page.locator("#var-language").select_option("French")
+    page.locator("#prompt-body").press_sequentially("!")
+    expect(page.locator("#rendered-prompt")).to_contain_text("!Noor French Goodbye")
+    expect(page.locator("#variables .tiny")).to_have_text("3 of 3 filled")
+    values = [page.locator(f"#var-{name}").input_value() for name in ("name", "language", "message")]
+    assert values == ["Noor", "French", "Goodbye"]
+
+
+def test_values_are_still_there_after_a_preview_and_after_publishing(enter: Any, write: Any) -> None:
+    write("bob")
+    page = enter("bob", DRAFT)
+    page.locator("#var-name").fill("Amina")
+    page.get_by_role("button", name="Preview", exact=True).click()
+    expect(page.locator(".topbar .status")).to_have_text("Preview v1")
+    expect(page.locator("#var-name")).to_have_value("Amina")
+    page.locator("#var-message").fill("Hello")
+    page.get_by_role("link", name="Publish").click()
+    page.get_by_label("Message", exact=True).fill("First version")
+    page.get_by_role("button", name="Publish v1").click()
+    expect(page.locator(".topbar .status")).to_have_text("Published v1")
+    expect(page.locator("#rendered-prompt")).to_contain_text("Amina wrote: Hello")
+    expect(page.locator("#var-message")).to_have_value("Hello")
+
+
+def test_enter_in_an_input_beside_a_preview_runs_it(enter: Any, write: Any) -> None:
+    write("bob", body="{{name}}")
+    page = enter("bob", DRAFT)
+    page.get_by_role("button", name="Preview", exact=True).click()
+    page.locator("#var-name").fill("Amina")
+    page.keyboard.press("Enter")
+    expect(page.locator("#test-run h2")).to_be_visible()
+    expect(page.locator(".topbar .status")).to_have_text("Preview v1")
 
 
 def test_what_is_typed_during_a_slow_autosave_is_saved_too(enter: Any, write: Any, body: Callable[[], str]) -> None:

@@ -47,7 +47,6 @@ POSTS = {
     "/versions/2/settings": False,
     "/versions/2/_autosave": False,
     "/versions/2/_preview": True,
-    "/versions/2/samples": False,
     "/versions/2/drafts": False,
     "/versions/2/preview": False,
     "/versions/2/edit": False,
@@ -97,7 +96,7 @@ def test_what_a_viewer_sees_has_no_button_that_would_be_refused(two_versions: No
     vera = sign_in("vera")
     for path in ("", "/versions", "/versions/2", "/versions/2/settings", "/compare/1...2"):
         page = text_of(vera.get(PAGE + path))
-        for word in ("drafts", "/publish", "/rollback", "/delete", "_autosave", "/samples"):
+        for word in ("drafts", "/publish", "/rollback", "/delete", "_autosave"):
             assert f'{word}"' not in page, (path, word)
 
 
