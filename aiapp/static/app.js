@@ -63,7 +63,8 @@ function showPageDialog() {
   dialog?.showModal();
 }
 
-on("htmx:before:swap", () => {
+on("htmx:before:swap", ({ detail: { ctx } }) => {
+  ctx.title = null; // a part of the page changes, whichever page its text comes from
   if (!document.activeElement.closest("#dialog")) opener = document.activeElement;
 });
 on("htmx:after:swap", ({ detail: { ctx } }) => {
@@ -80,7 +81,11 @@ on("close", ({ target }) => {
 on("aiapp:close", () => find("#dialog > dialog")?.close());
 on("click", (event) => {
   const opens = within(event, "[data-opens]");
-  if (opens) find(`#${opens.dataset.opens}`).showModal();
+  if (opens) {
+    const dialog = find(`#${opens.dataset.opens}`);
+    if (!dialog.open) dialog.showModal();
+    dialog.dispatchEvent(new Event("opened"));
+  }
   const closes = within(event, "dialog:modal [data-close]");
   closes?.closest("dialog").close();
   if (opens || closes) event.preventDefault();
@@ -145,7 +150,7 @@ function handled(event) {
   const arrow = { ArrowDown: 1, ArrowUp: -1 }[key];
   const menu = within(event, ".menu[open]");
   if (arrow && menu) return step(all("summary, a, button", menu).filter((item) => item.checkVisibility()), arrow);
-  if (arrow && dialog?.id === "palette") return step(all("input, a", dialog).filter((item) => item.checkVisibility()), arrow);
+  if (dialog?.id === "palette" && (arrow || key === "Enter" || key === "Escape")) return walkPalette(event, arrow);
   if (key === "Escape" && menu) return void find("summary", menu).focus(), (menu.open = false), true;
   if (key === "Escape" && !dialog) return void drawer(false);
   if (dialog || !singleKeys() || within(event, "input, textarea, select, [contenteditable]")) return false;
@@ -164,10 +169,45 @@ on("change", ({ target }) => {
   if (target.id === "single-keys") localStorage.setItem("aiapp.single-keys", target.checked ? "on" : "off");
 });
 
-on("input", ({ target }) => {
-  if (!target.matches("#palette input")) return;
-  const typed = target.value.trim().toLowerCase();
-  for (const page of all("#palette-pages a")) page.hidden = !page.textContent.toLowerCase().includes(typed);
+/* ---------- the palette: it finds pages itself, the server prompt templates; Enter opens what has the focus, or the first hit ---------- */
+
+const palette = find("#palette");
+const hits = () => all("a", palette).filter((hit) => !hit.hidden);
+let asked; // what the server was last asked for
+let waiting = false; // Enter was pressed before there was a hit
+
+function markFirst() {
+  for (const hit of all("a", palette)) hit.toggleAttribute("data-first", hit === hits()[0]);
+}
+
+function narrow(typed) {
+  for (const hit of all("a", palette)) hit.hidden = !hit.textContent.toLowerCase().includes(typed.trim().toLowerCase());
+  markFirst();
+}
+
+function walkPalette({ key, target }, arrow) {
+  if (key === "Escape") palette.close(); // a search field alone would keep the dialog and lose its text
+  if (arrow) step([find("input", palette), ...hits()], arrow);
+  if (key !== "Enter") return true;
+  if (!target.matches("input")) return false;
+  waiting = !hits()[0] && palette.hasAttribute("data-searching");
+  hits()[0]?.click();
+  return true;
+}
+
+palette?.addEventListener("opened", () => narrow(""));
+palette?.addEventListener("close", () => (find("input", palette).value = ""));
+palette?.addEventListener("input", ({ target }) => {
+  palette.toggleAttribute("data-searching", true);
+  waiting = false;
+  narrow(target.value);
+});
+palette?.addEventListener("htmx:config:request", ({ target }) => (asked = target.value));
+palette?.addEventListener("htmx:after:swap", () => {
+  if (find("input", palette).value !== asked) return; // more is typed, and will be asked for
+  palette.removeAttribute("data-searching");
+  markFirst();
+  if (waiting) hits()[0]?.click();
 });
 
 /* ---------- what is typed stays: a morph changes what an input begins with, and would take its value along ---------- */

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from aiapp import filters
+from aiapp.prompt_templates import actions
 
 pytestmark = pytest.mark.browser
 
@@ -203,9 +204,64 @@ def test_the_palette_finds_a_page(see):
     expect(page.locator("#palette input")).to_be_focused()
     page.keyboard.type("member")
     expect(page.locator("#palette-pages a:visible")).to_have_text(["Members"])
-    page.keyboard.press("ArrowDown")
+    expect(page.locator("#palette h3:visible")).to_have_text(["Pages"])
     page.keyboard.press("Enter")
     page.wait_for_url("**/settings/members")
+
+
+def test_the_arrows_walk_through_the_palette_from_the_field_and_back(see):
+    page = see("list")
+    page.keyboard.press("Control+k")
+    field, links = page.locator("#palette input"), page.locator("#palette-pages a")
+    page.keyboard.press("ArrowDown")
+    expect(links.nth(0)).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(links.nth(1)).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    expect(field).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/prompt-templates")
+
+
+def test_escape_closes_the_palette_and_it_opens_empty_again(see):
+    page = see("list")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("member")
+    page.keyboard.press("Escape")
+    expect(page.locator("#palette")).not_to_be_visible()
+    page.keyboard.press("Control+k")
+    expect(page.locator("#palette input")).to_have_value("")
+    expect(page.locator("#palette-pages a:visible")).to_have_count(7)
+
+
+def test_a_palette_without_hits_says_so_and_has_no_empty_heading(see):
+    page = see("list")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("qqqq")
+    expect(page.locator("#palette").get_by_role("status")).to_have_text("Nothing has these words.")
+    expect(page.locator("#palette h3:visible")).to_have_count(0)
+    page.keyboard.press("Enter")
+    expect(page.locator("#palette")).to_be_visible()
+
+
+def test_enter_waits_for_the_prompt_templates_that_were_asked_for(see, app, team):
+    with app.app_context():
+        actions.create(team.access("alice"), {"name": "Support reply", "body": "Hi"})
+        actions.create(team.access("alice"), {"name": "Release notes", "body": "Hi"})
+    page = see("list")
+    title = page.title()
+    page.keyboard.press("Control+k")
+    expect(page.locator("#palette-found a")).to_have_count(2)
+    assert page.title() == title
+    page.keyboard.type("elease")
+    expect(page.locator("#palette-found a")).to_have_count(1)
+    page.keyboard.press("Control+a")
+    page.keyboard.type("support")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/prompt-templates/support-reply")
 
 
 def test_the_drawer_opens_holds_the_focus_and_closes(see, violations):
