@@ -26,7 +26,7 @@ from flask_limiter.errors import RateLimitExceeded
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 
 FieldErrors = Sequence[Mapping[str, str]]
 
@@ -212,7 +212,10 @@ def _on_http(error: HTTPException) -> Response:
     status = error.code or 500
     known = _by_status(status)
     detail = "" if status in {404, 500} else (error.description or "")
-    return answer(known(detail, code=_HTTP_CODES.get(status, "bad_request")))
+    response = answer(known(detail, code=_HTTP_CODES.get(status, "bad_request")))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
 
 
 def _by_status(status: int) -> type[AppError]:

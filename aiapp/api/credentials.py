@@ -12,9 +12,10 @@ from typing_extensions import TypedDict
 from aiapp import queue
 from aiapp.api.asking import asking, needs
 from aiapp.api.idempotency import once
+from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, in_order
 from aiapp.api.shapes import GONE, Gone, Id, OptionalBody, Text, Time, iso, moment
-from aiapp.credentials import actions, order, ping
+from aiapp.credentials import actions, order, ping, selection
 from aiapp.credentials import models as rows
 from aiapp.errors import InvalidInput
 from aiapp.providers import registry
@@ -132,6 +133,7 @@ def index(query: PageQuery) -> Listed[Credential]:
 
 
 @credentials.post("/credentials", summary="Add a credential")
+@creates("credentials.read", id="credential_id")
 @once()
 @needs("admin", "admin")
 def create(body: CredentialBody) -> tuple[Credential, Literal[201]]:
@@ -182,7 +184,8 @@ def test_all() -> tuple[TestsQueued, Literal[202]]:
 
 
 def show(row: rows.Credential) -> Credential:
-    """Return a credential without its key."""
+    """Return a credential of the asking workspace without its key; one whose key cannot be read is down."""
+    health, reason = selection.health_of(asking().workspace, row)
     return {
         "id": row.id,
         "provider": row.provider,
@@ -198,8 +201,8 @@ def show(row: rows.Credential) -> Credential:
         "is_default": row.is_default,
         "position": row.position,
         "active": row.active,
-        "health": row.health,
-        "health_reason": row.health_reason,
+        "health": health,
+        "health_reason": reason,
         "last_test": cast("TestResult | None", row.last_test),
         "last_tested_at": iso(row.last_tested_at),
         "last_used_at": iso(row.last_used_at),

@@ -146,4 +146,7 @@ def _response(one: Operation, shapes: dict[Any, dict[str, Any]]) -> dict[str, An
     if one.streams:
         return {"description": "Events", "content": {one.shape.default_mimetype: {"schema": {"type": "string"}}}}
     words = {200: "The answer", 201: "Created", 202: "Accepted"}[one.status]
-    return {"description": words, "content": {JSON: {"schema": shapes[one.shape]}}}
+    response = {"description": words, "content": {JSON: {"schema": shapes[one.shape]}}}
+    if hasattr(one.view, "creates"):
+        response["headers"] = {"Location": {"description": "where it is", "schema": {"type": "string"}}}
+    return response

@@ -200,7 +200,7 @@ def show_attempt(row: rows.Attempt) -> Attempt:
         "usage": usage(row),
         "cost": dollars(row.cost),
         "prices": row.prices,
-        "reason": " ".join(part for part in (row.reason, row.next_reason) if part),
+        "reason": row.why,
     }
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aiapp.api.asking import asking, needs, recognise, still_valid
 from aiapp.api.execution_shapes import Execution, ExecutionSummary, Feedback, LlmJob, show, show_feedback, summary
 from aiapp.api.idempotency import execution_id, once
+from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, page
 from aiapp.api.shapes import GONE, MOST_ITEMS, Gone, Id, OptionalBody, SlugPath, Text, aware, iso
 from aiapp.errors import Unavailable
@@ -136,6 +137,7 @@ def index(query: ListQuery) -> Listed[ExecutionSummary]:
 
 
 @executions.post("/executions", summary="Execute a text")
+@creates("executions.read", id="execution_id")
 @once(execution=True)
 @needs("editor", "run")
 def create(body: ExecutionBody) -> tuple[Execution, Literal[202]]:
@@ -144,6 +146,7 @@ def create(body: ExecutionBody) -> tuple[Execution, Literal[202]]:
 
 
 @executions.post("/prompt-templates/<slug>/executions", summary="Execute a prompt template")
+@creates("executions.read", id="execution_id")
 @once(execution=True)
 @needs("viewer", "run")
 def run(path: SlugPath, body: PromptTemplateExecutionBody) -> tuple[Execution, Literal[202]]:
@@ -152,6 +155,7 @@ def run(path: SlugPath, body: PromptTemplateExecutionBody) -> tuple[Execution, L
 
 
 @executions.post("/llm_jobs", summary="Execute a text, the short form")
+@creates("executions.read", job_id="execution_id")
 @once(execution=True)
 @needs("editor", "run")
 def job(body: LlmJobBody) -> tuple[LlmJob, Literal[202]]:
@@ -204,6 +208,7 @@ def cancel(path: ExecutionPath) -> tuple[Execution, Literal[202]]:
 
 
 @executions.post("/executions/<id:execution_id>/rerun", summary="Execute the same again")
+@creates("executions.read", id="execution_id")
 @once(execution=True)
 @needs("viewer", "run")
 def rerun(path: ExecutionPath) -> tuple[Execution, Literal[202]]:
@@ -214,6 +219,7 @@ def rerun(path: ExecutionPath) -> tuple[Execution, Literal[202]]:
 
 
 @executions.post("/executions/<id:execution_id>/regenerate", summary="Execute it again with changes")
+@creates("executions.read", id="execution_id")
 @once(execution=True)
 @needs("viewer", "run")
 def regenerate(path: ExecutionPath, body: RegenerateBody) -> tuple[Execution, Literal[202]]:

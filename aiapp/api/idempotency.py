@@ -36,6 +36,12 @@ LONGEST_KEY = 255
 FORGOTTEN_AT_ONCE = 1000
 
 
+class KeyUsed(Conflict):
+    """The Idempotency-Key was sent with another request in the last 24 hours."""
+
+    code, title = "idempotency_conflict", "This Idempotency-Key was used for another request"
+
+
 def once(*, shown_once: str | None = None, execution: bool = False) -> Callable[[View], View]:
     """Wrap a POST that creates, so that with an Idempotency-Key it is done once.
 
@@ -120,7 +126,7 @@ def _reserve(key: str, *, repeatable: bool) -> tuple[IdempotencyKey, bool]:
                 db.session.commit()
                 continue
             if known.request_hash != digest:
-                raise Conflict("This key was used for another request.", code="idempotency_conflict")
+                raise KeyUsed("An Idempotency-Key stands for one request: send a new key, or the first request again.")
             if known.status is not None or repeatable:
                 return known, False
             if known.created_at < now() - GIVEN_UP:

@@ -16,6 +16,7 @@ from aiapp.accounts import models as accounts
 from aiapp.accounts.tokens import SCOPES
 from aiapp.api.asking import asking, expiry, needs
 from aiapp.api.idempotency import once
+from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, in_order, newest_first
 from aiapp.api.shapes import GONE, Gone, Id, Line, Text, Time, aware, iso, moment, outside
 from aiapp.errors import InvalidInput
@@ -185,6 +186,7 @@ def invitations(query: PageQuery) -> Listed[Invitation]:
 
 
 @people.post("/invitations", summary="Invite somebody")
+@creates("people.withdraw", id="invitation_id")
 @once(shown_once="link")
 @needs("admin", "admin")
 def invite(body: InvitationBody) -> tuple[Invitation, Literal[201]]:
@@ -209,6 +211,7 @@ def tokens(query: PageQuery) -> Listed[Token]:
 
 
 @people.post("/tokens", summary="Create a token")
+@creates("people.revoke_token", id="token_id")
 @once(shown_once="token")
 @needs("viewer", "write")
 def create_token(body: TokenBody) -> tuple[Token, Literal[201]]:

@@ -11,11 +11,12 @@ from aiapp.api.asking import authenticate, challenge, public
 from aiapp.api.credentials import credentials
 from aiapp.api.describing import document
 from aiapp.api.executions import executions
+from aiapp.api.locating import locate
 from aiapp.api.people import people
 from aiapp.api.prompt_templates import prompt_templates
 from aiapp.api.prompt_versions import prompt_versions
 from aiapp.api.reference import chapters, parts
-from aiapp.errors import InvalidInput, problem
+from aiapp.errors import InvalidInput, NotFound, problem
 
 blueprint = APIBlueprint("api", __name__, url_prefix="/api/v1")
 PARTS = (people, credentials, prompt_templates, prompt_versions, executions)
@@ -53,6 +54,12 @@ def invalid(error: ValidationError) -> Response:
     return problem(InvalidInput("Some fields cannot stay as they are.", errors=errors))
 
 
+def missing(error: NotFound) -> Response:
+    """Return a 404 as a problem; it is a thing that is missing here, not a page."""
+    error.title = "Not found"
+    return problem(error)
+
+
 def _app() -> OpenAPI:
     app: OpenAPI = current_app._get_current_object()  # type: ignore[attr-defined]
     return app
@@ -60,6 +67,8 @@ def _app() -> OpenAPI:
 
 blueprint.before_request(authenticate)
 blueprint.after_request(challenge)
+blueprint.after_request(locate)
+blueprint.register_error_handler(NotFound, missing)
 blueprint.add_url_rule("/openapi.json", "openapi", openapi)
 blueprint.add_url_rule("/docs", "docs", docs)
 for part in PARTS:

@@ -13,10 +13,10 @@ from aiapp.credentials import destination, draft, order, vault
 from aiapp.credentials.destination import mistake
 from aiapp.credentials.fields import MOST_CREDENTIALS, checked, hint_of
 from aiapp.credentials.models import Credential
-from aiapp.errors import Conflict, NotFound
+from aiapp.errors import Conflict
 from aiapp.extensions import db
 from aiapp.providers.key_redaction import redact_keys
-from aiapp.workspaces.access import Access
+from aiapp.workspaces.access import Access, missing
 from aiapp.workspaces.models import Workspace
 
 # Used again and again within this span, a credential is written down once: a busy row would be a queue.
@@ -235,4 +235,4 @@ def _one(rows: Sequence[Credential], credential_id: str) -> Credential:
     for row in rows:
         if row.id == credential_id:
             return row
-    raise NotFound
+    raise missing(Credential)

@@ -14,13 +14,13 @@ import sqlalchemy as sa
 
 from aiapp.credentials import actions, health, hints, selection
 from aiapp.credentials.models import Credential
-from aiapp.errors import NotFound
 from aiapp.extensions import db
 from aiapp.gateway import complete as gateway
 from aiapp.providers.addresses import UNREACHABLE
 from aiapp.providers.bounds import Cancel
 from aiapp.providers.key_redaction import without_secrets
 from aiapp.providers.types import Message, ProviderError, Request, Target
+from aiapp.workspaces.access import missing
 from aiapp.workspaces.models import Workspace
 
 # A request of the API answers within 60 seconds (CONTRACT).
@@ -87,7 +87,7 @@ def check(workspace_id: str, credential_id: str, level: str = "completion") -> C
         sa.select(Credential).where(Credential.id == credential_id, Credential.workspace_id == workspace_id)
     )
     if credential is None:
-        raise NotFound
+        raise missing(Credential)
     workspace = db.session.get(Workspace, workspace_id)
     try:
         target = selection.target_of(workspace, credential, need_model=False)

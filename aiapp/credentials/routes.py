@@ -13,9 +13,8 @@ from aiapp.columns import now
 from aiapp.credentials import health, order, selection
 from aiapp.credentials.models import Credential
 from aiapp.credentials.wording import marked
-from aiapp.errors import NotFound
 from aiapp.providers.registry import PROVIDERS, Provider
-from aiapp.workspaces.access import Access
+from aiapp.workspaces.access import Access, missing
 
 blueprint = Blueprint("credentials", __name__, url_prefix="/w/<workspace>/credentials")
 
@@ -96,7 +95,7 @@ def line(access: Access, credential_id: str, awaited: datetime | None = None) ->
     for one in lines(access, awaited):
         if one.credential.id == credential_id:
             return one
-    raise NotFound
+    raise missing(Credential)
 
 
 def awaited_since() -> datetime | None:

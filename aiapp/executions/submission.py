@@ -15,7 +15,7 @@ from aiapp.prompt_templates import fields
 from aiapp.prompt_templates.actions import runnable_version
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.rendering import RenderedPrompt, render_prompt
-from aiapp.workspaces.access import Access
+from aiapp.workspaces.access import Access, missing
 
 SOURCES = ("page", "api", "preview")
 MAX_TEMPLATE_BYTES = 2**20
@@ -62,9 +62,7 @@ def columns(access: Access, submission: Submission) -> dict[str, Any]:
         raise _mistake("template", "Give a prompt template, or the text of one.")
     version = None
     if submission.prompt_template is not None:
-        if not fields.SLUG.fullmatch(submission.prompt_template) or not 0 < (submission.version or 1) < 2**31:
-            raise NotFound
-        version = runnable_version(access, submission.prompt_template, submission.version)
+        version = _version(access, submission.prompt_template, submission.version)
     else:
         access.demand("editor")
     context = _checked_context(submission.context)
@@ -84,6 +82,17 @@ def columns(access: Access, submission: Submission) -> dict[str, Any]:
     }
 
 
+def _version(access: Access, slug: str, number: int | None) -> PromptVersion:
+    if fields.SLUG.fullmatch(slug) and 0 < (1 if number is None else number) < 2**31:
+        try:
+            return runnable_version(access, slug, number)
+        except NotFound as error:
+            if error.detail:
+                raise
+    what = "prompt template" if number is None else f"version {number} of a prompt template"
+    raise NotFound(f"There is no {what} called {slug[:60]} in this workspace.")
+
+
 def asked(access: Access, submission: Submission, version: PromptVersion | None) -> dict[str, Any]:
     """Return the columns that say of whom and how it is asked. Raises InvalidInput, NotFound for an unknown credential.
 
@@ -94,7 +103,7 @@ def asked(access: Access, submission: Submission, version: PromptVersion | None)
     credential = None
     if submission.credential_id is not None:
         if not re.fullmatch("[0-9a-f]{32}", submission.credential_id):
-            raise NotFound
+            raise missing(Credential)
         credential = access.get(Credential, submission.credential_id)
         _check_credential(credential, clean["provider"])
     provider, model = (None, clean["model"]) if credential else (clean["provider"], clean["model"])

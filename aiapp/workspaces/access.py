@@ -35,6 +35,9 @@ ROLE_MISSING = {
     "owner": "This needs the role owner. The owner of the workspace can give it to you.",
 }
 
+# What people call the rows of a table, where it is not the table's name.
+NAMES = {"membership": "member", "api_token": "token", "prompt_version": "version"}
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -68,7 +71,7 @@ class Access:
         """Return the row with this id. Raises NotFound, alike for foreign and unknown ids."""
         row = db.session.scalars(self.select(table).where(table.id == row_id)).first()  # type: ignore[attr-defined]
         if row is None:
-            raise NotFound
+            raise missing(table)
         return row
 
     @property
@@ -94,6 +97,12 @@ class Access:
             before=before,
             after=after,
         )
+
+
+def missing(table: type[Any]) -> NotFound:
+    """Return the refusal for an id that no row of `table` in this workspace has: the same whether another one has it."""
+    name = table.__tablename__
+    return NotFound(f"There is no such {NAMES.get(name, name.replace('_', ' '))} in this workspace.")
 
 
 def require(role: str = "viewer") -> Callable[[View], View]:

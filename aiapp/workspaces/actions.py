@@ -15,7 +15,7 @@ from aiapp.accounts.tokens import SCOPES, digest, new_secret
 from aiapp.columns import now
 from aiapp.errors import Conflict, Denied, InvalidInput, NotFound
 from aiapp.extensions import db
-from aiapp.workspaces.access import Access
+from aiapp.workspaces.access import Access, missing
 from aiapp.workspaces.models import ROLES, Invitation, Membership, Workspace
 
 UNUSABLE = "This invitation has been used, withdrawn or has run out. Ask for a new one."
@@ -261,7 +261,7 @@ def revoke_token(access: Access, token_id: str) -> None:
     """Make a token stop working at once. Raises NotFound, also for another member's token unless admin."""
     token = access.get(ApiToken, token_id)
     if token.user_id != access.user.id and not access.allows("admin"):
-        raise NotFound
+        raise missing(ApiToken)
     access.audit("token.revoke", token.name, before={"scope": token.scope})
     db.session.delete(token)
     db.session.commit()

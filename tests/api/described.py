@@ -54,6 +54,8 @@ class Described:
         if "content" not in promised:
             assert answer.get_data() == b""
             return
+        if "Location" in promised.get("headers", {}):
+            assert answer.headers["Location"].startswith(f"{PREFIX}/")
         assert answer.mimetype in promised["content"]
         if answer.mimetype != "text/event-stream":
             self.check(promised["content"][answer.mimetype]["schema"], answer.json)

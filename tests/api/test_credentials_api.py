@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from aiapp import queue
 from aiapp.credentials import jobs
+from aiapp.credentials.models import Credential
 from aiapp.extensions import db
 
 KEY = "sk-test-0123456789-SECRET"
@@ -136,6 +137,21 @@ def test_a_test_answers_its_steps(adam):
     assert tested["health"] == "healthy"
     assert tested["last_tested_at"] is not None
     assert tested["last_test"] == result
+
+
+def test_a_credential_whose_key_cannot_be_read_is_down_wherever_it_is_shown(adam, app):
+    one = adam("POST", "/credentials", OPENAI).json
+    with app.app_context():
+        db.session.execute(sa.update(Credential).values(api_key=b"\x01" + b"\0" * 60))
+        db.session.commit()
+    path = f"/credentials/{one['id']}"
+    for shown in (
+        adam("GET", path).json,
+        adam("GET", "/credentials").json["data"][0],
+        adam("PATCH", path, {"name": "x"}).json,
+    ):
+        assert (shown["health"], shown["health_reason"]) == ("down", "unreadable")
+    assert adam("PATCH", path, {"api_key": KEY}).json["health"] == "unknown"
 
 
 def test_a_test_that_fails_says_what_to_do(adam):

@@ -3,6 +3,8 @@ covered at once."""
 
 from __future__ import annotations
 
+import json
+
 from described import PREFIX, every, filled, request_of
 
 from aiapp.accounts.tokens import SCOPES
@@ -68,9 +70,82 @@ def test_what_belongs_to_another_workspace_answers_as_if_it_did_not_exist(app, a
         foreign = charlie(one.method, filled(one, rows), **asked)
         unknown = charlie(one.method, filled(one, UNKNOWN), **asked)
         assert foreign.status_code == unknown.status_code == 404, f"{one.method} {one.path}: {foreign.json}"
-        assert {**foreign.json, "request_id": ""} == {**unknown.json, "request_id": ""}
+        # the text repeats what was asked for, and nothing else
+        said = foreign.get_data(as_text=True).replace(rows["slug"], UNKNOWN["slug"])
+        assert {**json.loads(said), "request_id": ""} == {**unknown.json, "request_id": ""}
         walked += 1
     assert walked > 20
+
+
+def test_a_404_says_what_is_missing(api, rows):
+    bob, unknown = api("bob"), "0" * 32
+    for method, path, body, words in (
+        ("GET", f"/executions/{unknown}", None, "There is no such execution in this workspace."),
+        ("GET", f"/executions/{unknown}/events", None, "There is no such execution in this workspace."),
+        ("GET", f"/credentials/{unknown}", None, "There is no such credential in this workspace."),
+        ("DELETE", f"/members/{unknown}", None, "There is no such member in this workspace."),
+        ("DELETE", f"/tokens/{unknown}", None, "There is no such token in this workspace."),
+        ("GET", "/prompt-templates/nothing", None, "There is no prompt template called nothing in this workspace."),
+        ("DELETE", "/prompt-templates/nothing", None, "There is no prompt template called nothing in this workspace."),
+        ("GET", "/prompt-templates/greeting/versions/7", None, "The prompt template greeting has no version 7."),
+        (
+            "POST",
+            "/prompt-templates/nothing/executions",
+            {},
+            "There is no prompt template called nothing in this workspace.",
+        ),
+        (
+            "POST",
+            "/prompt-templates/greeting/executions",
+            {"version": 7},
+            "There is no version 7 of a prompt template called greeting in this workspace.",
+        ),
+        (
+            "POST",
+            "/executions",
+            {"template": "x", "credential_id": unknown},
+            "There is no such credential in this workspace.",
+        ),
+        (
+            "POST",
+            "/executions",
+            {"template": "x", "credential_id": "x"},
+            "There is no such credential in this workspace.",
+        ),
+    ):
+        answer = bob(method, path, body)
+        assert (answer.status_code, answer.json["title"], answer.json["detail"]) == (404, "Not found", words), path
+
+
+def test_what_was_made_is_found_at_its_location(api, rows):
+    alice = api("alice")
+    execution = f"/executions/{rows['execution_id']}"
+    for path, body in (
+        ("/executions", {"template": "Hi"}),
+        ("/llm_jobs", {"template": "Hi"}),
+        ("/prompt-templates/greeting/executions", {"context": {"name": "Ada"}}),
+        (f"{execution}/rerun", None),
+        (f"{execution}/regenerate", {"temperature": 1}),
+        ("/credentials", {"provider": "demo", "name": "Second"}),
+        ("/prompt-templates", {"name": "Second"}),
+        ("/prompt-templates/greeting/versions", {"body": "Two"}),
+        ("/prompt-templates/greeting/rollback", {"version": 1}),
+    ):
+        made = alice("POST", path, body, key=path)
+        found = alice("GET", made.headers["Location"].removeprefix(PREFIX))
+        assert found.status_code == 200
+        shown = made.json.get("id") or made.json.get("job_id") or made.json["slug"]
+        assert shown in (found.json["id"] if "id" in found.json else found.json["slug"])
+        assert alice("POST", path, body, key=path).headers["Location"] == made.headers["Location"]
+    for path, body in (("/tokens", {"name": "x"}), ("/invitations", {"email": "x@example.com"})):
+        made = alice("POST", path, body)
+        assert made.headers["Location"] == f"{PREFIX}{path}/{made.json['id']}"
+
+
+def test_a_method_that_an_address_does_not_take_is_told_which_ones_it_takes(api, rows):
+    answer = api("bob")("PUT", "/executions")
+    assert answer.status_code == 405
+    assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
 
 
 def test_lists_hold_nothing_of_another_workspace(app, api, described, rows):

@@ -58,7 +58,7 @@ def test_a_finished_one_tells_everything(bob, demo, work):
     assert one["cost"] == "0"
     (attempt,) = one["attempts"]
     assert (attempt["number"], attempt["status"], attempt["credential"]) == (1, "completed", "Demo")
-    assert attempt["reason"]
+    assert attempt["reason"] == "Default credential. It answered."
     assert one["duration_ms"] >= 0
 
 

@@ -89,6 +89,7 @@ def test_another_body_is_a_conflict(bob, count):
     bob("POST", "/executions", BODY, key="k")
     other = bob("POST", "/executions", {**BODY, "context": {"name": "Bob"}}, key="k")
     assert (other.status_code, other.json["code"]) == (409, "idempotency_conflict")
+    assert other.json["title"] == "This Idempotency-Key was used for another request"
     assert bob("POST", "/llm_jobs", BODY, key="k").json["code"] == "idempotency_conflict"
     assert count(Execution) == 1
 
