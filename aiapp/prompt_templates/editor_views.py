@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, InvalidInput
 from aiapp.extensions import reading
-from aiapp.prompt_templates import actions, forms, library, versioning, workbench
+from aiapp.prompt_templates import actions, estimating, forms, library, versioning, workbench
 from aiapp.prompt_templates.diffing import diff_lines, unified_rows
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.routes import address, answer, blueprint, shell
@@ -69,11 +69,10 @@ def preview_fragment(access: Access, slug: str, version: int) -> Response:
     found = _find(access, slug, version)
     typed = forms.typed_text() if access.allows("editor") else {}
     keep = request.form.get("inputs") == "typed"
-    bench = workbench.build(found, forms.typed_values(), **typed, keep_typed=keep)
-    editable = _editable(access, found)
-    links = {"variables_url": _variables_url(found, access)}
+    touched = None if keep else forms.touched()
+    bench = workbench.build(found, forms.typed_values(), **typed, keep_typed=keep, touched=touched)
     return htmx.fragment(
-        "prompt_templates/_preview.html", bench=bench, version=found, editable=editable, fragment=True, **links
+        "prompt_templates/_preview.html", **_beside(access, found, bench), version=found, fragment=True
     )
 
 
@@ -92,9 +91,15 @@ def run(access: Access, slug: str, version: int) -> BaseResponse:
     target = url_for("executions.create", workspace=access.workspace.slug)
     if not htmx.wanted():
         return redirect(target, 307)
-    values = [(f"var-{name}", value) for name, value in forms.typed_values().items()]
-    state = "saved" if saves else None
-    return htmx.fragment("prompt_templates/_run.html", version=found, target=target, values=values, state=state)
+    typed = forms.typed_values()
+    return htmx.fragment(
+        "prompt_templates/_run.html",
+        **_beside(access, found, workbench.build(found, typed)),
+        version=found,
+        target=target,
+        values=[(f"var-{name}", value) for name, value in typed.items()],
+        state="saved" if saves else None,
+    )
 
 
 @blueprint.post("/<slug>/versions/<int:version>/drafts")
@@ -138,19 +143,19 @@ def page(
 ) -> Response:
     """Return the page of a version; with what was typed, where it could not be saved."""
     template = version.prompt_template
-    editable = _editable(access, version)
-    typed = forms.typed_text() if status != 200 else {}
-    typed_values = forms.typed_values() if status != 200 else None
+    again = status != 200
+    typed = forms.typed_text() if again else {}
+    typed_values = forms.typed_values() if again else None
+    touched = None if again else ()
+    bench = workbench.build(version, typed_values, **typed, keep_typed=again, touched=touched)
     context = {
         **shell(access, template, version, "prompt"),
-        "editable": editable,
+        **_beside(access, version, bench),
         "runs": version.status == "published" or access.allows("editor"),
-        "bench": workbench.build(version, typed_values, **typed, keep_typed=status != 200),
         "text": {"system": version.system, "body": version.body, **typed},
         "parts": workbench.written(version),
-        "again": status != 200,
+        "again": again,
         "errors": {},
-        "variables_url": _variables_url(version, access),
         "problem": None,
         **more,
     }
@@ -194,8 +199,14 @@ def _not_saved(access: Access, version: PromptVersion, error: AppError) -> Respo
     return response
 
 
-def _variables_url(version: PromptVersion, access: Access) -> str:
-    return address(version, "settings", workspace=access.workspace.slug, _anchor="variables")
+def _beside(access: Access, version: PromptVersion, bench: workbench.Workbench) -> dict[str, Any]:
+    """Return what stands beside the prompt: inputs, the filled prompt, what it would cost."""
+    return {
+        "bench": bench,
+        "estimate": estimating.estimate(version, bench.tokens),
+        "editable": _editable(access, version),
+        "variables_url": address(version, "settings", workspace=access.workspace.slug, _anchor="variables"),
+    }
 
 
 def _diffs(error: AppError) -> list[tuple[str, list[Any]]]:

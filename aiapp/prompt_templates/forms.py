@@ -29,6 +29,12 @@ def typed_values() -> dict[str, str]:
     return {field.removeprefix("var-"): request.form[field] for field in names}
 
 
+def touched() -> frozenset[str] | None:
+    """Return the variables whose inputs somebody has typed in; None, which is all of them, once a run was asked for."""
+    names = frozenset(request.form.get("touched", "").split()[:_LIMIT])
+    return None if "*" in names else names
+
+
 def typed_number(field: str) -> int | None:
     """Return a small whole number; None where the form has none."""
     value = request.form.get(field, "")

@@ -62,7 +62,7 @@ def _page(
         status,
         **shell(access, template, shown, ""),
         ready=version is not None and template.active,
-        bench=workbench.build(shown, typed, keep_typed=typed is not None),
+        bench=workbench.build(shown, typed, keep_typed=typed is not None, touched=() if typed is None else None),
         context=workbench.sample_context(shown),
         parts=workbench.written(shown),
         providers=[("", "As the version says"), *((kind, one.label) for kind, one in PROVIDERS.items())],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -17,13 +17,18 @@ _SHORT = frozenset({"number", "boolean", "choice"})
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """The input of one variable. `value` is what it starts with; `choices` the options of a select, None for other inputs."""
+    """The input of one variable.
+
+    `value` is what it starts with, `filled` whether it needs nothing more, `error` what it says about that; `choices` are the
+    options of a select, None for other inputs.
+    """
 
     name: str
     type: str
     value: str
     required: bool
     description: str
+    filled: bool
     error: str
     choices: list[tuple[str, str]] | None
     new: bool
@@ -73,7 +78,7 @@ class Workbench:
     @property
     def filled(self) -> int:
         """How many inputs need nothing more."""
-        return sum(not item.error for item in self.inputs)
+        return sum(item.filled for item in self.inputs)
 
 
 def build(
@@ -83,6 +88,7 @@ def build(
     system: str | None = None,
     body: str | None = None,
     keep_typed: bool = False,
+    touched: Collection[str] | None = None,
 ) -> Workbench:
     """Return the workbench of a version.
 
@@ -91,6 +97,7 @@ def build(
         system, body: the text on the page, where it is not the version's own.
         keep_typed: let the inputs start with what was typed. False repeats what they started with, so that a page that
             takes over the answer changes no input that somebody is typing in.
+        touched: the variables whose empty inputs say that something is required; None for all, as after a submit.
     """
     system = version.system if system is None else system
     body = version.body if body is None else body
@@ -101,12 +108,19 @@ def build(
     typed = {name: (typed or {}).get(name, first[name]) for name in names}
     prompt = rendering.render_prompt(system, body, specs, typed, messages=version.messages)
     wrong = {error["field"]: error["message"] for error in prompt.errors}
-    wrong |= dict.fromkeys(prompt.missing, "Required: no value and no default.")
+    wrong |= dict.fromkeys(prompt.missing, "")
+    said = {name: "Required: no value and no default." for name in prompt.missing if touched is None or name in touched}
     before = {spec["name"] for spec in version.parent.variables} if version.parent else set(names)
     problem = wrong.pop("context", "")
     return Workbench(
         inputs=[
-            _input(spec, typed if keep_typed else first, wrong.get(spec["name"], ""), spec["name"] not in before)
+            _input(
+                spec,
+                (typed if keep_typed else first)[spec["name"]],
+                filled=spec["name"] not in wrong,
+                error=said.get(spec["name"]) or wrong.get(spec["name"], ""),
+                new=spec["name"] not in before,
+            )
             for spec in specs
         ],
         parts=[] if problem else [_part(title, text, prompt.values) for title, text in _titled(version, system, body)],
@@ -143,7 +157,7 @@ def sample_context(version: PromptVersion) -> dict[str, Any]:
     return context
 
 
-def _input(spec: Mapping[str, Any], shown: Mapping[str, str], error: str, new: bool) -> Input:
+def _input(spec: Mapping[str, Any], value: str, *, filled: bool, error: str, new: bool) -> Input:
     choices = None
     if spec["type"] in {"boolean", "choice"}:
         options = ["true", "false"] if spec["type"] == "boolean" else list(spec.get("choices", ()))
@@ -152,9 +166,10 @@ def _input(spec: Mapping[str, Any], shown: Mapping[str, str], error: str, new: b
     return Input(
         name=spec["name"],
         type=spec["type"],
-        value=shown[spec["name"]],
+        value=value,
         required=spec["required"],
         description=spec["description"],
+        filled=filled,
         error=error,
         choices=choices,
         new=new,

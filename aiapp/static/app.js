@@ -210,6 +210,14 @@ palette?.addEventListener("htmx:after:swap", () => {
   if (waiting) hits()[0]?.click();
 });
 
+/* ---------- the inputs of variables: an empty one is not wrong before somebody has typed in it ---------- */
+
+on("input", ({ target }) => {
+  const touched = target.form?.elements.touched;
+  const name = target.name?.replace("var-", "");
+  if (touched && name !== target.name && !touched.value.split(" ").includes(name)) touched.value += ` ${name}`;
+});
+
 /* ---------- what is typed stays: a morph changes what an input begins with, and would take its value along ---------- */
 
 htmx.registerExtension("typed", {

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from aiapp.audit import AuditEvent
+from aiapp.credentials import actions as credentials
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.prompt_templates import actions, library
@@ -192,6 +193,50 @@ def test_the_preview_marks_values_and_what_is_missing(bob: Any, stored: Callable
     assert "1 of 2 filled" in page
     assert "tokens in" in page
     assert stored().body == "{{name}} wrote: {{message}}"  # nothing is stored
+
+
+def wrong_inputs(page: str) -> list[str]:
+    return re.findall(r'id="var-(\w+)-error"', page)
+
+
+def test_an_empty_input_is_not_wrong_before_somebody_has_typed_in_it(bob: Any) -> None:
+    page = text_of(bob.get(DRAFT))
+    assert (wrong_inputs(page), "aria-invalid" in page.split('id="variables"')[1]) == ([], False)
+    body = "{{name}} {{message}}"
+    assert wrong_inputs(text_of(bob.swap(f"{DRAFT}/_preview", {"body": body, "var-name": "", "touched": ""}))) == []
+    after_typing = text_of(bob.swap(f"{DRAFT}/_preview", {"body": body, "var-name": "", "touched": " name"}))
+    assert wrong_inputs(after_typing) == ["name"]
+    assert 'data-missing-variables="name message"' in after_typing
+    after_a_run = text_of(bob.swap(f"{DRAFT}/_preview", {"body": body, "var-name": "", "touched": "* name"}))
+    assert wrong_inputs(after_a_run) == ["name", "message"]
+
+
+def test_a_run_marks_every_input_that_it_misses(bob: Any) -> None:
+    page = text_of(bob.swap(f"{DRAFT}/run", {"var-name": "Amina", "touched": " name"}))
+    assert wrong_inputs(page) == ["message"]
+    assert re.search(r'id="touched"\s+value="\*"', page)
+    complete = text_of(bob.swap(f"{DRAFT}/run", {"var-name": "Amina", "var-message": "Hi"}))
+    assert 'id="variables"' not in complete
+
+
+def test_the_preview_says_what_the_input_would_cost(app: Flask, team: Any, bob: Any) -> None:
+    page = text_of(bob.get(DRAFT))
+    assert "input cost unknown" in page
+    assert "no credential can answer" in page
+    with app.app_context():
+        adam = team.access("adam")
+        openai = {"provider": "openai", "base_url": "https://1.1.1.1/v1", "api_key": "sk-0123456789abcdef"}
+        credentials.create(adam, {**openai, "name": "Main"})
+        credentials.create(adam, {"provider": "demo", "name": "Demo"})
+    words = {"body": "word " * 2000}
+    page = text_of(bob.swap(f"{DRAFT}/_preview", words))
+    assert re.search(r"≈ \$0\.\d{4} for the input", page)
+    bob.submit(f"{DRAFT}/settings", {"provider": "demo", "lock_version": "1"})
+    assert "free of charge" in text_of(bob.swap(f"{DRAFT}/_preview", words))
+    bob.submit(f"{DRAFT}/settings", {"provider": "openai", "model": "nobody-knows-it", "lock_version": "2"})
+    page = text_of(bob.swap(f"{DRAFT}/_preview", words))
+    assert "input cost unknown" in page
+    assert "nobody-knows-it" in page
 
 
 def test_inputs_appear_and_go_with_their_variables(bob: Any) -> None:

@@ -110,6 +110,27 @@ def test_inputs_and_preview_follow_what_is_typed(enter: Any, write: Any, body: C
     assert body() == "Dear {{customer}}, {{greeting}}"
 
 
+def test_an_input_is_called_required_once_it_was_emptied_or_a_run_was_asked_for(enter: Any, write: Any) -> None:
+    write("bob")
+    page = enter("bob", DRAFT)
+    errors = page.locator("#variables .field-error")
+    page.locator("#prompt-body").press_sequentially("Hi ")
+    expect(page.locator("#rendered-prompt")).to_contain_text("Hi name")
+    expect(errors).to_have_count(0)
+    page.locator("#var-message").press_sequentially("x")
+    expect(page.locator("#rendered-prompt")).to_contain_text("wrote: x")
+    page.locator("#var-message").press("Backspace")
+    expect(errors).to_have_count(1)
+    expect(page.locator("#var-message")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#var-name")).not_to_have_attribute("aria-invalid", "true")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#test-run")).to_contain_text("Not started")
+    expect(errors).to_have_count(2)
+    page.locator("#var-message").press_sequentially("Hello")
+    expect(errors).to_have_count(1)
+    expect(page.locator("#var-name-error")).to_be_visible()
+
+
 def test_a_slow_preview_changes_no_input_that_is_typed_in(enter: Any, write: Any) -> None:
     write("bob")
     page = enter("bob", DRAFT)
@@ -138,7 +159,7 @@ def test_what_is_typed_after_a_save_is_not_taken_back_by_the_preview(enter: Any,
     page.locator("#var-language").select_option("French")
     page.locator("#prompt-body").press_sequentially("!")
     expect(page.locator("#rendered-prompt")).to_contain_text("!Noor French Goodbye")
-    expect(page.locator("#variables .tiny")).to_have_text("3 of 3 filled")
+    expect(page.locator("#variables .section-header .tiny")).to_have_text("3 of 3 filled")
     values = [page.locator(f"#var-{name}").input_value() for name in ("name", "language", "message")]
     assert values == ["Noor", "French", "Goodbye"]
 
