@@ -28,8 +28,9 @@ def after_change(credential: Credential, cleaned: Mapping[str, Any]) -> Destinat
 def check(destination: Destination) -> None:
     """Raise InvalidInput unless calls may go there, by how the address is written and by where its name leads now.
 
-    A name that nobody knows at this moment is not refused: the test says so. Ends the caller's transaction, because the name
-    service may take seconds.
+    A name that leads nowhere is refused as one that leads to a private address is, so that nobody learns which names exist in
+    our network; a provider's own address and those of AIAPP_OUTBOUND_ALLOW need not be known at this moment. Ends the caller's
+    transaction, because the name service may take seconds.
     """
     provider, base_url = destination
     if not base_url:
@@ -41,11 +42,13 @@ def check(destination: Destination) -> None:
         return
     db.session.commit()
     allow = settings().outbound_allow
+    expected = base_url == own
     try:
         url = check_url(base_url, allow)
+        expected = expected or url.authority in allow
         resolve(url.host, url.port, allow, seconds=settings().connect_timeout)
     except ProviderError as error:
-        if error.error_class == "blocked_address":
+        if error.error_class == "blocked_address" or not expected:
             raise mistake("base_url", error.message) from error
 
 

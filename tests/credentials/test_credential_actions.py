@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from aiapp.audit import AuditEvent
 from aiapp.columns import now
-from aiapp.credentials import actions, order, selection
+from aiapp.credentials import actions, draft, order, selection
 from aiapp.credentials.models import Credential
 from aiapp.errors import Conflict, InvalidInput, NotFound
 from aiapp.extensions import db
@@ -259,10 +259,33 @@ def name_service(monkeypatch, address):
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
 
-def test_a_name_that_nobody_knows_now_is_stored_because_the_test_will_say_so(adam, monkeypatch):
+def test_what_is_refused_tells_nobody_which_names_exist_inside(adam, openai, monkeypatch):
+    """Of a name that leads inside, one that leads nowhere, and an address inside."""
+    url = "https://wiki.corp.example/v1"
+    stored = actions.create(adam, demo("stored"))
+    doors = {
+        "create": lambda url: actions.create(adam, {**openai, "base_url": url}),
+        "update": lambda url: actions.update(
+            adam, stored.id, {"provider": "openai_compatible", "api_key": KEY, "base_url": url}
+        ),
+        "test": lambda url: draft.target(adam, {**openai, "base_url": url}),
+    }
+    for name, door in doors.items():
+        answers = []
+        for address, asked in (("10.0.0.5", url), (None, url), ("93.184.215.14", "https://10.0.0.5/v1")):
+            name_service(monkeypatch, address)
+            with pytest.raises(InvalidInput) as refusal:
+                door(asked)
+            answers.append(refusal.value.errors)
+        assert answers[0] == answers[1] == answers[2], name
+    assert names(adam) == ["stored"]
+
+
+def test_a_providers_own_address_and_an_allowed_one_need_not_be_known_now(adam, openai, server, monkeypatch):
     name_service(monkeypatch, None)
-    url = "https://models.example.invalid/v1"
-    assert actions.create(adam, {"provider": "openai_compatible", "name": "a", "base_url": url}).base_url == url
+    assert actions.create(adam, {**openai, "base_url": ""}).base_url == "https://api.openai.com/v1"
+    url = f"http://localhost:{server.port}/v1"
+    assert actions.create(adam, {"provider": "openai_compatible", "name": "own", "base_url": url}).base_url == url
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.5", "169.254.169.254", "192.168.0.1", "100.64.1.1"])
