@@ -2,6 +2,7 @@
 PYTHON = $(shell for p in python3.11 python3.12 python3 python; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null; then echo $$p; break; fi; done)
 BIN := .venv/bin
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 SAY := echo >&2 "aiapp:"
 
 .PHONY: run test bench lock install install-test
@@ -16,8 +17,8 @@ test: install-test
 	$(BIN)/djlint --check aiapp/templates
 	$(BIN)/djlint --lint --quiet aiapp/templates
 	$(BIN)/coverage erase
-	env -u AIAPP_TEST_DATABASE_URL $(BIN)/coverage run -m pytest -n 2 --dist loadfile
-	$(BIN)/python tests/postgresql.py $(BIN)/coverage run -m pytest -n 2 --dist loadfile -m "not browser and not processes" --ignore=tests/providers
+	env -u AIAPP_TEST_DATABASE_URL $(BIN)/coverage run -m pytest $(PARALLEL)
+	$(BIN)/python tests/postgresql.py $(BIN)/pytest $(PARALLEL) -m "not browser and not processes"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

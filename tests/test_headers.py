@@ -24,8 +24,8 @@ def test_a_static_file_is_kept_for_a_year_under_an_address_that_changes_with_it(
 
 class TestBehindAProxy:
     @pytest.fixture
-    def settings(self, settings):
-        return replace(settings, trusted_proxies=(ipaddress.ip_network("10.0.0.0/8"),))
+    def settings(self, settings, tmp_path):
+        return replace(settings, home=tmp_path, trusted_proxies=(ipaddress.ip_network("10.0.0.0/8"),))
 
     @pytest.fixture
     def seen(self, app):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from werkzeug.serving import make_server
 
 import aiapp
 from aiapp import filters, htmx
+from aiapp.config import Settings
 from aiapp.errors import Unavailable
 from aiapp.workspaces.access import require
 
@@ -86,6 +88,12 @@ def samples() -> Blueprint:
         return htmx.fragment("_more.html")
 
     return blueprint
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    """An app of its own, to which `address` adds the samples."""
+    return replace(settings, home=tmp_path)
 
 
 @pytest.fixture

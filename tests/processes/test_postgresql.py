@@ -17,7 +17,7 @@ needs_server = pytest.mark.skipif(not SERVER, reason="no PostgreSQL here (AIAPP_
 
 
 @pytest.fixture
-def url():
+def url(database_url):
     """A database of its own with a table of three rows."""
     name = f"backup_{new_id()[-8:]}"
     server = sa.create_engine(SERVER, isolation_level="AUTOCOMMIT")
