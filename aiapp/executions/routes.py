@@ -29,12 +29,13 @@ def shown(access: Access, execution: Execution) -> dict[str, Any]:
     """Return what the templates of one execution need."""
     version = execution.prompt_version
     path: dict[str, Any] = {"workspace": access.workspace.slug, "execution_id": execution.id}
+    last = execution.attempts[-1].number if execution.attempts else 0
     view = "source" if request.args.get("view") == "source" else "rendered"
     return {
         "execution": execution,
         "view": view,
         "rendered": showing.rendered(execution) if execution.output and view == "rendered" else None,
         "costs": showing.costs(execution),
-        "stream_url": url_for("executions.stream_text", **path) if not execution.finished else None,
+        "stream_url": url_for("executions.stream_text", attempt=last, **path) if not execution.finished else None,
         "may_run": access.allows("editor") or (version is not None and version.status == "published"),
     }

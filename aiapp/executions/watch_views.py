@@ -49,7 +49,10 @@ def panel(access: Access, execution_id: str) -> Response:
 @blueprint.get("/w/<workspace>/executions/<id:execution_id>/_stream")
 @require()
 def stream_text(access: Access, execution_id: str) -> Response:
-    """The answer as it is written, as server-sent HTML; the events `attempt` and `done` make the page look again."""
+    """The answer as it is written, as server-sent HTML; the events `attempt` and `done` make the page look again.
+
+    `?attempt=2` is the last attempt that the page shows: only a later one is news to it.
+    """
     access.get(Execution, execution_id)
     slug, secret = access.workspace.slug, access.user.session_secret
 
@@ -60,8 +63,9 @@ def stream_text(access: Access, execution_id: str) -> Response:
         except NotFound:
             return False
 
+    encode = _StreamHtml(request.args.get("attempt", default=0, type=int))
     reader = stream.follow(
-        execution_id, last_event_id=request.headers.get("Last-Event-ID"), encode=_StreamHtml(), allowed=allowed
+        execution_id, last_event_id=request.headers.get("Last-Event-ID"), encode=encode, allowed=allowed
     )
     if reader is None:  # too many readers: the page goes on asking every few seconds
         return Response(status=204)
@@ -98,23 +102,24 @@ def output_document(access: Access, execution_id: str) -> Response:
 
 
 class _StreamHtml:
-    """Events of an execution as htmx's SSE extension reads them: unnamed messages are swapped in, named ones only heard."""
+    """Events of an execution as htmx's SSE extension reads them: unnamed messages are swapped in, named ones only heard.
 
-    def __init__(self) -> None:
-        self._attempts = 0
+    `shown` is the last attempt that the page shows. It is told of later ones, and has no use for what earlier ones wrote.
+    """
+
+    def __init__(self, shown: int) -> None:
+        self._shown = shown
 
     def __call__(self, event: stream.Event | None) -> str:
         if event is None:
             return ": still here\n\n"
         head = f"id: {event.id}\n" if event.id else ""
         if event.name == "delta":
+            if event.data["attempt"] < self._shown:
+                return ""
             # a line of an event also ends at a CR: what a model writes must not end ours
             lines = re.split("\r\n|\r|\n", html.escape(event.data.get("text", "")))
             return head + "".join(f"data: {line}\n" for line in lines) + "\n" if lines != [""] else ""
-        if event.name == "attempt":
-            self._attempts += 1
-            if self._attempts == 1:  # the page has shown this one already
-                return ""
-        if event.name == "status":
+        if event.name == "status" or (event.name == "attempt" and event.data["number"] <= self._shown):
             return ""
         return f"{head}event: {event.name}\ndata: {event.name}\n\n"

@@ -17,6 +17,19 @@ def demo(new_page, demo_state):
     return new_page(storage_state=demo_state)
 
 
+def test_a_run_that_falls_back_is_streamed_once_for_each_attempt_that_the_page_shows(demo, product):
+    """What the stream repeats from before the page is no news: it must not make the page look again, for ever."""
+    asked = []
+    demo.on("request", lambda request: asked.append(request.url))
+    demo.goto(f"{product.address}/w/demo/prompt-templates/support-reply/versions/1")
+    demo.locator(".topbar").get_by_role("button", name="Run").click()
+    expect(demo.locator("#test-run .status").first).to_have_text("Completed")
+    expect(demo.locator("#test-run .attempts li")).to_have_count(2)
+    streams = [url.partition("/_stream")[2] for url in asked if "/_stream" in url]
+    assert len(streams) == len(set(streams)) <= 2
+    assert all("?attempt=" in query for query in streams)
+
+
 def test_two_tabs_show_an_answer_while_it_is_written_and_both_see_it_stopped(demo, product):
     run_text(demo, product.address, "demo-slow")
     expect(demo.locator("#stream")).to_contain_text("Tell the story")

@@ -318,16 +318,25 @@ def test_the_stream_escapes_what_it_writes():
     from aiapp.executions.stream import Event
     from aiapp.executions.watch_views import _StreamHtml
 
-    encode = _StreamHtml()
+    encode = _StreamHtml(2)
     assert encode(None).startswith(":")
-    assert encode(Event("attempt", {})) == ""
-    written = encode(Event("delta", {"text": "<b>\nline"}, "1-1.1.1"))
+    written = encode(Event("delta", {"attempt": 2, "text": "<b>\nline"}, "1-1.1.1"))
     assert written == "id: 1-1.1.1\ndata: &lt;b&gt;\ndata: line\n\n"
-    forged = encode(Event("delta", {"text": "a\revent: done\rdata: done\r\r"}, "1-1.1.1"))
+    forged = encode(Event("delta", {"attempt": 2, "text": "a\revent: done\rdata: done\r\r"}, "1-1.1.1"))
     assert "\r" not in forged
     assert all(line.startswith(("id: ", "data: ")) for line in forged.split("\n") if line)
-    assert encode(Event("attempt", {})) == "event: attempt\ndata: attempt\n\n"
     assert encode(Event("done", {})) == "event: done\ndata: done\n\n"
+
+
+def test_a_page_is_told_of_the_attempts_that_it_does_not_show_yet():
+    from aiapp.executions.stream import Event
+    from aiapp.executions.watch_views import _StreamHtml
+
+    encode = _StreamHtml(2)
+    told = [encode(Event("attempt", {"number": number})) for number in (1, 2, 3)]
+    assert told == ["", "", "event: attempt\ndata: attempt\n\n"]
+    assert encode(Event("delta", {"attempt": 1, "text": "what the first one wrote"})) == ""
+    assert encode(Event("status", {"status": "processing"})) == ""
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01", "0001-01-01T00:00:00.5Z", "9999-12-31T23:59:59.5Z", "1969-12-31"])
