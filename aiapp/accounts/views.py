@@ -20,7 +20,7 @@ from aiapp.errors import InvalidInput
 from aiapp.extensions import client_address, limiter, login_manager, settings
 
 blueprint = Blueprint("accounts", __name__)
-THEMES = ("light", "dark")
+THEMES = ("light", "dark", "system")
 YEAR = 365 * 24 * 3600
 
 
@@ -239,7 +239,7 @@ def shell() -> dict[str, Any]:
     """What every page's shell shows."""
     chosen = request.cookies.get("theme")
     return {
-        "theme": chosen if chosen in THEMES else "light",
+        "theme": chosen if chosen in THEMES else "system",
         "demo": settings().demo,
         "sign_up_open": settings().sign_up,
     }

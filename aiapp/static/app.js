@@ -256,7 +256,9 @@ on("click", async (event) => {
 on("submit", (event) => {
   if (!event.target.matches("[data-theme-switch]")) return;
   event.preventDefault(); // the page stays, with what is typed in it; the answer only sets the cookie
-  document.documentElement.classList.toggle("dark", event.submitter.value === "dark");
+  document.documentElement.dataset.theme = event.submitter.value;
+  for (const button of all("button", event.target)) button.ariaPressed = String(button === event.submitter);
+  showTheme();
   fetch(event.target.action, { method: "POST", body: new FormData(event.target, event.submitter), redirect: "manual" });
 });
 

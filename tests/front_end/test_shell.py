@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+import aiapp
 from aiapp import filters
 from aiapp.prompt_templates import actions
 
 pytestmark = pytest.mark.browser
+
+STATIC = Path(aiapp.__file__).parent / "static"
 
 
 @pytest.mark.parametrize("name", ["list", "fields", "delete"])
@@ -70,6 +74,41 @@ def test_the_theme_changes_at_once_and_stays(see):
     page.on("dialog", lambda dialog: dialog.accept())
     page.reload()
     expect(page.locator("html")).to_have_class("dark")
+
+
+def test_without_a_choice_the_page_has_the_colours_of_the_system_from_the_first_moment(see):
+    page = see("list")
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator("html")).to_have_class("dark")  # also when the system changes its mind
+    page.add_init_script(
+        """addEventListener("DOMContentLoaded", () => (window.early = document.documentElement.className));"""
+    )
+    page.route("**/app.js*", lambda route: route.abort())  # what comes later has no part in it
+    page.reload()
+    assert page.evaluate("window.early") == "dark"
+
+
+def test_a_choice_is_kept_whatever_the_system_says_until_it_is_given_back(see):
+    page = see("list")
+    page.emulate_media(color_scheme="dark")
+    for choice, name in [("light", ""), ("dark", "dark"), ("light", ""), ("system", "dark")]:
+        page.click(".user-switch")
+        with page.expect_response("**/theme"):
+            page.click(f"button[value={choice}]")
+        expect(page.locator("html")).to_have_class(name)
+        expect(page.locator(f"button[value={choice}]")).to_have_attribute("aria-pressed", "true")
+        page.reload()
+        expect(page.locator("html")).to_have_class(name)
+        expect(page.locator("[data-theme-switch] [aria-pressed=true]")).to_have_attribute("value", choice)
+
+
+def test_the_colours_of_the_system_without_scripts_are_the_dark_ones():
+    tokens = (STATIC / "css" / "tokens.css").read_text(encoding="utf-8")
+    dark = re.search(r"^\.dark \{(.*?)^\}", tokens, re.S | re.M)
+    copied = re.search(r"html\[data-theme=system\] \{(.*?)\}", (STATIC / "app.css").read_text(encoding="utf-8"), re.S)
+    assert dark
+    assert copied
+    assert dark[1].split() == copied[1].split()
 
 
 def test_an_answer_can_say_something_in_a_toast(see):
