@@ -72,6 +72,8 @@ def _slow(failure: Failure) -> str:
 
 def _bad_key(failure: Failure) -> str:
     provider = failure.provider
+    if provider.place == "demo":
+        return "This model plays a refused key: choose another preferred model."
     if failure.target.api_key is None:
         return "The server asks for a key: enter the one that it was started with."
     text = "The key was mistyped or revoked, or belongs to another project."

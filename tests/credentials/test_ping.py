@@ -177,6 +177,13 @@ def test_a_keyless_server_that_asks_for_a_key_says_so(stage, server):
     assert "asks for a key" in climbed.steps[1].hint
 
 
+def test_a_demo_model_that_refuses_its_key_leads_to_the_field_that_there_is(stage):
+    climbed = ping.climb(Target("demo", "demo://scripted", "demo-bad-key"))
+    failed = next(step for step in climbed.steps if step.ok is False)
+    assert "preferred model" in failed.hint
+    assert "enter" not in failed.hint
+
+
 def test_a_closed_port_and_a_refused_address_read_alike(stage, free_port):
     texts = set()
     for url in (

@@ -406,6 +406,19 @@ def test_a_viewer_runs_a_published_version_from_its_page(write: Write, sign_in: 
     assert 'name="var-name" value="Amina"' in page
 
 
+def test_a_run_of_a_published_version_is_no_test_run(app: Flask, write: Write, sign_in: SignIn) -> None:
+    write("bob", published=True, body="Hello")
+    vera = sign_in("vera")
+    assert re.search(r'name="source"\s+value="page"', text_of(vera.get(PAGE)))
+    page = text_of(vera.swap(f"{DRAFT}/run"))
+    assert "<h2>Run</h2>" in page
+    sent = dict(re.findall(r'<input type="hidden"\s+name="(\w+)"\s+value="([^"]*)"', page))
+    panel = text_of(vera.swap("/w/acme/executions", sent))
+    assert "<h2>Run</h2>" in panel
+    with app.app_context():
+        assert db.session.scalars(sa.select(Execution)).one().source == "page"
+
+
 def test_a_viewer_has_no_run_button_on_a_draft(write: Write, sign_in: SignIn) -> None:
     write("bob")
     page = text_of(sign_in("vera").get(DRAFT))
