@@ -8,9 +8,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import defer, joinedload
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from aiapp.columns import now
 from aiapp.errors import InvalidInput
@@ -27,8 +31,8 @@ MAX_WAIT_SECONDS = 60.0
 SEARCHED = 5000
 _RECENT = 50
 _LOOK_SECONDS = (0.05, 0.5)
-# between the making of a row's id and its created_at
-_SLACK = timedelta(seconds=1)
+# at most between the making of a row's id and its created_at
+_SLACK = timedelta(minutes=1)
 
 _TEXTS = (
     Execution.template,
@@ -147,27 +151,46 @@ def estimated_completion(execution: Execution) -> datetime | None:
     return now() + timedelta(seconds=turns * statistics.median(durations))
 
 
+class _unindexed(FunctionElement[Any]):
+    """A column that SQLite shall not look up in an index of its own."""
+
+    inherit_cache = True
+
+
+@compiles(_unindexed)
+def _as_it_is(element: _unindexed, compiler: SQLCompiler, **more: Any) -> str:
+    return compiler.process(element.clauses, **more)
+
+
+@compiles(_unindexed, "sqlite")
+def _on_sqlite(element: _unindexed, compiler: SQLCompiler, **more: Any) -> str:
+    return f"+{compiler.process(element.clauses, **more)}"
+
+
 def _conditions(access: Access, filters: Filters) -> Iterator[sa.ColumnElement[bool]]:
-    for column, value in (
+    equal: list[tuple[Any, Any]] = [
         (Execution.status, filters.status),
         (Execution.provider, filters.provider),
         (Execution.model, filters.model),
         (Execution.user_id, access.user.id if filters.mine else filters.user),
-    ):
-        if value:
-            yield column == value
+    ]
     if filters.template:
         slug = sa.select(PromptTemplate.id).where(
             PromptTemplate.workspace_id == access.workspace.id, PromptTemplate.slug == filters.template
         )
-        yield Execution.prompt_template_id == slug.scalar_subquery()
-    # an id begins with the moment of its making: the index on ids bounds the walk, the other column is exact
+        equal.append((Execution.prompt_template_id, slug.scalar_subquery()))
+    given = [(column, value) for column, value in equal if value is not None and value != ""]
+    # Of several filters SQLite would take the index of one and fetch each of its rows to look at the others, also where none
+    # is found; the index that has all of them is walked in a tenth of the time.
+    for column, value in given:
+        yield (_unindexed(column) if len(given) + bool(filters.feedback) > 1 else column) == value
+    # An id begins with the moment of its making: it decides, but for rows near the bound, which alone are fetched for it.
     if filters.since:
         yield Execution.id >= _first_id(filters.since, -_SLACK)
-        yield Execution.created_at >= filters.since
+        yield sa.or_(Execution.id >= _first_id(filters.since, _SLACK), Execution.created_at >= filters.since)
     if filters.until:
         yield Execution.id < _first_id(filters.until, _SLACK)
-        yield Execution.created_at < filters.until
+        yield sa.or_(Execution.id < _first_id(filters.until, -_SLACK), Execution.created_at < filters.until)
     if filters.feedback:
         yield _rated(filters.feedback)
     if filters.q:

@@ -29,7 +29,17 @@ class Execution(Model):
 
     __tablename__ = "execution"
     __table_args__ = (
-        sa.Index("ix_execution_workspace_id_id", "workspace_id", "id"),
+        # every filter of the list, so that a walk by id reads no row that it does not show (see listing.py)
+        sa.Index(
+            "ix_execution_listed",
+            "workspace_id",
+            "id",
+            "status",
+            "provider",
+            "model",
+            "prompt_template_id",
+            "user_id",
+        ),
         sa.Index("ix_execution_workspace_id_status_id", "workspace_id", "status", "id"),
         sa.Index("ix_execution_workspace_id_prompt_template_id_id", "workspace_id", "prompt_template_id", "id"),
         sa.Index("ix_execution_workspace_id_provider_id", "workspace_id", "provider", "id"),

@@ -310,10 +310,10 @@ def upgrade():
     sa.PrimaryKeyConstraint('id', name=op.f('pk_execution'))
     )
     with op.batch_alter_table('execution', schema=None) as batch_op:
+        batch_op.create_index('ix_execution_listed', ['workspace_id', 'id', 'status', 'provider', 'model', 'prompt_template_id', 'user_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_execution_parent_id'), ['parent_id'], unique=False)
         batch_op.create_index('ix_execution_status_lease_until', ['status', 'lease_until'], unique=False)
         batch_op.create_index(batch_op.f('ix_execution_user_id'), ['user_id'], unique=False)
-        batch_op.create_index('ix_execution_workspace_id_id', ['workspace_id', 'id'], unique=False)
         batch_op.create_index('ix_execution_workspace_id_model_id', ['workspace_id', 'model', 'id'], unique=False)
         batch_op.create_index('ix_execution_workspace_id_prompt_template_id_id', ['workspace_id', 'prompt_template_id', 'id'], unique=False)
         batch_op.create_index('ix_execution_workspace_id_provider_id', ['workspace_id', 'provider', 'id'], unique=False)
@@ -396,10 +396,10 @@ def downgrade():
         batch_op.drop_index('ix_execution_workspace_id_provider_id')
         batch_op.drop_index('ix_execution_workspace_id_prompt_template_id_id')
         batch_op.drop_index('ix_execution_workspace_id_model_id')
-        batch_op.drop_index('ix_execution_workspace_id_id')
         batch_op.drop_index(batch_op.f('ix_execution_user_id'))
         batch_op.drop_index('ix_execution_status_lease_until')
         batch_op.drop_index(batch_op.f('ix_execution_parent_id'))
+        batch_op.drop_index('ix_execution_listed')
 
     op.drop_table('execution')
     with op.batch_alter_table('prompt_version', schema=None) as batch_op:
