@@ -82,13 +82,15 @@ class Unauthenticated(AppError):
 
 
 class Denied(AppError):
-    """The role or the token's scope does not allow this. `needs` is the role that would."""
+    """The role or the token's scope does not allow this. `role` is the role that would."""
 
     status, code, title = 403, "denied", "You cannot do this"
 
-    def __init__(self, detail: str = "", *, needs: str | None = None, **more: Any) -> None:
+    def __init__(self, detail: str = "", *, role: str | None = None, **more: Any) -> None:
         super().__init__(detail, **more)
-        self.needs = needs
+        self.role = role
+        if role:
+            self.title = f"You need the {role} role"
 
 
 class NotFound(AppError):

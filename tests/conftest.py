@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
@@ -28,6 +29,7 @@ from jinja2.bccache import Bucket, BytecodeCache
 from redis import Redis
 from redis.exceptions import RedisError
 from werkzeug.routing import Rule
+from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 import aiapp.models  # noqa: F401 - every table
@@ -128,24 +130,23 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def database_url(home: Path, empty_database: Path) -> str:
-    """A fresh database: a copy of the empty SQLite file, or an emptied PostgreSQL where AIAPP_TEST_DATABASE_URL names one."""
-    url = postgresql_url()
-    if not url:
-        path = home.parent / "aiapp.db"
-        for kept in home.parent.glob("aiapp.db*"):
-            kept.unlink()
+    """A database without a row: the PostgreSQL that AIAPP_TEST_DATABASE_URL names, else a SQLite file.
+
+    It is emptied and not made anew: what still runs of the test before (a request whose browser has gone) may hold it open.
+    """
+    url, path = postgresql_url(), home.parent / "aiapp.db"
+    if not url and not path.exists():
         shutil.copyfile(empty_database, path)
-        return f"sqlite:///{path}"
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url or f"sqlite:///{path}")
     with engine.begin() as connection:
-        if not sa.inspect(connection).has_table("user"):
-            Base.metadata.create_all(connection)
-        # Thirty times as fast as TRUNCATE where tables have a few rows; a replica does not look at foreign keys.
-        connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
-        for table in Base.metadata.sorted_tables:
+        if url:
+            if not sa.inspect(connection).has_table("user"):
+                Base.metadata.create_all(connection)
+            connection.exec_driver_sql("SET LOCAL session_replication_role = replica")  # looks at no foreign key
+        for table in Base.metadata.sorted_tables:  # TRUNCATE takes thirty times as long where tables have a few rows
             connection.exec_driver_sql(f'DELETE FROM "{table.name}"')
     engine.dispose()
-    return url
+    return url or f"sqlite:///{path}"
 
 
 @pytest.fixture
@@ -321,6 +322,32 @@ class Api:
 def api(app: Flask, team: Team) -> Callable[..., Api]:
     """`api("bob")("GET", "/me")`, `api("bob", scope="read")`."""
     return lambda name, scope="admin": Api(app.test_client(), team.token(name, scope))
+
+
+@pytest.fixture
+def address(app: Flask) -> Iterator[str]:
+    """The base URL of the app, which listens on a port of its own, for a browser."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join(10)
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def base_url() -> None:
+    """Addresses are given whole. (The browser plug-in's own fixture of this name warns under pytest 9.)"""
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """This machine's Chromium."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no browser here (Debian: chromium)")
+    return {**browser_type_launch_args, "executable_path": chromium, "args": ["--no-sandbox"]}
 
 
 @pytest.fixture

@@ -29,10 +29,10 @@ from aiapp.workspaces.models import ROLES, Membership, Workspace
 Row = TypeVar("Row")
 View = Callable[..., Any]
 
-ROLE_MISSING = {
-    "editor": "This needs the role editor. An admin of the workspace can give it to you.",
-    "admin": "This needs the role admin. An admin of the workspace can give it to you.",
-    "owner": "This needs the role owner. The owner of the workspace can give it to you.",
+WHO_GIVES = {
+    "editor": "An admin of the workspace can give it to you.",
+    "admin": "An admin of the workspace can give it to you.",
+    "owner": "The owner of the workspace can give it to you.",
 }
 
 # What people call the rows of a table, where it is not the table's name.
@@ -59,9 +59,9 @@ class Access:
     def demand(self, role: str, scope: str | None = None) -> None:
         """Raise Denied unless both the role and, for tokens, the scope suffice."""
         if not self.allows(role):
-            raise Denied(ROLE_MISSING[role], needs=role)
+            raise Denied(WHO_GIVES[role], role=role)
         if scope is not None and SCOPES.index(self.scope) < SCOPES.index(scope):
-            raise Denied(f"This token's scope is {self.scope}; this needs {scope}.", code="scope", needs=scope)
+            raise Denied(f"This token's scope is {self.scope}; this needs {scope}.", code="scope")
 
     def select(self, table: type[Row]) -> sa.Select[Row]:
         """Return a query for the rows of `table` that belong to this workspace."""

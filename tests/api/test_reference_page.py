@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from described import PREFIX, every
-from flask import Flask
 from playwright.sync_api import Browser, Page
-from werkzeug.serving import make_server
 
 import aiapp
 
@@ -20,28 +15,9 @@ DOCS = f"{PREFIX}/docs"
 AXE = Path(aiapp.__file__).parent / "static" / "vendor" / "axe.min.js"
 
 
-@pytest.fixture(scope="session")
-def base_url() -> None:
-    """Each test has an address of its own. (The plugin's own fixture of this name warns under pytest 9.)"""
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args):
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no browser here (Debian: chromium)")
-    return {**browser_type_launch_args, "executable_path": chromium, "args": ["--no-sandbox"]}
-
-
-@pytest.fixture
-def address(app: Flask, team) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    serving = threading.Thread(target=server.serve_forever)
-    serving.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    serving.join()
-    server.server_close()
+@pytest.fixture(autouse=True)
+def _somebody(team) -> None:
+    """The cast is there."""
 
 
 def wider_than_the_window(page: Page) -> bool:

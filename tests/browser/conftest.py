@@ -7,21 +7,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
-from product import CHROMIUM, Product, chromium
+from product import Product
 from watching import PATIENCE, Watch, open_page, sign_in
-
-
-@pytest.fixture(scope="session")
-def base_url() -> None:
-    """Addresses are given whole. (The plugin's own fixture of this name warns under pytest 9.)"""
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    found = chromium()
-    if found is None:
-        pytest.skip("no browser here (Debian: chromium)")
-    return {**browser_type_launch_args, "executable_path": found, "args": CHROMIUM}
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What is tried and with what: `aiapp up --demo` in a home of its own, and the browser of this machine."""
+"""What is tried: `aiapp up --demo` in a home of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,13 +14,6 @@ from pathlib import Path
 
 EMAIL, PASSWORD = "demo@example.com", "demo"
 READY_SECONDS = 120.0
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-CHROMIUM += ["--disable-sync", "--no-first-run"]
-
-
-def chromium() -> str | None:
-    """The browser of this machine."""
-    return shutil.which("chromium")
 
 
 class Product:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from places import PLACES, Stage
 from playwright.sync_api import Browser, sync_playwright
-from product import CHROMIUM, Product, chromium
+from product import Product
 from watching import DESKTOP, PHONE, Watch, open_page, sign_in
 
 
@@ -18,7 +19,7 @@ def main(folder: Path, names: list[str]) -> None:
     product = Product(Path(tempfile.mkdtemp(prefix="aiapp-shoot-")) / "home")
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM)
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
             shoot(browser, product, folder, names)
             browser.close()
     finally:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
-import threading
 
 import pytest
 from playwright.sync_api import expect
-from werkzeug.serving import make_server
 
 from aiapp.credentials.models import Credential
 from aiapp.extensions import db
@@ -18,26 +15,9 @@ pytestmark = pytest.mark.browser
 KEY = "sk-canary-4f9a8b7c6d5e4f3a2b1c9x7Z"
 
 
-@pytest.fixture(scope="session")
-def base_url() -> None:
-    """The plugin's own fixture of this name warns under pytest 9."""
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args):
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no browser here (Debian: chromium)")
-    return {**browser_type_launch_args, "executable_path": chromium, "args": ["--no-sandbox"]}
-
-
 @pytest.fixture
-def site(app, team, page):
-    """The app on a port of its own, and adam signed in."""
-    http = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=http.serve_forever)
-    thread.start()
-    address = f"http://127.0.0.1:{http.server_port}"
+def site(address, team, page):
+    """The credentials of a workspace of which adam, an admin, has just signed in."""
     page.goto(f"{address}/login")
     page.fill("[name=email]", "adam@example.com")
     page.fill("[name=password]", team.password)
@@ -45,9 +25,6 @@ def site(app, team, page):
     page.wait_for_url(re.compile("/w/acme"))
     yield f"{address}/w/acme/credentials"
     page.close()
-    http.shutdown()
-    thread.join()
-    http.server_close()
 
 
 def test_a_typed_key_survives_mistakes_and_failed_tests_and_is_sent_nowhere_else(app, site, page, server):

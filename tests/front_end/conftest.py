@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +11,6 @@ import jinja2
 import pytest
 from flask import Blueprint, Flask, flash, make_response, redirect, render_template, url_for
 from playwright.sync_api import Page
-from werkzeug.serving import make_server
 
 import aiapp
 from aiapp import filters, htmx
@@ -44,19 +41,6 @@ def draw(stage: Flask) -> Callable[..., str]:
             return stage.jinja_env.from_string(source).render(context)
 
     return draw
-
-
-@pytest.fixture(scope="session")
-def base_url() -> None:
-    """Each test has an address of its own. (The plugin's own fixture of this name warns under pytest 9.)"""
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no browser here (Debian: chromium)")
-    return {**browser_type_launch_args, "executable_path": chromium, "args": ["--no-sandbox"]}
 
 
 def samples() -> Blueprint:
@@ -92,22 +76,16 @@ def samples() -> Blueprint:
 
 @pytest.fixture
 def settings(settings: Settings, tmp_path: Path) -> Settings:
-    """An app of its own, to which `address` adds the samples."""
+    """An app of its own, to which samples are added."""
     return replace(settings, home=tmp_path)
 
 
 @pytest.fixture
-def address(app: Flask) -> Iterator[str]:
-    """The base URL of the running application, samples included."""
+def app(app: Flask) -> Flask:
+    """The real application with the samples."""
     app.jinja_loader = jinja2.ChoiceLoader([app.jinja_loader, jinja2.FileSystemLoader(SAMPLES)])
     app.register_blueprint(samples())
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join(10)
-    server.server_close()
+    return app
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +9,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from playwright.sync_api import Page, Route, expect
-from werkzeug.serving import make_server
 
 from aiapp.prompt_templates import actions, library
 
@@ -23,31 +20,6 @@ KINDS = [
     {"name": "language", "type": "choice", "choices": ["English", "German", "French"], "default": "English"},
     {"name": "message", "type": "long_text"},
 ]
-
-
-@pytest.fixture(scope="session")
-def base_url() -> None:
-    """Each test has an address of its own. (The plugin's own fixture of this name warns under pytest 9.)"""
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no browser here (Debian: chromium)")
-    return {**browser_type_launch_args, "executable_path": chromium, "args": ["--no-sandbox"]}
-
-
-@pytest.fixture
-def address(app: Flask) -> Iterator[str]:
-    """The base URL of the running application."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join(10)
-    server.server_close()
 
 
 @pytest.fixture
