@@ -36,7 +36,7 @@ import aiapp.models  # noqa: F401 - every table
 from aiapp import config, create_app
 from aiapp.accounts.models import User
 from aiapp.accounts.tokens import make
-from aiapp.extensions import Base, db
+from aiapp.extensions import Base, db, limiter
 from aiapp.workspaces.access import Access
 from aiapp.workspaces.models import Membership, Workspace
 
@@ -160,17 +160,20 @@ def settings(home: Path, database_url: str, redis_url: str) -> config.Settings:
 # Settings that are read when they are needed; all others are part of an app from the start.
 LATE = {"outbound_allow", "max_retries", "retry_base_seconds", "retry_max_seconds", "connect_timeout", "idle_timeout"}
 LATE |= {"total_timeout", "lease_seconds", "max_response_bytes", "master_keys"}
-_apps: dict[tuple[object, ...], Flask] = {}
+_shared: dict[str, Any] = {}
 
 
 @pytest.fixture
 def app(settings: config.Settings, home: Path) -> Iterator[Flask]:
-    """The app. Tests share it, because making it takes longer than most tests; one that adds to it (a route, a template)
-    overrides `settings` with a home of its own and has it for itself."""
+    """The app. Tests with like settings share it, because making it takes longer than most tests; one that adds to it (a route,
+    a template) overrides `settings` with a home of its own and has it for itself."""
     key = tuple(getattr(settings, field.name) for field in fields(settings) if field.name not in LATE)
-    application = _apps.get(key) or create_app(settings)
-    if settings.home == home:
-        _apps[key] = application
+    # The limiter is one for the process and counts where the app that was made last wants it to.
+    if settings.home != home or _shared.get("key") != key or _shared["limits"] is not limiter.storage:
+        _shared.update(key=key, app=create_app(settings))
+        _shared["limits"] = limiter.storage
+    limiter._storage_dead = False  # it was, perhaps, in a test without Redis
+    application: Flask = _shared["app"]
     application.testing = False  # errors are answered as in production
     made = dict(application.extensions)
     application.extensions["aiapp.settings"] = settings

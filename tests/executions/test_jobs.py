@@ -314,7 +314,7 @@ def test_a_result_that_comes_after_the_lease_was_lost_is_thrown_away(engine, pro
 
 def test_the_heartbeat_extends_the_lease_of_a_long_call(engine, provider, in_thread, stage, monkeypatch):
     monkeypatch.setitem(
-        stage.extensions, "aiapp.settings", replace(stage.extensions["aiapp.settings"], lease_seconds=2.0)
+        stage.extensions, "aiapp.settings", replace(stage.extensions["aiapp.settings"], lease_seconds=9.0)
     )
     engine.credential("first")
     provider.on("first", says(before=provider.hang))
