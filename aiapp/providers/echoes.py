@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from aiapp.providers.key_redaction import masked
 from aiapp.providers.types import Completion, Delta, ProviderError, ToolCall
 
 # A shorter "key" is a word that an answer may well hold.
@@ -12,7 +13,7 @@ SHORTEST = 8
 
 
 def without_echo(items: Iterable[Delta | Completion], key: str | None) -> Iterator[Delta | Completion]:
-    """Yield the pieces of an answer with `key` cut down to its last four characters, also where pieces split it.
+    """Yield the pieces of an answer with `key` cut down to what may be shown of it, also where pieces split it.
 
     A piece waits for the next one only as far as its end could be the beginning of the key.
     """
@@ -47,7 +48,7 @@ def _split(text: str, key: str) -> tuple[str, str]:
 
 
 def _conceal(text: str, key: str) -> str:
-    return text.replace(key, f"…{key[-4:]}")
+    return text.replace(key, masked(key))
 
 
 def _clean(answer: Completion, key: str) -> Completion:

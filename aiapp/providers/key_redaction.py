@@ -9,6 +9,8 @@ from urllib.parse import quote
 from aiapp.providers.types import ProviderError
 
 SHOWN = 4
+# What stands in a sentence where nothing of a key is left: "Incorrect API key provided: [key]."
+NAMELESS = "[key]"
 # A key shorter than this would be guessable from its last four characters.
 _LONG_ENOUGH = 12
 
@@ -34,21 +36,33 @@ _PATTERNS = (
     # a key that is already masked, first characters included; looking behind keeps this linear
     re.compile(r"(?P<keep>)(?<![A-Za-z0-9_-])(?P<key>[A-Za-z0-9_-]*\*{3,}[A-Za-z0-9_-]*)"),
 )
+_MASKED = re.compile(rf"…[^*.…]{{1,{SHOWN}}}")
 _RUN = re.compile(r"[A-Za-z0-9_-]{20,}")
 
 
 def redact_keys(text: str, *, secrets: Iterable[str | None] = ()) -> str:
-    """Return `text` with everything that looks like a key cut to "…" and its last 4 characters at most.
+    """Return `text` with everything that looks like a key cut to "…" and its last 4 characters, or to "[key]".
 
     Arguments:
         secrets: keys that are known; they are removed wherever they stand, plain or percent-encoded.
     """
     known = {secret for secret in secrets if secret}
     for secret in sorted(known | {quote(secret, safe="") for secret in known}, key=len, reverse=True):
-        text = text.replace(secret, _masked(secret))
+        text = text.replace(secret, masked(secret))
     for pattern in _PATTERNS:
         text = pattern.sub(_replaced, text)
-    return _RUN.sub(lambda found: _masked(found[0]) if _is_opaque(found[0]) else found[0], text)
+    return _RUN.sub(lambda found: masked(found[0]) if _is_opaque(found[0]) else found[0], text)
+
+
+def masked(key: str) -> str:
+    """Return what may be shown of a key: its last four characters, or a word for it where it is too short for that.
+
+    What is shown of a key already stays as it is: a provider's words pass here more than once.
+    """
+    if _MASKED.fullmatch(key):
+        return key
+    tail = re.sub(r"^.*[*.…]", "", key)[-SHOWN:] if len(key) >= _LONG_ENOUGH or "*" in key else ""
+    return f"…{tail}" if tail else NAMELESS
 
 
 def without_secrets(error: ProviderError, secrets: Iterable[str | None]) -> ProviderError:
@@ -64,14 +78,9 @@ def without_secrets(error: ProviderError, secrets: Iterable[str | None]) -> Prov
 
 
 def _replaced(found: re.Match[str]) -> str:
-    key = found["key"].rstrip(".")
+    key = found["key"].rstrip(".,;:)")
     # The dot that ends a sentence is not part of the key that it quotes.
-    return found["keep"] + _masked(key) + found["key"][len(key) :]
-
-
-def _masked(key: str) -> str:
-    tail = re.sub(r"^.*[*.…]", "", key)[-SHOWN:] if len(key) >= _LONG_ENOUGH or "*" in key else ""
-    return f"…{tail}"
+    return found["keep"] + masked(key) + found["key"][len(key) :]
 
 
 def _is_opaque(run: str) -> bool:

@@ -37,6 +37,11 @@ def test_every_field_is_cleaned():
     assert KEY not in repr(answer)
 
 
+def test_of_a_short_key_not_even_its_end_is_shown():
+    (answer,) = without_echo([Completion(text="you sent abcd1234.")], "abcd1234")
+    assert answer.text == "you sent [key]."
+
+
 def test_a_stream_that_breaks_keeps_its_last_letters_but_not_most_of_a_key():
     def broken(*pieces):
         yield from map(Delta, pieces)
