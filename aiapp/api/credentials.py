@@ -109,6 +109,7 @@ class Credential(TypedDict):
     active: bool
     health: Annotated[str, Field(description="unknown, healthy, degraded or down")]
     health_reason: str | None
+    health_since: Annotated[Time | None, Field(description="since when its health is what it is; null: not known yet")]
     last_test: TestResult | None
     last_tested_at: Time | None
     last_used_at: Time | None
@@ -203,6 +204,7 @@ def show(row: rows.Credential) -> Credential:
         "active": row.active,
         "health": health,
         "health_reason": reason,
+        "health_since": iso(row.health_since),
         "last_test": cast("TestResult | None", row.last_test),
         "last_tested_at": iso(row.last_tested_at),
         "last_used_at": iso(row.last_used_at),

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aiapp.columns import new_id, now
+from aiapp.columns import UtcDateTime, new_id, now
 from aiapp.credentials import destination, draft, order, vault
 from aiapp.credentials.destination import mistake
 from aiapp.credentials.fields import MOST_CREDENTIALS, checked, hint_of
@@ -84,7 +84,7 @@ def update(access: Access, credential_id: str, values: Mapping[str, Any]) -> Cre
         raise mistake("is_default", "Make another credential the default one instead.")
     before, new_key = _facts(credential), "api_key" in cleaned
     if new_key or where != (credential.provider, credential.base_url):
-        credential.health, credential.health_reason = "unknown", None
+        credential.health, credential.health_reason, credential.health_since = "unknown", None, None
         credential.last_test = credential.last_tested_at = None
     cleaned["provider"], cleaned["base_url"] = where
     if new_key:
@@ -178,10 +178,35 @@ def record_test(tested: Credential, result: Mapping[str, Any], health: tuple[str
     change = sa.update(Credential).where(*same).values(last_test=dict(result), last_tested_at=now())
     change = change.values(updated_at=Credential.updated_at)
     if health is not None:
-        change = change.values(health=health[0], health_reason=health[1])
+        since = sa.case((sa.not_(_is(*health)), sa.literal(now(), UtcDateTime())), else_=Credential.health_since)
+        change = change.values(health=health[0], health_reason=health[1], health_since=since)
     kept = db.session.execute(change.returning(Credential.id)).all()
     db.session.commit()
     return bool(kept)
+
+
+def record_call(workspace_id: str, credential_id: str, health: tuple[str, str | None], started_at: datetime) -> None:
+    """Note what a call of an execution has shown of its credential, in the caller's transaction and commit.
+
+    The row is written only where that is news; not by a call that began before the credential was changed or its health
+    became what it is.
+    """
+    db.session.execute(
+        sa.update(Credential)
+        .where(
+            Credential.id == credential_id,
+            Credential.workspace_id == workspace_id,
+            sa.not_(_is(*health)),
+            Credential.updated_at <= started_at,
+            sa.or_(Credential.health_since.is_(None), Credential.health_since <= started_at),
+        )
+        .values(health=health[0], health_reason=health[1], health_since=now(), updated_at=Credential.updated_at)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _is(health: str, reason: str | None) -> sa.ColumnElement[bool]:
+    return sa.and_(Credential.health == health, Credential.health_reason.is_not_distinct_from(reason))
 
 
 def mark_used(workspace_id: str, credential_id: str, at: datetime | None = None) -> None:

@@ -38,6 +38,21 @@ REASONS: Mapping[str, str] = {
 }
 
 
+# What a call of an execution tells of its credential, and not of the request, the model or the moment.
+_TELLING = frozenset({"auth", "quota"})
+
+
+def after_call(error_class: str | None) -> tuple[str, str | None] | None:
+    """Return the health and its reason after a call of an execution; None where it says nothing about the credential.
+
+    Arguments:
+        error_class: how the call failed; None where it was answered.
+    """
+    if error_class is None:
+        return "healthy", None
+    return _BY_ERROR[error_class] if error_class in _TELLING else None
+
+
 def after(error: ProviderError | None) -> tuple[str, str | None]:
     """Return the health and its reason after a call that ended so; None is a call that was answered."""
     if error is None:

@@ -17,7 +17,8 @@ HEALTH = ("unknown", "healthy", "degraded", "down")
 class Credential(Model):
     """A key for one provider, where it stands in the fallback order, and how it last did.
 
-    `api_key` is the vault's blob, never the key. `last_test` is the result of the last connection test:
+    `api_key` is the vault's blob, never the key. `health` is what the last connection test or the last telling call of an
+    execution has shown, `health_since` when it became so. `last_test` is the result of the last connection test:
     `{"ok", "steps": [{"step", "ok", "ms", "detail", "hint"}], "error_class"}`.
     """
 
@@ -44,6 +45,7 @@ class Credential(Model):
     active: Mapped[bool] = mapped_column(default=True)
     health: Mapped[str] = mapped_column(sa.String(10), default="unknown")
     health_reason: Mapped[str | None] = mapped_column(sa.String(30))
+    health_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_test: Mapped[dict[str, Any] | None] = mapped_column(Json)
     last_tested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

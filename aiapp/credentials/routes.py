@@ -61,7 +61,7 @@ class Line:
     @property
     def reason_words(self) -> str:
         """Why it is not healthy, for people."""
-        return health.REASONS.get(self.reason or "", "")
+        return "Not tested" if self.health == "unknown" else health.REASONS.get(self.reason or "", "")
 
 
 def lines(access: Access, awaited: datetime | None = None) -> list[Line]:

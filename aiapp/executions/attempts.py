@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from aiapp.columns import now
-from aiapp.credentials.actions import USED_EVERY, mark_used
+from aiapp.credentials import health
+from aiapp.credentials.actions import USED_EVERY, mark_used, record_call
 from aiapp.executions.models import Attempt
 from aiapp.extensions import db
 from aiapp.gateway.complete import AttemptResult
@@ -50,8 +51,8 @@ _BEGIN = sa.insert(_table)
 _FINISH = sa.update(_table).where(_under_way, _row.number == sa.bindparam("b_number"))
 _LOSE = sa.update(_table).where(_under_way)
 
-# When this process last noted the use of a credential: the note is as coarse as that, and most calls need no UPDATE for it.
-_noted: dict[str, float] = {}
+# When this process last noted that a credential was used, or answered: a note is as coarse as that, and most calls need none.
+_noted: dict[tuple[str, str], float] = {}
 
 
 def of(execution_id: str) -> Rows:
@@ -79,14 +80,14 @@ def begin(execution_id: str, number: int, target: Target, at: datetime) -> None:
 
 
 def finish(execution_id: str, result: AttemptResult, next_reason: str = "") -> None:
-    """Write down what became of a call, and that its credential was used.
+    """Write down what became of a call, that its credential was used, and what that says of the credential's health.
 
     Arguments:
         next_reason: what follows, where that is decided after the round; default: the result's own.
     """
     values = {**_ended(result), "next_reason": (next_reason or result.next_reason)[:300]}
     db.session.connection().execute(_FINISH, {**values, "b_execution": execution_id, "b_number": result.number})
-    _note_use(result.target)
+    _note(result)
 
 
 def lose(execution_id: str, message: str, next_reason: str, *, error_class: str = "worker_lost") -> None:
@@ -156,13 +157,27 @@ def _ended(result: AttemptResult) -> dict[str, Any]:
     }
 
 
-def _note_use(target: Target) -> None:
+def _note(result: AttemptResult) -> None:
+    """Note the use of the credential, and its health where the call tells it; of many successes in a row one is enough."""
+    target, error = result.target, result.error
     if target.credential_id is None:
         return
-    current = time.monotonic()
-    if current - _noted.get(target.credential_id, float("-inf")) < USED_EVERY.total_seconds():
+    if not _noted_lately(target.credential_id, "used"):
+        mark_used(target.workspace_id, target.credential_id, now())
+    shown = health.after_call(error.error_class if error else None)
+    if error is not None and shown is not None:
+        _noted.pop((target.credential_id, "answered"), None)  # the next success is news
+    elif shown is None or _noted_lately(target.credential_id, "answered"):
         return
+    record_call(target.workspace_id, target.credential_id, shown, result.started_at)
+
+
+def _noted_lately(credential_id: str, what: str) -> bool:
+    """Whether this process has noted it in the last seconds; where it has not, it has now."""
+    current = time.monotonic()
+    if current - _noted.get((credential_id, what), float("-inf")) < USED_EVERY.total_seconds():
+        return True
     if len(_noted) >= 10_000:
         _noted.clear()
-    _noted[target.credential_id] = current
-    mark_used(target.workspace_id, target.credential_id, now())
+    _noted[credential_id, what] = current
+    return False

@@ -91,6 +91,7 @@ def upgrade():
     sa.Column('active', sa.Boolean(), nullable=False),
     sa.Column('health', sa.String(length=10), nullable=False),
     sa.Column('health_reason', sa.String(length=30), nullable=True),
+    sa.Column('health_since', sa.DateTime(timezone=True), nullable=True),
     sa.Column('last_test', sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql"), nullable=True),
     sa.Column('last_tested_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('last_used_at', sa.DateTime(timezone=True), nullable=True),

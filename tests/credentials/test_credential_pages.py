@@ -166,7 +166,7 @@ def test_a_post_without_a_csrf_token_changes_nothing(app, sign_in, ids):
 def test_members_see_names_and_health_but_no_keys_addresses_or_actions(sign_in, stored):
     page = text(sign_in("vera").get(HOME))
     assert "team-key" in page
-    assert "Unknown" in page
+    assert "Not tested" in page
     for absent in (KEY[-4:], "127.0.0.1", "Test", "Make default", f"/credentials/{stored.id}"):
         assert absent not in page, absent
     page = text(sign_in("adam").get(HOME))

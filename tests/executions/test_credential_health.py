@@ -1,0 +1,116 @@
+"""What executions show of the health of the credentials that they use."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from scripted_provider import refuses, says
+
+from aiapp.columns import now
+from aiapp.credentials import actions as credentials
+from aiapp.credentials.models import Credential
+from aiapp.executions import attempts
+from aiapp.extensions import db
+
+
+@pytest.fixture
+def health_of(engine):
+    """`health_of(id)`: the health and its reason, and since when."""
+
+    def health_of(credential_id):
+        db.session.remove()
+        row = db.session.get(Credential, credential_id)
+        db.session.remove()
+        return (row.health, row.health_reason), row.health_since
+
+    return health_of
+
+
+def test_a_credential_that_answers_is_healthy_without_a_test(engine, health_of):
+    first = engine.credential("first")
+    assert health_of(first) == (("unknown", None), None)
+    before = now()
+    engine.run(engine.submit())
+    state, since = health_of(first)
+    assert state == ("healthy", None)
+    assert before - timedelta(seconds=1) <= since <= now()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "shown"),
+    [
+        (refuses(401, "bad key"), ("down", "bad_key")),
+        (refuses(429, "no credit", code="insufficient_quota"), ("down", "out_of_credit")),
+    ],
+)
+def test_a_refused_key_is_down_until_it_answers_again(engine, provider, health_of, refusal, shown):
+    first, second = engine.credential("first"), engine.credential("second")
+    provider.on("first", refusal, says("back"))
+    engine.run(engine.submit())
+    assert (health_of(first)[0], health_of(second)[0]) == (shown, ("healthy", None))
+    engine.run(engine.submit())
+    assert health_of(first)[0] == ("healthy", None)
+
+
+@pytest.mark.parametrize(
+    "refusal", [refuses(500, "oops"), refuses(403, "not this model"), refuses(404, "no model"), refuses(400, "bad")]
+)
+def test_what_may_be_the_requests_fault_or_the_moments_says_nothing_of_the_credential(
+    engine, provider, health_of, refusal
+):
+    first = engine.credential("first")
+    engine.run(engine.submit())
+    provider.on("first", refusal)
+    engine.run(engine.submit())
+    assert health_of(first)[0] == ("healthy", None)
+
+
+def test_what_is_known_already_is_not_written_again(engine, provider, health_of, monkeypatch):
+    monkeypatch.setattr(attempts, "_noted_lately", lambda credential_id, what: False)
+    first = engine.credential("first")
+    engine.run(engine.submit())
+    _, since = health_of(first)
+    engine.run(engine.submit())
+    assert health_of(first)[1] == since
+    provider.on("first", refuses(401, "bad key"), refuses(401, "bad key"))
+    engine.run(engine.submit())
+    _, since = health_of(first)
+    engine.run(engine.submit())
+    assert health_of(first) == (("down", "bad_key"), since)
+
+
+def test_of_many_successes_in_a_row_only_the_first_asks_the_database(engine, stage):
+    engine.credential("first")
+    engine.run(engine.submit())
+    seen = []
+    sa.event.listen(db.engine, "before_cursor_execute", lambda *event: seen.append(event[2]))
+    engine.run(engine.submit())
+    assert not [statement for statement in seen if statement.startswith("UPDATE credential")]
+
+
+def test_a_call_that_began_before_the_key_was_replaced_says_nothing_of_the_new_one(engine, provider, health_of):
+    first = engine.credential("first")
+
+    def replaced(call):
+        with engine.app.app_context():
+            credentials.update(engine.team.access("alice"), first, {"api_key": "another"})
+        return refuses(401, "bad key")(call)
+
+    provider.on("first", replaced)
+    engine.run(engine.submit())
+    assert health_of(first) == (("unknown", None), None)
+
+
+def test_a_changed_key_is_not_tested_again_and_a_test_says_since_when(engine, health_of):
+    first = engine.credential("first")
+    engine.run(engine.submit())
+    alice = engine.team.access("alice")
+    credential = credentials.update(alice, first, {"api_key": "another"})
+    assert health_of(first) == (("unknown", None), None)
+    credentials.record_test(credential, {"ok": False, "steps": []}, ("down", "bad_key"))
+    state, since = health_of(first)
+    assert state == ("down", "bad_key")
+    credentials.record_test(credential, {"ok": False, "steps": []}, ("down", "bad_key"))
+    assert health_of(first) == (state, since)
