@@ -43,16 +43,26 @@ def keep_last_workspace(response: Response) -> Response:
 def where() -> dict[str, Any]:
     """Give every template the workspace and the role; outside of a workspace, the one last looked at."""
     access: Access | None = g.get("access")
-    try:
-        if access is None and current_user.is_authenticated and session.get("workspace"):
-            access = enter(current_user, session["workspace"])
-    except (NotFound, sa.exc.SQLAlchemyError):  # left it meanwhile, or the database is down: the shell does without
-        access = None
+    if access is None and current_user.is_authenticated:
+        access = _entered(_named(request.path)) or _entered(session.get("workspace"))
     return {
         "workspace": access.workspace if access else None,
         "role": access.role if access else None,
         "access": access,
     }
+
+
+def _named(path: str) -> str | None:
+    """Return the workspace whose page this would be, had the address led to one."""
+    start, _, rest = path.partition("/w/")
+    return rest.partition("/")[0] if not start else None
+
+
+def _entered(slug: str | None) -> Access | None:
+    try:
+        return enter(current_user, slug) if slug else None
+    except (NotFound, sa.exc.SQLAlchemyError):  # not theirs, or the database is down: the shell does without
+        return None
 
 
 def absolute(path: str) -> str:

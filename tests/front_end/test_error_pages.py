@@ -33,6 +33,16 @@ def test_a_member_who_may_not_keeps_the_shell_and_reads_which_role_may(sign_in):
     assert re.search(r'href="/w/acme/settings"\s+aria-current="page"', html)
 
 
+def test_an_address_that_leads_nowhere_keeps_the_shell_of_the_workspace_it_names(sign_in):
+    bob = sign_in("bob")
+    bob.submit("/workspaces", {"name": "Second", "slug": "second"})
+    assert bob.get("/w/second/").status_code == 200
+    html = bob.get("/w/acme/nothing").get_data(as_text=True)
+    assert 'href="/w/acme/executions"' in html
+    assert 'href="/w/second/executions"' not in html
+    assert 'href="/w/acme/executions"' in bob.get("/w/rival/nothing").get_data(as_text=True)  # the one last looked at
+
+
 def test_a_page_that_is_not_there_keeps_the_shell_for_a_member(sign_in):
     answer = sign_in("bob").get("/w/acme/executions/" + "0" * 32)
     html = answer.get_data(as_text=True)
