@@ -25,7 +25,8 @@ from flask import Flask, Response, current_app, g, jsonify, make_response, rende
 from flask_limiter.errors import RateLimitExceeded
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 
 FieldErrors = Sequence[Mapping[str, str]]
@@ -170,6 +171,8 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(SecurityError, _on_host)
     app.register_error_handler(RateLimitExceeded, _on_limit)
     app.register_error_handler(OperationalError, _on_database)
+    for overtaken in (IntegrityError, StaleDataError, ObjectDeletedError):
+        app.register_error_handler(overtaken, _on_overtaken)
     app.register_error_handler(Exception, _on_crash)
     app.after_request(_name_request)
 
@@ -244,6 +247,15 @@ def _on_database(error: OperationalError) -> Response:
         return _on_crash(error)
     _log_crash(error)
     return answer(Unavailable("The database did not answer in time. Nothing was lost; try again.", retry_after=5))
+
+
+def _on_overtaken(error: IntegrityError | StaleDataError | ObjectDeletedError) -> Response:
+    """Answer a request whose ground was taken away between its first look and its commit: a deleted workspace, a taken name."""
+    # A row without a value that it must have is a mistake of ours.
+    if isinstance(error, IntegrityError) and not re.search("(?i)foreign key|unique", str(error.orig)):
+        return _on_crash(error)
+    _log_crash(error)
+    return answer(Conflict("What this belongs to was changed or deleted meanwhile. Reload and look again."))
 
 
 def _on_crash(error: Exception) -> Response:

@@ -165,8 +165,8 @@ def invite(access: Access, email: str, role: str) -> tuple[Invitation, str]:
 def withdraw(access: Access, invitation_id: str) -> None:
     """Make an invitation's link stop working. Raises NotFound."""
     invitation = access.get(Invitation, invitation_id)
+    _take_away(access, invitation)
     access.audit("invitation.withdraw", invitation.email, before={"role": invitation.role})
-    db.session.delete(invitation)
     db.session.commit()
 
 
@@ -262,9 +262,18 @@ def revoke_token(access: Access, token_id: str) -> None:
     token = access.get(ApiToken, token_id)
     if token.user_id != access.user.id and not access.allows("admin"):
         raise missing(ApiToken)
+    _take_away(access, token)
     access.audit("token.revoke", token.name, before={"scope": token.scope})
-    db.session.delete(token)
     db.session.commit()
+
+
+def _take_away(access: Access, row: Invitation | ApiToken) -> None:
+    """Delete a row; NotFound where somebody else has just done so, so that one deletion is audited once."""
+    table = type(row)
+    gone = sa.delete(table).where(table.id == row.id, table.workspace_id == access.workspace.id).returning(table.id)
+    if not db.session.execute(gone.execution_options(synchronize_session=False)).all():
+        raise missing(table)
+    db.session.expunge(row)
 
 
 def _locked_member(access: Access, membership_id: str) -> Membership:
