@@ -124,7 +124,7 @@ def _wrong_path(failure: Failure) -> str:
     """Say what the base URL should be: a path too much, `/v1` missing or doubled, or simply the provider's own."""
     provider, url = failure.provider, urlsplit(failure.target.base_url)
     path = url.path.rstrip("/")
-    called = urlsplit(provider.dialect.models_request(failure.target).url).path
+    called = urlsplit(provider.dialect_for(failure.target.settings).models_request(failure.target).url).path
     better = _better_path(path, with_version=called.removeprefix(path) == "/models")
     sentences = []
     if better != path:

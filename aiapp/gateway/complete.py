@@ -233,7 +233,7 @@ def _ask(request: Request, target: Target, cancel: Cancel | None) -> Generator[D
 
 def _dialect(target: Target) -> Dialect:
     try:
-        return registry.provider(target.provider).dialect
+        return registry.provider(target.provider).dialect_for(target.settings)
     except registry.UnknownProvider:
         # a row of another release: another credential may well do
         raise ProviderError("permission", f"This version does not know the provider {target.provider}.") from None

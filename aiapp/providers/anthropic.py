@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiapp.providers import asking, sse
-from aiapp.providers.failures import failure, failure_inside
+from aiapp.providers.failures import event_object, failure, raise_inside
 from aiapp.providers.gathering import Gathering, at_once
 from aiapp.providers.quirks import Quirks
 from aiapp.providers.types import Completion, Delta, HttpRequest, ModelInfo, ProviderError, Request, Target
@@ -41,7 +41,7 @@ class Anthropic:
     def parse(self, body: bytes, target: Target) -> Completion:
         """Read a whole answer. Raises ProviderError for an error inside it, `bad_response` without content."""
         data = read_object(body)
-        _raise_inside(data, target)
+        raise_inside(data, target.api_key)
         if not isinstance(data.get("content"), list):
             raise ProviderError("bad_response", "The provider's answer has no content in it.")
         gathering = Gathering(finish=word(data.get("stop_reason")), model=word(data.get("model")))
@@ -61,8 +61,7 @@ class Anthropic:
             return
         gathering = Gathering()
         for event in sse.events(chunks):
-            data = read_object(event.data)
-            _raise_inside(data, target)
+            data = event_object(event, target.api_key)
             if data.get("type") == "message_stop":
                 rest = gathering.rest()
                 if rest:
@@ -132,9 +131,3 @@ def _report(gathering: Gathering, place: Mapping[str, Any]) -> None:
 def _completed(gathering: Gathering) -> Completion:
     gathering.rest()
     return gathering.completion(anthropic_usage(gathering.reported))
-
-
-def _raise_inside(data: Mapping[str, Any], target: Target) -> None:
-    error = failure_inside(data, secrets=(target.api_key,))
-    if error:
-        raise error

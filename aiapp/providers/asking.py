@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from aiapp.providers.quirks import Quirks
 from aiapp.providers.types import HttpRequest, ProviderError, Request, Target
+from aiapp.providers.wire_json import string, word
 
 # A credential's extra fields may not change what was asked, of whom, or how the answer is read.
-_OURS = frozenset({"model", "messages", "stream"})
-_JSON_HINT = "Answer with JSON and nothing else."
+_OURS = frozenset({"model", "messages", "contents", "input", "stream"})
+JSON_HINT = "Answer with JSON and nothing else."
 
 
 def wants_stream(request: Request, target: Target) -> bool:
@@ -53,9 +53,14 @@ def system_of(request: Request, target: Target, *, json_hint: bool = False) -> s
         json_hint: say that JSON is wanted unless the prompt does. OpenAI and DeepSeek refuse JSON mode without the word.
     """
     parts = [part for part in (target.system_prompt, request.system) if part]
-    if json_hint and not any("json" in text.lower() for text in (*parts, *(turn.content for turn in request.messages))):
-        parts.append(_JSON_HINT)
+    if json_hint and not (turns_say_json(request) or any("json" in text.lower() for text in parts)):
+        parts.append(JSON_HINT)
     return "\n\n".join(parts) or None
+
+
+def turns_say_json(request: Request) -> bool:
+    """Whether the conversation itself, the system prompt aside, has the word JSON in it."""
+    return any("json" in turn.content.lower() for turn in request.messages)
 
 
 def turns_of(request: Request) -> list[dict[str, str]]:
@@ -70,21 +75,18 @@ def post(target: Target, quirks: Quirks, path: str, body: dict[str, Any], *, str
     """
     accept = "text/event-stream" if stream else "application/json"
     headers = {"content-type": "application/json", "accept": accept, **_signed(target, quirks)}
-    return HttpRequest("POST", endpoint(target.base_url, path), headers, _encoded(_with_extra(body, target)))
+    url = _located(target, quirks, path, word(body.get("model")) or "")
+    return HttpRequest("POST", url, headers, _encoded(_with_extra(body, target)))
 
 
 def get(target: Target, quirks: Quirks, path: str) -> HttpRequest:
     """Return the GET of `path` under the target's base URL. Raises ProviderError `auth` as `post` does."""
-    return HttpRequest(
-        "GET", endpoint(target.base_url, path), {"accept": "application/json", **_signed(target, quirks)}
-    )
+    headers = {"accept": "application/json", **_signed(target, quirks)}
+    return HttpRequest("GET", _located(target, quirks, path, target.model), headers)
 
 
-def endpoint(base_url: str, path: str) -> str:
-    """Return `path` under `base_url`; a query of either is kept."""
-    base, more = urlsplit(base_url.strip()), urlsplit(path)
-    query = "&".join(filter(None, (base.query, more.query)))
-    return urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + more.path, query, ""))
+def _located(target: Target, quirks: Quirks, path: str, model: str) -> str:
+    return quirks.locate(target.base_url, path, model, string(target.settings.get("api_version")))
 
 
 def _signed(target: Target, quirks: Quirks) -> dict[str, str]:

@@ -35,6 +35,8 @@ _CODES = {
     "content_policy_violation": "content_filter",
     "responsibleaipolicyviolation": "content_filter",
     "data_inspection_failed": "content_filter",
+    "error_toxic": "content_filter",
+    "error_limit": "context_length",
 }
 # Codes that are believed only where no status says more: Ollama Cloud calls a bad key (401) an api_error.
 _VAGUE_CODES = {
@@ -44,6 +46,8 @@ _VAGUE_CODES = {
     "overloaded": "overloaded",
     "service_unavailable": "overloaded",
     "timeout_error": "timeout",
+    "timeout": "timeout",
+    "invalid_prompt": "bad_request",
     "invalid_request_error": "bad_request",
     "not_found_error": "bad_request",
     "tool_use_failed": "bad_request",

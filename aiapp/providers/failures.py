@@ -10,8 +10,9 @@ from typing import Any
 from aiapp.providers.classification import classify
 from aiapp.providers.key_redaction import redact_keys
 from aiapp.providers.retry_after import delay_in, retry_after
+from aiapp.providers.sse import Event
 from aiapp.providers.types import ProviderError
-from aiapp.providers.wire_json import as_text, mapping, read_value, sequence, string
+from aiapp.providers.wire_json import as_text, mapping, read_object, read_value, sequence, string
 
 LONGEST_MESSAGE = 500
 # Enough for any message; a page of megabytes is not worth reading.
@@ -62,6 +63,22 @@ def failure_inside(data: Any, *, secrets: Iterable[str | None] = ()) -> Provider
         message or "The provider reported an error and did not say which.",
         code=_code(refusal, secrets),
     )
+
+
+def raise_inside(data: Any, api_key: str | None) -> None:
+    """Raise the error that a 200's JSON carries, if it carries one, without the key of the call in its message."""
+    error = failure_inside(data, secrets=(api_key,))
+    if error:
+        raise error
+
+
+def event_object(event: Event, api_key: str | None) -> dict[str, Any]:
+    """Return the JSON object of one server-sent event. Raises the ProviderError that it is or carries, or `bad_response`."""
+    if event.event == "error" and not event.data.lstrip().startswith("{"):
+        raise ProviderError("server", "The provider broke the stream off with an error that is not JSON.")
+    data = read_object(event.data)
+    raise_inside({"error": data} if event.event == "error" and not data.get("error") else data, api_key)
+    return data
 
 
 def _read(data: Any) -> _Refusal:

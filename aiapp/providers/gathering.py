@@ -103,6 +103,14 @@ class ToolCalls:
         """Take a piece of the arguments of the call that began with `index`."""
         self._call(index, "", "").arguments.append(arguments)
 
+    def complete(self, index: Any, call_id: str, name: str, arguments: Any) -> None:
+        """Take the whole of the call number `index`, which may have begun; `arguments` count unless pieces of them came."""
+        known = next((call for call in self._calls if call.index == index), None)
+        if known is None:
+            self.begin(index, call_id, name, arguments)
+        elif arguments:
+            known.announced = as_text(arguments)
+
     def all(self) -> tuple[ToolCall, ...]:
         """Return the calls in the order in which they began."""
         return tuple(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiapp.providers import asking, sse
-from aiapp.providers.failures import failure, failure_inside
+from aiapp.providers.failures import failure, raise_inside
 from aiapp.providers.gathering import Gathering
 from aiapp.providers.quirks import Quirks
 from aiapp.providers.types import Completion, Delta, HttpRequest, ModelInfo, ProviderError, Request, Target
@@ -96,9 +96,7 @@ class Ollama:
 
 def _object(raw: bytes, target: Target) -> dict[str, Any]:
     data = read_object(raw)
-    error = failure_inside(data, secrets=(target.api_key,))
-    if error:
-        raise error
+    raise_inside(data, target.api_key)
     return data
 
 

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiapp.providers import asking, sse
-from aiapp.providers.failures import failure, failure_inside
+from aiapp.providers.failures import event_object, failure, raise_inside
 from aiapp.providers.gathering import Gathering, at_once
+from aiapp.providers.model_lists import openai_models
 from aiapp.providers.quirks import Quirks
 from aiapp.providers.types import Completion, Delta, HttpRequest, ModelInfo, ProviderError, Request, Target
 from aiapp.providers.usage_numbers import openai_usage
-from aiapp.providers.wire_json import count, mapping, read_object, read_value, sequence, string, word
-
-# OpenRouter, Groq, Mistral and vLLM each have their own name for it.
-_CONTEXT_FIELDS = ("context_length", "context_window", "max_context_length", "max_model_len")
+from aiapp.providers.wire_json import mapping, read_object, sequence, string, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +50,9 @@ class OpenAIChat:
     def parse(self, body: bytes, target: Target) -> Completion:
         """Read a whole answer. Raises ProviderError for an error inside it, `bad_response` without a message."""
         data = read_object(body)
-        _raise_inside(data, target)
+        raise_inside(data, target.api_key)
         choice = _first_choice(data)
-        _raise_inside(choice, target)
+        raise_inside(choice, target.api_key)
         message = mapping(choice.get("message"))
         if not message:
             raise ProviderError("bad_response", "The provider's answer has no message in it.")
@@ -84,7 +82,7 @@ class OpenAIChat:
                     yield rest
                 yield self._completed(gathering, usage)
                 return
-            data = _event_object(event, target)
+            data = event_object(event, target.api_key)
             began = began or bool(data.get("choices"))
             delta = _take(data, gathering, usage, target)
             if delta:
@@ -96,17 +94,12 @@ class OpenAIChat:
         return failure(status, headers, body)
 
     def models_request(self, target: Target) -> HttpRequest:
-        """Return the GET of `/models`."""
-        return asking.get(target, self.quirks, "/models")
+        """Return the GET of the model list."""
+        return asking.get(target, self.quirks, self.quirks.models_path)
 
     def models(self, body: bytes) -> tuple[ModelInfo, ...]:
-        """Read a model list: `{"data": […]}`, or the bare list that Together sends."""
-        data = read_value(body)
-        listed = data if isinstance(data, list) else mapping(data).get("data")
-        if not isinstance(listed, list):
-            raise ProviderError("bad_response", "The provider's model list is not a list.")
-        entries = [entry for entry in map(mapping, listed) if word(entry.get("id"))]
-        return tuple(ModelInfo(str(word(e["id"])), word(e.get("name")), _context_window(e)) for e in entries)
+        """Read a model list."""
+        return openai_models(body)
 
     def _completed(self, gathering: Gathering, data: Mapping[str, Any]) -> Completion:
         gathering.rest()
@@ -128,7 +121,7 @@ def _take(data: Mapping[str, Any], gathering: Gathering, usage: dict[str, Any], 
         usage["usage"] = reported
     gathering.model = gathering.model or word(data.get("model"))
     choice = _first_choice(data)
-    _raise_inside(choice, target)  # OpenRouter puts the failure of the provider behind it into the choice
+    raise_inside(choice, target.api_key)  # OpenRouter puts the failure of the provider behind it into the choice
     if choice.get("index") not in (0, None):
         return None  # more than one answer was asked for through extra settings: the first one counts
     gathering.finish = word(choice.get("finish_reason")) or gathering.finish
@@ -153,21 +146,3 @@ def _text_and_reasoning(message: Mapping[str, Any]) -> tuple[str, str]:
 def _first_choice(data: Mapping[str, Any]) -> dict[str, Any]:
     choices = sequence(data.get("choices"))
     return mapping(choices[0]) if choices else {}
-
-
-def _event_object(event: sse.Event, target: Target) -> dict[str, Any]:
-    if event.event == "error" and not event.data.lstrip().startswith("{"):
-        raise ProviderError("server", "The provider broke the stream off with an error that is not JSON.")
-    data = read_object(event.data)
-    _raise_inside({"error": data} if event.event == "error" and not data.get("error") else data, target)
-    return data
-
-
-def _raise_inside(place: Mapping[str, Any], target: Target) -> None:
-    error = failure_inside(place, secrets=(target.api_key,))
-    if error:
-        raise error
-
-
-def _context_window(entry: Mapping[str, Any]) -> int | None:
-    return next((found for found in (count(entry.get(name)) for name in _CONTEXT_FIELDS) if found), None)

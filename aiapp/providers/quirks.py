@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Auth = Literal["bearer", "x-api-key", "none"]
+from aiapp.providers.endpoints import Locate, under_base
+
+Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "none"]
 JsonMode = Literal["json_object", "json_schema"]
+
+JSON_MODES: frozenset[JsonMode] = frozenset({"json_object", "json_schema"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +20,8 @@ class Quirks:
 
     auth: the header that carries the key; no header is sent without a key.
     headers: sent with every request.
+    locate: where a path lies under a credential's base URL.
+    models_path: where an OpenAI-compatible provider lists its models.
     max_tokens_field: the request field that limits the answer's tokens.
     default_max_tokens: sent where nobody chose a limit; None where the provider does not insist on one.
     max_temperature: higher values are lowered to it, so that a prompt written for one provider runs on the next.
@@ -23,12 +29,13 @@ class Quirks:
     one_sampling_parameter: the provider refuses temperature and top_p together; temperature is sent.
     stream_options: whether usage has to be asked for, and may be.
     json_modes: the JSON modes that the provider itself offers.
-    reasoning_tokens: where reasoning is counted. "inside": in the completion tokens. "outside": beside them, unless the
-        reported total says otherwise. "by_total": the reported total decides.
+    reasoning_tokens: where reasoning is counted unless the reported total tells: "inside" the completion tokens, or "outside".
     """
 
     auth: Auth = "bearer"
     headers: Mapping[str, str] = field(default_factory=dict)
+    locate: Locate = under_base
+    models_path: str = "/models"
     max_tokens_field: str = "max_tokens"
     default_max_tokens: int | None = None
     max_temperature: float = 2.0
@@ -36,4 +43,4 @@ class Quirks:
     one_sampling_parameter: bool = False
     stream_options: bool = True
     json_modes: frozenset[JsonMode] = frozenset({"json_object"})
-    reasoning_tokens: Literal["inside", "outside", "by_total"] = "inside"
+    reasoning_tokens: Literal["inside", "outside"] = "inside"

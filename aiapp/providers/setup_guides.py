@@ -12,10 +12,22 @@ OPENAI = (
     "Add credit under Billing: a ChatGPT subscription does not pay for the API.",
     "Paste the key. If the key is restricted to some permissions, it needs models and chat completions.",
 )
+AZURE = (
+    "In the Azure portal or Foundry, create an Azure OpenAI resource and deploy a model: the deployment's name is the model.",
+    "Copy the endpoint, https://your-resource.openai.azure.com, as the base URL, and one of the two keys.",
+    "Nothing else is needed: the bare endpoint is spoken to at /openai/v1.",
+    "Only where older paths, which name the deployment, are needed: let the setting api_version be one, such as 2024-10-21.",
+    "If the test says that the model does not exist, it is the deployment's name that is wrong, or it is minutes old.",
+)
 ANTHROPIC = (
     "Sign in to the Claude platform and create a key under API keys; it begins with sk-ant-.",
     "Buy credit under Billing: a Claude subscription does not pay for the API.",
     "Paste the key. The base URL is the bare host, without /v1.",
+)
+GOOGLE = (
+    "Sign in to Google AI Studio and create a key; it begins with AIza or AQ.",
+    "Without billing the limits of the free tier hold, and Google may read the prompts: link a billing account to the project.",
+    "Paste the key. The base URL is the bare host, without /v1beta.",
 )
 XAI = (
     "Sign in to the xAI console, add credit to your team, and create a key; it begins with xai-.",
@@ -37,6 +49,33 @@ OPENROUTER = (
     "A limit on the key is a good idea: the key can spend at every provider behind it.",
     "Paste the key. Models are named with their maker: openai/gpt-6-luna.",
 )
+COHERE = (
+    "Sign in to the Cohere dashboard and create a key under API keys.",
+    "A trial key may make 1,000 calls a month and must not be used in production: create a production key for more.",
+    "Paste the key. The base URL is the bare host, without /v2.",
+)
+TOGETHER = (
+    "Sign in to Together, add credit under Billing, and create a key under API keys.",
+    "Paste the key. Models are named with their maker: openai/gpt-oss-120b.",
+)
+PERPLEXITY = (
+    "Open the Perplexity console, buy credit for an API group (a Pro subscription does not pay for the API), and create a key.",
+    "Paste the key; it begins with pplx-. Each request is billed for its search too.",
+)
+CEREBRAS = (
+    "Sign in to Cerebras Cloud and create a key under API keys; it begins with csk-.",
+    "Mind the limits of the free tier: few tokens a day and short contexts.",
+    "Paste the key.",
+)
+HUGGING_FACE = (
+    "Create a fine-grained token in your Hugging Face settings and let it make calls to Inference Providers; it begins with hf_.",
+    "Free accounts have a few cents of credit a month: a Pro account or bought credit has more.",
+    "Paste the token. A host can be named after the model: openai/gpt-oss-120b:cerebras; without one, the router chooses.",
+)
+ZAI = (
+    "Sign in to Z.ai, top up your balance, and create a key under API keys.",
+    "Paste the key. For a Coding Plan, the base URL is https://api.z.ai/api/coding/paas/v4.",
+)
 DEEPSEEK = (
     "Sign in to the DeepSeek platform and top up your balance.",
     "Create a key under API keys; it begins with sk- and is shown once.",
@@ -50,6 +89,10 @@ OLLAMA = (
     f"{_DOCKER} On Linux, start the container with --add-host=host.docker.internal:host-gateway.",
     _PRIVATE,
 )
+OLLAMA_CLOUD = (
+    "Sign in to ollama.com and create a key under Settings, Keys.",
+    "Paste the key. Models are named without -cloud: gpt-oss:120b. The free plan has hourly and weekly limits.",
+)
 LM_STUDIO = (
     "Download a model in LM Studio, open the Developer tab and start the server (or run: lms server start).",
     "To reach it from another machine, switch on Serve on Local Network in the server's settings.",
@@ -60,6 +103,7 @@ LM_STUDIO = (
 OPENAI_COMPATIBLE = (
     "Enter the address that an OpenAI client would take as its base URL; it mostly ends in /v1: http://gpu-1:8000/v1",
     "Enter the key that the server was started with; leave it empty if there is none.",
+    "This is right for vLLM, llama.cpp (llama-server), GPUStack (http://host/v1), LiteLLM, and any provider that is not listed.",
     "Choose the model by the name under which the server offers it; the test lists them.",
     _DOCKER,
     _PRIVATE,

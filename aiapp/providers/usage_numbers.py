@@ -8,39 +8,69 @@ from typing import Any, Literal
 from aiapp.providers.types import Usage
 from aiapp.providers.wire_json import count, mapping
 
-ReasoningTokens = Literal["inside", "outside", "by_total"]
+ReasoningTokens = Literal["inside", "outside"]
 
 
 def openai_usage(reported: Mapping[str, Any], reasoning_tokens: ReasoningTokens) -> Usage:
     """Return the usage of a chat completion (`usage` of OpenAI's chat completions and what imitates it).
 
-    Cached tokens are part of the prompt tokens. Some Azure models report more cached tokens than the prompt has: the
-    prompt bounds them. Arguments: reasoning_tokens as in quirks.Quirks.
+    Cached tokens are part of the prompt tokens. Arguments: reasoning_tokens as in quirks.Quirks.
     """
-    prompt_details = mapping(reported.get("prompt_tokens_details"))
-    completion_details = mapping(reported.get("completion_tokens_details"))
-    prompt = count(reported.get("prompt_tokens"))
-    reasoning = count(completion_details.get("reasoning_tokens"))
-    output = _output(
-        prompt,
-        count(reported.get("completion_tokens")),
-        reasoning,
-        count(reported.get("total_tokens")),
-        reasoning_tokens,
+    details = mapping(reported.get("prompt_tokens_details"))
+    cached = count(details.get("cached_tokens"))
+    return _parts_inside(
+        read=count(reported.get("prompt_tokens")),
+        written=count(reported.get("completion_tokens")),
+        total=count(reported.get("total_tokens")),
+        # DeepSeek's older name
+        cached=count(reported.get("prompt_cache_hit_tokens")) if cached is None else cached,
+        # OpenRouter and OpenAI fill in 0 where cache writes are not reported at all: 0 is unknown here.
+        cache_write=count(details.get("cache_write_tokens")) or None,
+        reasoning=count(mapping(reported.get("completion_tokens_details")).get("reasoning_tokens")),
+        reasoning_tokens=reasoning_tokens,
     )
-    cached = count(prompt_details.get("cached_tokens"))
-    if cached is None:  # DeepSeek's older name
-        cached = count(reported.get("prompt_cache_hit_tokens"))
-    cached = _within(cached, prompt)
-    # OpenRouter fills in 0 for upstreams that do not report cache writes at all: 0 is unknown here.
-    written = count(prompt_details.get("cache_write_tokens")) or None
-    left = None if prompt is None else prompt - (cached or 0)
+
+
+def responses_usage(reported: Mapping[str, Any]) -> Usage:
+    """Return the usage of OpenAI's Responses: as in chat completions, under other names."""
+    details = mapping(reported.get("input_tokens_details"))
+    return _parts_inside(
+        read=count(reported.get("input_tokens")),
+        written=count(reported.get("output_tokens")),
+        total=count(reported.get("total_tokens")),
+        cached=count(details.get("cached_tokens")),
+        cache_write=count(details.get("cache_write_tokens")) or None,
+        reasoning=count(mapping(reported.get("output_tokens_details")).get("reasoning_tokens")),
+        reasoning_tokens="inside",
+    )
+
+
+def gemini_usage(reported: Mapping[str, Any]) -> Usage:
+    """Return the usage of Gemini (`usageMetadata`): thoughts stand beside the candidates, results of tools beside the prompt.
+
+    https://ai.google.dev/api/generate-content#UsageMetadata
+    """
+    prompt, answer = count(reported.get("promptTokenCount")), count(reported.get("candidatesTokenCount"))
+    tools, thoughts = count(reported.get("toolUsePromptTokenCount")), count(reported.get("thoughtsTokenCount"))
+    return _parts_inside(
+        read=None if prompt is None else prompt + (tools or 0),
+        written=None if answer is None and thoughts is None else (answer or 0) + (thoughts or 0),
+        total=count(reported.get("totalTokenCount")),
+        cached=count(reported.get("cachedContentTokenCount")),
+        cache_write=None,
+        reasoning=thoughts,
+        reasoning_tokens="inside",
+    )
+
+
+def cohere_usage(reported: Mapping[str, Any]) -> Usage:
+    """Return the usage of Cohere v2: `tokens` is what the model read and wrote, `billed_units` leaves its own preamble out."""
+    tokens = mapping(reported.get("tokens")) or mapping(reported.get("billed_units"))
+    read = count(tokens.get("input_tokens"))
     return Usage(
-        input=prompt,
-        output=output,
-        cached=cached,
-        cache_write=_within(written, left),
-        reasoning=_within(reasoning, output),
+        input=read,
+        output=count(tokens.get("output_tokens")),
+        cached=_within(count(reported.get("cached_tokens")), read),
     )
 
 
@@ -65,17 +95,42 @@ def ollama_usage(reported: Mapping[str, Any]) -> Usage:
     return Usage(input=count(reported.get("prompt_eval_count")), output=count(reported.get("eval_count")))
 
 
+def _parts_inside(
+    *,
+    read: int | None,
+    written: int | None,
+    total: int | None,
+    cached: int | None,
+    cache_write: int | None,
+    reasoning: int | None,
+    reasoning_tokens: ReasoningTokens,
+) -> Usage:
+    """Return the usage of a provider whose cached tokens are part of what was read, however it counts reasoning."""
+    output = _output(read, written, reasoning, total, reasoning_tokens)
+    # Some Azure models report more cached tokens than the prompt has: the prompt bounds them.
+    cached = _within(cached, read)
+    left = None if read is None else read - (cached or 0)
+    return Usage(
+        input=read,
+        output=output,
+        cached=cached,
+        cache_write=_within(cache_write, left),
+        reasoning=_within(reasoning, output),
+    )
+
+
 def _output(
-    prompt: int | None, completion: int | None, reasoning: int | None, total: int | None, rule: ReasoningTokens
+    read: int | None, written: int | None, reasoning: int | None, total: int | None, rule: ReasoningTokens
 ) -> int | None:
-    if completion is None:
+    if written is None:
         return None
-    if rule != "inside" and prompt is not None and total is not None and total >= prompt + completion:
-        return total - prompt
-    # Without a usable total: more reasoning than completion tokens cannot be inside them.
-    if reasoning is not None and (rule == "outside" or reasoning > completion):
-        return completion + reasoning
-    return completion
+    # The total tells; what it has more than its parts is reasoning that nobody named.
+    if read is not None and total is not None and total >= read + written:
+        return total - read
+    # Without a usable total: more reasoning than written tokens cannot be inside them.
+    if reasoning is not None and (rule == "outside" or reasoning > written):
+        return written + reasoning
+    return written
 
 
 def _within(part: int | None, whole: int | None) -> int | None:

@@ -9,7 +9,7 @@ from aiapp.providers.types import Completion, Delta, Message, ModelInfo, Provide
 
 KEY = "sk-ant-test-0123456789"
 HELLO = (Message("user", "Hello"),)
-DIALECT = provider("anthropic").dialect
+DIALECT = provider("anthropic").dialect_for({})
 
 
 def target(**more):

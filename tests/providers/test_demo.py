@@ -11,7 +11,7 @@ from aiapp.providers import demo
 from aiapp.providers.registry import provider
 from aiapp.providers.types import Completion, HttpRequest, Message, ProviderError, Request, Target
 
-DIALECT = provider("demo").dialect
+DIALECT = provider("demo").dialect_for({})
 PROMPT = "Summarise this ticket for the billing team.\nThe customer was charged twice in March. Refund <b>promised</b>!"
 SCHEMA = {
     "type": "object",

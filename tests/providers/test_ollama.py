@@ -8,7 +8,7 @@ from aiapp.providers.registry import provider
 from aiapp.providers.types import Completion, Delta, Message, ModelInfo, ProviderError, Request, Target, ToolCall, Usage
 
 HELLO = (Message("user", "Hello"),)
-DIALECT = provider("ollama").dialect
+DIALECT = provider("ollama").dialect_for({})
 
 
 def target(**more):

@@ -24,12 +24,12 @@ def target(kind="openai", **more):
 
 
 def sent(request=None, kind="openai", **more):
-    built = provider(kind).dialect.build(request or Request(HELLO), target(kind, **more))
+    built = provider(kind).dialect_for({}).build(request or Request(HELLO), target(kind, **more))
     return json.loads(built.body)
 
 
 def parsed(data, kind="openai"):
-    return provider(kind).dialect.parse(json.dumps(data).encode(), target(kind))
+    return provider(kind).dialect_for({}).parse(json.dumps(data).encode(), target(kind))
 
 
 def sse(*events, done=True):
@@ -38,7 +38,7 @@ def sse(*events, done=True):
 
 
 def streamed(*events, kind="openai", done=True):
-    return list(provider(kind).dialect.stream([sse(*events, done=done)], target(kind)))
+    return list(provider(kind).dialect_for({}).stream([sse(*events, done=done)], target(kind)))
 
 
 def piece(finish=None, **delta):
@@ -64,7 +64,7 @@ def test_a_small_request_has_nothing_that_nobody_asked_for():
 
 @pytest.mark.parametrize("kind", CHAT)
 def test_the_request_goes_to_the_providers_address_with_its_key(kind):
-    built = provider(kind).dialect.build(Request(HELLO), target(kind))
+    built = provider(kind).dialect_for({}).build(Request(HELLO), target(kind))
     assert built.method == "POST"
     assert built.url == (PROVIDERS[kind].base_url or "http://gpu-1:8000/v1") + "/chat/completions"
     assert built.headers["authorization"] == f"Bearer {KEY}"
@@ -76,8 +76,10 @@ def test_the_request_goes_to_the_providers_address_with_its_key(kind):
 
 
 def test_the_query_of_a_base_url_is_kept():
-    built = provider("openai_compatible").dialect.build(
-        Request(HELLO), target("openai_compatible", base_url="https://h/v1/?version=2")
+    built = (
+        provider("openai_compatible")
+        .dialect_for({})
+        .build(Request(HELLO), target("openai_compatible", base_url="https://h/v1/?version=2"))
     )
     assert built.url == "https://h/v1/chat/completions?version=2"
 
@@ -85,14 +87,14 @@ def test_the_query_of_a_base_url_is_kept():
 def test_without_a_key_no_header_is_sent():
     assert (
         "authorization"
-        not in provider("lmstudio").dialect.build(Request(HELLO), target("lmstudio", api_key=None)).headers
+        not in provider("lmstudio").dialect_for({}).build(Request(HELLO), target("lmstudio", api_key=None)).headers
     )
 
 
 @pytest.mark.parametrize("key", ["sk-a\r\nx: y", "schlüssel", "two words", "a\x00b"])
 def test_a_key_that_no_header_can_hold_is_refused_before_it_is_sent(key):
     with pytest.raises(ProviderError) as caught:
-        provider("openai").dialect.build(Request(HELLO), target(api_key=key))
+        provider("openai").dialect_for({}).build(Request(HELLO), target(api_key=key))
     assert caught.value.error_class == "auth"
     assert key not in caught.value.message
 
@@ -150,7 +152,7 @@ def test_usage_is_asked_for_only_in_streams_and_only_where_it_may_be():
 
 
 def test_a_credential_may_ask_for_whole_answers():
-    built = provider("openai").dialect.build(Request(HELLO), target(settings={"stream": False}))
+    built = provider("openai").dialect_for({}).build(Request(HELLO), target(settings={"stream": False}))
     assert json.loads(built.body)["stream"] is False
     assert built.headers["accept"] == "application/json"
 
@@ -207,7 +209,7 @@ def test_extra_settings_that_are_not_json_are_a_bad_request(extra):
 
 
 def test_any_text_can_be_sent():
-    body = provider("openai").dialect.build(Request((Message("user", "grün 😀 \ud800 \x00"),)), target()).body
+    body = provider("openai").dialect_for({}).build(Request((Message("user", "grün 😀 \ud800 \x00"),)), target()).body
     assert json.loads(body)["messages"][0]["content"] == "grün 😀 ? \x00"
 
 
@@ -250,7 +252,7 @@ def test_whole_tool_calls_are_kept_apart_without_ids():
 
 def test_text_that_no_database_takes_is_cleaned():
     body = b'{"choices": [{"message": {"content": "a\\u0000b\\ud83d"}}], "usage": {"cost": 1e999}}'
-    completion = provider("openai").dialect.parse(body, target())
+    completion = provider("openai").dialect_for({}).parse(body, target())
     assert completion.text == "a\ufffdb\ufffd"
     assert completion.reported == {"cost": None}
 
@@ -355,7 +357,7 @@ def test_comments_other_events_and_other_choices_do_not_disturb():
     body = b": PROCESSING\n\n" + sse(
         {}, piece(content="x"), {"choices": [{"index": 1, "delta": {"content": "no"}}]}, {"choices": "?"}, piece("stop")
     )
-    *deltas, last = provider("openrouter").dialect.stream([body], target("openrouter"))
+    *deltas, last = provider("openrouter").dialect_for({}).stream([body], target("openrouter"))
     assert (deltas, last.text, last.finish) == ([Delta("x")], "x", "stop")
 
 
@@ -363,7 +365,7 @@ def test_half_a_character_waits_for_its_other_half():
     halves = [json.dumps(piece(content=half)) for half in ("a\ud83d", "\ude00b", "\ud83d")]
     assert "\\ud83d" in halves[0]
     body = sse(*halves)
-    *deltas, last = provider("openai").dialect.stream([body], target())
+    *deltas, last = provider("openai").dialect_for({}).stream([body], target())
     assert [delta.text for delta in deltas] == ["a", "😀b", "\ufffd"]
     assert last.text == "a😀b\ufffd"
 
@@ -393,7 +395,11 @@ def test_an_error_in_the_stream_is_raised(events, expected):
 )
 def test_an_error_event_is_raised(event, expected):
     with pytest.raises(ProviderError) as caught:
-        list(provider("groq").dialect.stream([sse(piece(content="x"), done=False), event.encode()], target("groq")))
+        list(
+            provider("groq")
+            .dialect_for({})
+            .stream([sse(piece(content="x"), done=False), event.encode()], target("groq"))
+        )
     assert caught.value.error_class == expected
 
 
@@ -404,7 +410,7 @@ def test_a_stream_without_its_end_marker_is_incomplete_even_after_a_finish_reaso
 
 
 def test_the_deltas_before_a_break_are_delivered():
-    stream = provider("openai").dialect.stream([sse(piece(content="x"), done=False)], target())
+    stream = provider("openai").dialect_for({}).stream([sse(piece(content="x"), done=False)], target())
     assert next(stream) == Delta("x")
     with pytest.raises(ProviderError):
         next(stream)
@@ -415,20 +421,24 @@ def test_the_deltas_before_a_break_are_delivered():
 )
 def test_a_stream_without_an_answer_is_a_bad_response(body):
     with pytest.raises(ProviderError) as caught:
-        list(provider("openai").dialect.stream([body], target()))
+        list(provider("openai").dialect_for({}).stream([body], target()))
     assert caught.value.error_class == "bad_response"
 
 
 def test_a_whole_answer_in_place_of_a_stream_is_read():
     body = json.dumps({"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]}).encode()
-    assert [*provider("openai").dialect.stream([b" \n", body[:9], body[9:]], target())] == [
+    assert [*provider("openai").dialect_for({}).stream([b" \n", body[:9], body[9:]], target())] == [
         Delta("Hi"),
         Completion("Hi", "stop"),
     ]
     empty = json.dumps({"choices": [{"message": {"content": ""}, "finish_reason": "length"}]}).encode()
-    assert list(provider("openai").dialect.stream([empty], target())) == [Completion("", "length")]
+    assert list(provider("openai").dialect_for({}).stream([empty], target())) == [Completion("", "length")]
     with pytest.raises(ProviderError) as caught:
-        list(provider("openai").dialect.stream([b'{"error": {"message": "m", "code": "content_filter"}}'], target()))
+        list(
+            provider("openai")
+            .dialect_for({})
+            .stream([b'{"error": {"message": "m", "code": "content_filter"}}'], target())
+        )
     assert caught.value.error_class == "content_filter"
 
 
@@ -437,7 +447,7 @@ def test_nothing_is_read_after_the_end_marker():
         yield sse(piece("stop", content="x"))
         raise AssertionError("read on")
 
-    assert len(list(provider("openai").dialect.stream(chunks(), target()))) == 2
+    assert len(list(provider("openai").dialect_for({}).stream(chunks(), target()))) == 2
 
 
 def test_a_delta_comes_before_the_next_chunk_is_waited_for():
@@ -448,7 +458,7 @@ def test_a_delta_comes_before_the_next_chunk_is_waited_for():
             taken.append(name)
             yield sse(piece(content=name), done=False)
 
-    stream = provider("openai").dialect.stream(chunks(), target())
+    stream = provider("openai").dialect_for({}).stream(chunks(), target())
     assert next(stream) == Delta("a")
     assert taken == ["a"]
 
@@ -457,7 +467,7 @@ def test_a_delta_comes_before_the_next_chunk_is_waited_for():
 
 
 def test_models_are_listed_with_their_context():
-    request = provider("groq").dialect.models_request(target("groq"))
+    request = provider("groq").dialect_for({}).models_request(target("groq"))
     assert (request.method, request.url, request.body) == ("GET", "https://api.groq.com/openai/v1/models", b"")
     assert request.headers["authorization"] == f"Bearer {KEY}"
     data = [
@@ -468,12 +478,12 @@ def test_models_are_listed_with_their_context():
         "d",
     ]
     listed = (ModelInfo("a", None, 8192), ModelInfo("b", "Bee", 4096), ModelInfo("c", None, 9))
-    assert provider("groq").dialect.models(json.dumps({"data": data}).encode()) == listed
-    assert provider("groq").dialect.models(json.dumps(data).encode()) == listed
+    assert provider("groq").dialect_for({}).models(json.dumps({"data": data}).encode()) == listed
+    assert provider("groq").dialect_for({}).models(json.dumps(data).encode()) == listed
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"data": {}}', b"5", b"<html>", b""])
 def test_what_is_not_a_model_list_is_a_bad_response(body):
     with pytest.raises(ProviderError) as caught:
-        provider("groq").dialect.models(body)
+        provider("groq").dialect_for({}).models(body)
     assert caught.value.error_class == "bad_response"

@@ -1,0 +1,76 @@
+"""What is known of one provider: how people see it, where it is, which dialects it is spoken to in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from aiapp.providers.openai_chat import OpenAIChat
+from aiapp.providers.quirks import Auth, Quirks
+from aiapp.providers.types import Dialect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One provider.
+
+    kind: its name in the API and in rows. label, tagline, monogram: how people see it.
+    place: "cloud", "own" (a server of the user's, mostly without a key and on a private address) or "demo".
+    speaks: the classes of the dialects that it understands, by the name that a credential's setting `api` chooses; the first
+        is spoken where nobody chose. quirks: what all of them must know; other_quirks: instead, for some, by the same name.
+    base_url: what the provider's own SDK takes (OpenAI dialects include /v1); empty where everyone has their own, and then
+        base_url_example shows its form.
+    default_model, models: what a new credential starts with and what it suggests; the account's own list is asked for.
+    guide: short steps to a working credential, plain text.
+    """
+
+    kind: str
+    label: str
+    tagline: str
+    monogram: str
+    place: Literal["cloud", "own", "demo"] = "cloud"
+    speaks: Mapping[str, Callable[[Quirks], Dialect]] = field(default_factory=lambda: {"chat": OpenAIChat})
+    quirks: Quirks = field(default_factory=Quirks)
+    other_quirks: Mapping[str, Quirks] = field(default_factory=dict)
+    base_url: str
+    base_url_example: str = ""
+    needs_key: bool = True
+    docs_url: str = ""
+    key_url: str | None = None
+    billing_url: str | None = None
+    default_model: str = ""
+    models: tuple[str, ...] = ()
+    guide: tuple[str, ...] = ()
+    dialects: Mapping[str, Dialect] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        made = {name: speak(self.other_quirks.get(name, self.quirks)) for name, speak in self.speaks.items()}
+        object.__setattr__(self, "dialects", made)
+
+    def dialect_for(self, settings: Mapping[str, Any]) -> Dialect:
+        """Return the dialect that a credential's settings choose (`api`), the provider's first where they choose none it has."""
+        chosen = settings.get("api")
+        return self.dialects[chosen if isinstance(chosen, str) and chosen in self.dialects else self.apis[0]]
+
+    @property
+    def apis(self) -> tuple[str, ...]:
+        """The names of its dialects; the first one is spoken where nobody chose."""
+        return tuple(self.speaks)
+
+    @property
+    def auth(self) -> Auth:
+        """How the key is sent."""
+        return self.quirks.auth
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What can be asked of it, in the words of a credential's test: models, completion, stream, json, json_schema."""
+        modes = self.quirks.json_modes
+        return (
+            "models",
+            "completion",
+            "stream",
+            *(("json",) if modes else ()),
+            *(("json_schema",) if "json_schema" in modes else ()),
+        )
