@@ -176,7 +176,8 @@ class _Environment:
             value = "postgresql+psycopg://" + value.split("://", 1)[1]
         if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise ConfigError(f"{name} must begin with sqlite:/// or postgresql+psycopg://")
-        return value
+        start, _, path = value.partition("sqlite:///")
+        return f"sqlite:///{Path(path).absolute()}" if not start and path else value
 
     def networks(self, name: str) -> tuple[Network, ...]:
         try:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from math import ceil, floor
 from typing import Any
 
 from flask import Flask
@@ -79,20 +80,21 @@ def relative(when: datetime, now: datetime | None = None) -> str:
     """
     seconds = ((now or datetime.now(UTC)) - _aware(when)).total_seconds()
     span = abs(seconds)
+    whole = floor if seconds > 0 else ceil  # seven days ahead are still "in 7 d" a moment later
     if span < 1:
         return "just now"
     if span < MINUTE:
-        text = f"{int(span)} s"
+        text = f"{whole(span)} s"
     elif span < HOUR:
-        text = f"{int(span // MINUTE)} min"
+        text = f"{whole(span / MINUTE)} min"
     elif span < DAY:
-        text = f"{int(span // HOUR)} h"
+        text = f"{whole(span / HOUR)} h"
     elif span < 14 * DAY or (seconds < 0 and span < YEAR):
-        text = f"{int(span // DAY)} d"
+        text = f"{whole(span / DAY)} d"
     elif span < YEAR:
-        text = f"{int(span // (7 * DAY))} w"
+        text = f"{whole(span / (7 * DAY))} w"
     else:
-        text = f"{int(span // YEAR)} y"
+        text = f"{whole(span / YEAR)} y"
     return f"{text} ago" if seconds > 0 else f"in {text}"
 
 

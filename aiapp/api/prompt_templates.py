@@ -8,7 +8,6 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
-from aiapp.api import finding
 from aiapp.api.asking import asking, needs
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
@@ -77,7 +76,7 @@ def create(body: PromptTemplateBody) -> tuple[PromptTemplate, Literal[201]]:
 def read(path: SlugPath) -> PromptTemplate:
     """With the version that an execution would get: the published one, else the newest open one."""
     access = asking()
-    template = finding.prompt_template(access, path.slug)
+    template = library.find(access, path.slug)
     return _whole(template, library.published(access, template) or library.current(access, template))
 
 
@@ -86,7 +85,7 @@ def read(path: SlugPath) -> PromptTemplate:
 def update(path: SlugPath, body: PromptTemplateDetailsBody) -> PromptTemplateDetails:
     """Name, slug, description, tags, task, active; the rest belongs to versions."""
     access = asking()
-    return show(actions.update(access, finding.prompt_template(access, path.slug), given(body)))
+    return show(actions.update(access, library.find(access, path.slug), given(body)))
 
 
 @prompt_templates.delete("/prompt-templates/<slug>", summary="Delete a prompt template")
@@ -94,7 +93,7 @@ def update(path: SlugPath, body: PromptTemplateDetailsBody) -> PromptTemplateDet
 def delete(path: SlugPath) -> Gone:
     """With all its versions; executions stay."""
     access = asking()
-    actions.delete(access, finding.prompt_template(access, path.slug))
+    actions.delete(access, library.find(access, path.slug))
     return GONE
 
 

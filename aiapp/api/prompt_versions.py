@@ -8,7 +8,6 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
-from aiapp.api import finding
 from aiapp.api.asking import asking, needs
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
@@ -60,7 +59,7 @@ class DiffQuery(BaseModel):
 def versions(path: SlugPath, query: PageQuery) -> Listed[PromptVersion]:
     """The whole history."""
     access = asking()
-    template = finding.prompt_template(access, path.slug)
+    template = library.find(access, path.slug)
     history = access.select(rows.PromptVersion).where(rows.PromptVersion.prompt_template_id == template.id)
     return newest_first(history, rows.PromptVersion, query, show_version)
 
@@ -72,10 +71,10 @@ def versions(path: SlugPath, query: PageQuery) -> Listed[PromptVersion]:
 def new_version(path: SlugPath, body: PromptVersionBody) -> tuple[PromptVersion, Literal[201]]:
     """Its number is given now and stays."""
     access = asking()
-    template = finding.prompt_template(access, path.slug)
+    template = library.find(access, path.slug)
     texts = given(body)
     parent, message = texts.pop("parent", None), texts.pop("message", "")
-    source = finding.version(access, template, parent) if parent is not None else None
+    source = library.version(access, template, parent) if parent is not None else None
     source = source or library.published(access, template) or library.current(access, template)
     return show_version(actions.new_draft(access, source, message, texts)), 201
 
@@ -117,7 +116,7 @@ def publish(path: VersionPath, body: PublishBody) -> PromptVersion:
 def rollback(path: SlugPath, body: RollbackBody) -> tuple[PromptVersion, Literal[201]]:
     """As a new version, published."""
     access = asking()
-    source = finding.version(access, finding.prompt_template(access, path.slug), body.version)
+    source = library.version(access, library.find(access, path.slug), body.version)
     return show_version(actions.rollback(access, source, body.message)), 201
 
 
@@ -126,8 +125,8 @@ def rollback(path: SlugPath, body: RollbackBody) -> tuple[PromptVersion, Literal
 def diff(path: SlugPath, query: DiffQuery) -> Diff:
     """Texts by line and word, settings, variables."""
     access = asking()
-    template = finding.prompt_template(access, path.slug)
-    old, new = (finding.version(access, template, number) for number in (query.from_, query.to))
+    template = library.find(access, path.slug)
+    old, new = (library.version(access, template, number) for number in (query.from_, query.to))
     return cast("Diff", compare(show_content(old), show_content(new)).as_json())
 
 
@@ -136,9 +135,9 @@ def diff(path: SlugPath, query: DiffQuery) -> Diff:
 def render(path: SlugPath, body: RenderBody) -> RenderedPrompt:
     """Calls no provider. `tokens` is an estimate."""
     access = asking()
-    template = finding.prompt_template(access, path.slug)
+    template = library.find(access, path.slug)
     if body.version is not None:
-        found = finding.version(access, template, body.version)
+        found = library.version(access, template, body.version)
     else:
         found = library.published(access, template) or library.current(access, template)
     prompt = render_prompt(found.system, found.body, found.variables, body.context, messages=found.messages)
@@ -161,4 +160,4 @@ def render(path: SlugPath, body: RenderBody) -> RenderedPrompt:
 
 def _version(path: VersionPath) -> rows.PromptVersion:
     access = asking()
-    return finding.version(access, finding.prompt_template(access, path.slug), path.number)
+    return library.version(access, library.find(access, path.slug), path.number)

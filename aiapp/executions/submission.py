@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiapp.credentials.models import Credential
-from aiapp.errors import InvalidInput, NotFound
+from aiapp.errors import InvalidInput
 from aiapp.executions.models import PRIORITIES
 from aiapp.prompt_templates import fields
 from aiapp.prompt_templates.actions import runnable_version
@@ -62,7 +62,7 @@ def columns(access: Access, submission: Submission) -> dict[str, Any]:
         raise _mistake("template", "Give a prompt template, or the text of one.")
     version = None
     if submission.prompt_template is not None:
-        version = _version(access, submission.prompt_template, submission.version)
+        version = runnable_version(access, submission.prompt_template, submission.version)
     else:
         access.demand("editor")
     context = _checked_context(submission.context)
@@ -80,17 +80,6 @@ def columns(access: Access, submission: Submission) -> dict[str, Any]:
         "messages": [dict(message) for message in prompt.messages],
         **settings,
     }
-
-
-def _version(access: Access, slug: str, number: int | None) -> PromptVersion:
-    if fields.SLUG.fullmatch(slug) and 0 < (1 if number is None else number) < 2**31:
-        try:
-            return runnable_version(access, slug, number)
-        except NotFound as error:
-            if error.detail:
-                raise
-    what = "prompt template" if number is None else f"version {number} of a prompt template"
-    raise NotFound(f"There is no {what} called {slug[:60]} in this workspace.")
 
 
 def asked(access: Access, submission: Submission, version: PromptVersion | None) -> dict[str, Any]:

@@ -63,6 +63,8 @@ def update(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -
             template.updated_at = now()
             db.session.flush()
     except IntegrityError as error:
+        if "slug" not in str(error.orig):
+            raise
         raise _slug_taken() from error
     if tags is not None:
         set_tags(access, template, tags)
@@ -134,9 +136,11 @@ def save_draft(
     changed = {field: value for field, value in wanted.items() if value != getattr(version, field)}
     if not changed:
         return version
+    versioning.touch(
+        version.prompt_template
+    )  # first, as publish does: two who lock two rows the other way wait for ever
     if lock_version != version.lock_version or not versioning.move(version, {**changed, "status": "draft"}):
         raise _lost(version, clean)
-    versioning.touch(version.prompt_template)
     db.session.commit()
     db.session.refresh(version)
     return version
@@ -242,7 +246,9 @@ def _insert(template: PromptTemplate, slug: str | None) -> None:
             with db.session.begin_nested():
                 db.session.add(template)
                 db.session.flush()
-        except IntegrityError:
+        except IntegrityError as error:
+            if "slug" not in str(error.orig):
+                raise  # the workspace has just been deleted
             continue  # somebody took it a moment ago
         return
     raise _slug_taken()
@@ -262,9 +268,9 @@ def _mark(access: Access, version: PromptVersion, status: str) -> PromptVersion:
         raise _frozen(version)
     if version.status == status:
         return version
+    versioning.touch(version.prompt_template)
     if not versioning.move(version, {"status": status}):
         raise _lost(version, {})
-    versioning.touch(version.prompt_template)
     access.audit(
         f"prompt_template.{'preview' if status == 'preview' else 'reopen'}",
         f"{version.prompt_template.name} v{version.number}",

@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased, defer
 
 from aiapp.errors import InvalidInput, NotFound
 from aiapp.extensions import db
+from aiapp.prompt_templates import fields
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion, Tag, prompt_template_tag
 from aiapp.workspaces.access import Access
 
@@ -63,10 +64,12 @@ class Page:
 
 
 def find(access: Access, slug: str) -> PromptTemplate:
-    """Return the prompt template with this slug. Raises NotFound."""
-    template = db.session.scalars(access.select(PromptTemplate).where(PromptTemplate.slug == slug)).first()
+    """Return the prompt template with this slug. Raises NotFound, in the same words whether others have it or nobody."""
+    template = None
+    if fields.SLUG.fullmatch(slug):
+        template = db.session.scalars(access.select(PromptTemplate).where(PromptTemplate.slug == slug)).first()
     if template is None:
-        raise NotFound
+        raise NotFound(f"There is no prompt template called {slug[:60]} in this workspace.")
     return template
 
 
@@ -76,7 +79,7 @@ def version(access: Access, template: PromptTemplate, number: int) -> PromptVers
     if 0 < number <= _MAX_NUMBER:
         found = db.session.scalars(_versions(access, template).where(PromptVersion.number == number)).first()
     if found is None:
-        raise NotFound
+        raise NotFound(f"The prompt template {template.slug} has no version {number}.")
     return found
 
 

@@ -318,7 +318,7 @@ function relative(seconds) {
   const units = [[365 * day, "y"], [7 * day, "w"], [day, "d"], [3600, "h"], [60, "min"], [1, "s"]];
   const [size, unit] = units.find(([length, name]) => span >= length && (name !== "w" || (span >= 14 * day && seconds > 0))) ?? [];
   if (!unit) return "just now";
-  return seconds > 0 ? `${Math.floor(span / size)} ${unit} ago` : `in ${Math.floor(span / size)} ${unit}`;
+  return seconds > 0 ? `${Math.floor(span / size)} ${unit} ago` : `in ${Math.ceil(span / size)} ${unit}`;
 }
 
 function refreshTimes() {

@@ -30,6 +30,7 @@ NOW = datetime(2026, 3, 18, 14, 4, tzinfo=UTC)
         (timedelta(days=800), "2 y ago"),
         (-timedelta(seconds=30), "in 30 s"),
         (-timedelta(days=90), "in 90 d"),
+        (-timedelta(days=6, hours=23, minutes=59), "in 7 d"),
         (-timedelta(days=365), "in 1 y"),
     ],
 )

@@ -348,3 +348,40 @@ def test_twenty_drafts_made_at_once_have_twenty_numbers(app: Flask, team: Any, d
 def test_ten_templates_of_one_name_made_at_once_have_ten_slugs(app: Flask, team: Any, bob: Access) -> None:
     made = at_once(app, [lambda: actions.create(team.access("bob"), {"name": "Triage", "tags": ["a"]}).slug] * 10)
     assert sorted(map(str, made)) == sorted(["triage", *(f"triage-{number}" for number in range(2, 11))])
+
+
+@pytest.mark.parametrize("act", ["save", "preview"])
+def test_whoever_writes_a_version_waits_for_its_template_first(
+    app: Flask, bob: Access, draft: PromptVersion, act: str
+) -> None:
+    """As publishing does: two who lock the two rows in different orders would wait for each other."""
+    if db.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one lock for all")
+    db.session.commit()
+
+    def write() -> None:
+        with app.app_context():
+            own = db.session.get_one(PromptVersion, draft.id)
+            if act == "save":
+                actions.save_draft(bob, own, {"body": "new"}, 1)
+            else:
+                actions.preview(bob, own)
+
+    with db.engine.connect() as other:
+        other.execute(
+            sa.update(PromptTemplate).where(PromptTemplate.id == draft.prompt_template_id).values(name="Held")
+        )
+        writer = threading.Thread(target=write)
+        writer.start()
+        waiting = sa.text(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        with db.engine.connect() as watching:
+            while not watching.scalar(waiting):
+                watching.rollback()
+        other.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
+        other.execute(sa.update(PromptVersion).where(PromptVersion.id == draft.id).values(message="free"))
+        other.rollback()
+    writer.join(20)
+    db.session.expire_all()
+    assert draft.lock_version == 2
