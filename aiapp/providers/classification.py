@@ -12,6 +12,7 @@ _CODES = {
     "authentication_error": "auth",
     "permission_error": "permission",
     "permission_denied": "permission",
+    "api_key_service_blocked": "permission",
     "model_terms_required": "permission",
     "unsupported_country_region_territory": "permission",
     "insufficient_quota": "quota",
@@ -31,6 +32,7 @@ _CODES = {
     "context_length_exceeded": "context_length",
     "exceed_context_size_error": "context_length",
     "request_too_large": "context_length",
+    "too_many_prompt_tokens": "context_length",
     "content_filter": "content_filter",
     "content_policy_violation": "content_filter",
     "responsibleaipolicyviolation": "content_filter",
@@ -60,7 +62,7 @@ _STATUSES = {
     408: "timeout",
     413: "context_length",
     429: "rate_limit",
-    498: "overloaded",  # Groq: its flexible tier is full
+    498: "overloaded",  # Groq: its flexible tier is full (Cohere: blocked, which its words tell)
     503: "overloaded",
     504: "timeout",
     524: "timeout",  # Cloudflare: the origin did not answer in time
@@ -75,6 +77,8 @@ _SENTENCES: tuple[tuple[str, frozenset[int | None], re.Pattern[str]], ...] = (
             r"insufficient (?:balance|credits?|funds|quota)|exceeded your current quota|credit balance is too low"
             r"|out of credits|(?:not|n't) have (?:any|enough) credits|used all available credits|spending limit"
             r"|reached your specified (?:api )?usage limits|billing hard limit|payment required"
+            r"|credits? (?:are|is|has been|have been) (?:depleted|exhausted)|monthly included credits|calls? ?/ ?month"
+            r"|(?:plan|package|subscription) has expired"
         ),
     ),
     (
@@ -88,22 +92,23 @@ _SENTENCES: tuple[tuple[str, frozenset[int | None], re.Pattern[str]], ...] = (
     ),
     (
         "context_length",
-        frozenset({400, 422, 500, None}),
+        frozenset({400, 403, 422, 500, None}),
         re.compile(
             r"context[ _](?:length|window|size|limit)|maximum (?:prompt|context|input) length|prompt (?:is )?too long"
             r"|input is too long|(?:reduce|shorten) (?:the length of )?(?:the |your )?(?:messages|prompt|input)"
-            r"|too large for model|too many (?:input )?tokens"
+            r"|too large for model|too many (?:input )?tokens|exceeds? (?:the )?max(?:imum)? (?:length|number of tokens)"
         ),
     ),
     (
         "content_filter",
-        frozenset({400, 403, None}),
+        frozenset({400, 403, 498, None}),
         re.compile(
             r"content (?:policy|filter|management polic|moderation)|content exists risk|blocked by content"
             r"|violat\w+ (?:\w+ ){0,3}usage (?:polic|guideline)|(?:was|were|been|input|content) flagged|requires moderation"
-            r"|safety (?:system|filter)"
+            r"|safety (?:system|filter)|unsafe or sensitive content|blocked (?:input|output|prompt)"
         ),
     ),
+    ("permission", frozenset({400, None}), re.compile(r"(?:location|country|region)\b.{0,40}? not supported")),
     (
         "model_not_found",
         frozenset({400, None}),

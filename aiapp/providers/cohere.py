@@ -53,8 +53,8 @@ class Cohere:
     def parse(self, body: bytes, target: Target) -> Completion:
         """Read a whole answer. Raises ProviderError for an error inside it, `bad_response` without a message."""
         data = read_object(body)
-        raise_inside(data, target.api_key)
         _raise_if_failed(data, target)
+        raise_inside(data, target.api_key)
         message = mapping(data.get("message"))
         if not message:
             raise ProviderError("bad_response", "The provider's answer has no message in it.")
@@ -127,7 +127,7 @@ def _take(data: Mapping[str, Any], gathering: Gathering, target: Target) -> Delt
 
 
 def _raise_if_failed(place: Mapping[str, Any], target: Target) -> None:
-    finish = place.get("finish_reason")
+    finish = string(place.get("finish_reason"))
     if finish in _FAILED:
         said = string(place.get("error")) or f"Cohere ended its answer with {finish}."
         raise_inside({"error": {"message": said, "code": finish}}, target.api_key)

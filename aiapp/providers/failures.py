@@ -58,9 +58,11 @@ def failure_inside(data: Any, *, secrets: Iterable[str | None] = ()) -> Provider
         return None
     refusal = _read(body)
     message = _tidy(refusal.message, secrets)
+    delay = delay_in(body)
     return ProviderError(
-        classify(refusal.status, refusal.codes, refusal.message),
+        classify(refusal.status, refusal.codes, refusal.message, will_recover=delay is not None),
         message or "The provider reported an error and did not say which.",
+        retry_after=delay,
         code=_code(refusal, secrets),
     )
 
@@ -99,6 +101,8 @@ def _read(data: Any) -> _Refusal:
     if raw:
         message = f"{message}: {as_text(raw)}" if message else as_text(raw)
     given = [inner.get("code"), inner.get("type"), inner.get("status"), mapping(inner.get("innererror")).get("code")]
+    # google.rpc.ErrorInfo: an invalid argument may be the key.
+    given += [mapping(detail).get("reason") for detail in sequence(inner.get("details"))]
     given += [body.get("code"), body.get("type") if body.get("type") != "error" else None]
     codes = tuple(
         str(value) for value in given if isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""

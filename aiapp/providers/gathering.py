@@ -83,15 +83,14 @@ class ToolCalls:
     def add_whole(self, calls: Any) -> None:
         """Take the `tool_calls` of a message: each is complete, and arguments may be an object."""
         for position, call in enumerate(map(mapping, sequence(calls)), start=len(self._calls)):
-            function = mapping(call.get("function"))
-            self.begin(position, string(call.get("id")), string(function.get("name")), function.get("arguments"))
+            name, arguments = _called(call)
+            self.begin(position, string(call.get("id")), name, arguments)
 
     def add_pieces(self, pieces: Any) -> None:
         """Take the `tool_calls` of one delta."""
         for piece in map(mapping, sequence(pieces)):
-            function = mapping(piece.get("function"))
-            call = self._call(piece.get("index"), string(piece.get("id")), string(function.get("name")))
-            arguments = function.get("arguments")
+            name, arguments = _called(piece)
+            call = self._call(piece.get("index"), string(piece.get("id")), name)
             call.arguments.append("" if arguments is None else as_text(arguments))
 
     def begin(self, index: Any, call_id: str, name: str, arguments: Any = None) -> None:
@@ -100,30 +99,35 @@ class ToolCalls:
         self._calls.append(call)
 
     def extend(self, index: Any, arguments: str) -> None:
-        """Take a piece of the arguments of the call that began with `index`."""
-        self._call(index, "", "").arguments.append(arguments)
+        """Take a piece of the arguments of the call that began with `index`; one that is not ours (a server's) began not here."""
+        known = self._begun(index)
+        if known is not None:
+            known.arguments.append(arguments)
 
     def complete(self, index: Any, call_id: str, name: str, arguments: Any) -> None:
         """Take the whole of the call number `index`, which may have begun; `arguments` count unless pieces of them came."""
-        known = next((call for call in self._calls if call.index == index), None)
+        known = self._begun(index)
         if known is None:
             self.begin(index, call_id, name, arguments)
         elif arguments:
             known.announced = as_text(arguments)
 
     def all(self) -> tuple[ToolCall, ...]:
-        """Return the calls in the order in which they began."""
+        """Return the calls in the order in which they began. No arguments at all are an empty object."""
         return tuple(
-            ToolCall(storable(call.id), storable(call.name), storable("".join(call.arguments) or call.announced))
+            ToolCall(
+                storable(call.id), storable(call.name), storable(_written("".join(call.arguments) or call.announced))
+            )
             for call in self._calls
         )
 
+    def _begun(self, index: Any) -> _Call | None:
+        return next((call for call in reversed(self._calls) if call.index == index), None)
+
     def _call(self, index: Any, call_id: str, name: str) -> _Call:
-        if isinstance(index, int):
-            known = next((call for call in reversed(self._calls) if call.index == index), None)
-        else:
-            # Mistral and Google leave the index out: a name begins a new call.
-            known = self._calls[-1] if self._calls and not name else None
+        # Mistral and Google leave the index out: a name begins a new call.
+        latest = self._calls[-1] if self._calls and not name else None
+        known = self._begun(index) if isinstance(index, int) else latest
         # Some servers number every call 0: a new id is a new call.
         if known is None or (call_id and known.id and call_id != known.id):
             known = _Call(index, call_id)
@@ -131,6 +135,17 @@ class ToolCalls:
         known.id = known.id or call_id
         known.name = known.name or name
         return known
+
+
+def _called(call: dict[str, Any]) -> tuple[str, Any]:
+    """Return the name and the arguments of a call; a custom tool takes a text instead of JSON."""
+    function, custom = mapping(call.get("function")), mapping(call.get("custom"))
+    return string(function.get("name")) or string(custom.get("name")), function.get("arguments", custom.get("input"))
+
+
+def _written(arguments: str) -> str:
+    # Cohere writes null or nothing for a tool without parameters, OpenRouter leaves the field out.
+    return arguments if arguments.strip() not in ("", "null") else "{}"
 
 
 @dataclass(slots=True)

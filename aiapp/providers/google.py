@@ -132,7 +132,7 @@ def _take(data: Mapping[str, Any], gathering: Gathering) -> Delta | None:
         else:
             text += string(part.get("text"))
         call = mapping(part.get("functionCall"))
-        if call:
+        if word(call.get("name")):
             gathering.tools.add_whole(
                 [{"id": call.get("id"), "function": {**call, "arguments": call.get("args") or {}}}]
             )

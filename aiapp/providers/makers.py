@@ -172,8 +172,10 @@ MAKERS = (
         monogram="PX",
         base_url="https://api.perplexity.ai",
         speaks={"chat": OpenAIChat, "responses": OpenAIResponses},
-        # The models are listed at /v1 only, and the Responses API lies there; usage comes with every chunk.
-        quirks=Quirks(models_path="/v1/models", stream_options=False, json_modes=frozenset({"json_schema"})),
+        # The models are listed at /v1 only, and the Responses API lies there. Usage comes with every chunk, [DONE] never.
+        quirks=Quirks(
+            models_path="/v1/models", stream_options=False, end_marker=False, json_modes=frozenset({"json_schema"})
+        ),
         other_quirks={"responses": Quirks(locate=behind("/v1"), json_modes=frozenset({"json_schema"}))},
         docs_url="https://docs.perplexity.ai",
         key_url="https://console.perplexity.ai",

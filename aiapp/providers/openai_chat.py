@@ -62,7 +62,7 @@ class OpenAIChat:
         return self._completed(gathering, data)
 
     def stream(self, chunks: Iterable[bytes], target: Target) -> Iterator[Delta | Completion]:
-        """Read a stream up to `[DONE]`; a whole JSON answer is read too, for that is how some servers refuse.
+        """Read a stream up to `[DONE]`, or what the quirks let stand for it; a whole JSON answer is read too: so some refuse.
 
         Raises ProviderError for an error inside it, `bad_response` where it ends before `[DONE]`.
         """
@@ -72,22 +72,27 @@ class OpenAIChat:
             return
         gathering = Gathering()
         usage: dict[str, Any] = {}
-        began = False
+        began = ended = False
         for event in sse.events(chunks):
             if event.data.strip() == "[DONE]":
                 if not began:
                     raise ProviderError("bad_response", "The stream ended without an answer in it.")
-                rest = gathering.rest()
-                if rest:
-                    yield rest
-                yield self._completed(gathering, usage)
-                return
+                ended = True
+                break
             data = event_object(event, target.api_key)
             began = began or bool(data.get("choices"))
             delta = _take(data, gathering, usage, target)
             if delta:
                 yield delta
-        raise ProviderError("bad_response", "The stream ended before its end marker [DONE]: the answer is incomplete.")
+            ended = not self.quirks.end_marker and _ends(data)
+        if not ended:
+            raise ProviderError(
+                "bad_response", "The stream ended before its end marker [DONE]: the answer is incomplete."
+            )
+        rest = gathering.rest()
+        if rest:
+            yield rest
+        yield self._completed(gathering, usage)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         """Read an answer whose status is not 200."""
@@ -128,6 +133,11 @@ def _take(data: Mapping[str, Any], gathering: Gathering, usage: dict[str, Any], 
     delta = mapping(choice.get("delta"))
     gathering.tools.add_pieces(delta.get("tool_calls"))
     return gathering.add(*_text_and_reasoning(delta))
+
+
+def _ends(data: Mapping[str, Any]) -> bool:
+    """Whether an event could be a stream's last one: it says why the answer ends and what it took."""
+    return bool(_first_choice(data).get("finish_reason")) and bool(mapping(data.get("usage")))
 
 
 def _text_and_reasoning(message: Mapping[str, Any]) -> tuple[str, str]:

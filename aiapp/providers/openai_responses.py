@@ -13,7 +13,7 @@ from aiapp.providers.model_lists import openai_models
 from aiapp.providers.quirks import Quirks
 from aiapp.providers.types import Completion, Delta, HttpRequest, ModelInfo, ProviderError, Request, Target
 from aiapp.providers.usage_numbers import responses_usage
-from aiapp.providers.wire_json import mapping, read_object, sequence, string, word
+from aiapp.providers.wire_json import count, mapping, read_object, sequence, string, word
 
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
 _TEXT = frozenset({"response.output_text.delta", "response.refusal.delta"})
@@ -75,12 +75,12 @@ class OpenAIResponses:
             yield from at_once(self.parse(sse.whole(chunks), target))
             return
         gathering = Gathering()
-        taken: set[Any] = set()  # the items of the output of which something has been read
+        taken: set[int | None] = set()  # the items of the output of which something has been read
         for event in sse.events(chunks):
             if event.data.strip() == "[DONE]":
                 break
             data = event_object(event, target.api_key)
-            if data.get("type") in _ENDS:
+            if string(data.get("type")) in _ENDS:
                 yield from _ended(mapping(data.get("response")), gathering, taken, target)
                 return
             delta = _take(data, gathering, taken)
@@ -108,9 +108,9 @@ class OpenAIResponses:
         return {"type": "json_object"} if "json_object" in self.quirks.json_modes else None
 
 
-def _take(data: Mapping[str, Any], gathering: Gathering, taken: set[Any]) -> Delta | None:
+def _take(data: Mapping[str, Any], gathering: Gathering, taken: set[int | None]) -> Delta | None:
     """Take one event; most kinds repeat what others said, and new ones may come: they are left alone."""
-    kind, index = data.get("type"), data.get("output_index")
+    kind, index = string(data.get("type")), count(data.get("output_index"))
     item = mapping(data.get("item"))
     delta: Delta | None = None
     if kind in _TEXT:
@@ -130,7 +130,7 @@ def _take(data: Mapping[str, Any], gathering: Gathering, taken: set[Any]) -> Del
     return delta
 
 
-def _take_item(index: Any, item: Mapping[str, Any], gathering: Gathering) -> Delta | None:
+def _take_item(index: int | None, item: Mapping[str, Any], gathering: Gathering) -> Delta | None:
     kind = item.get("type")
     parts = list(map(mapping, sequence(item.get("content"))))
     if kind == "function_call":
@@ -145,7 +145,7 @@ def _take_item(index: Any, item: Mapping[str, Any], gathering: Gathering) -> Del
 
 
 def _ended(
-    response: Mapping[str, Any], gathering: Gathering, taken: set[Any], target: Target
+    response: Mapping[str, Any], gathering: Gathering, taken: set[int | None], target: Target
 ) -> Iterator[Delta | Completion]:
     _raise_unless_answered(response, target)
     if not taken:  # a server that sends its answer in the last event only

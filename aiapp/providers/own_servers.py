@@ -51,6 +51,7 @@ OWN_SERVERS = (
         base_url="",
         base_url_example="https://models.example.com/v1",
         speaks={"chat": OpenAIChat, "responses": OpenAIResponses},
+        quirks=Quirks(end_marker=False),  # GPUStack sends none
         needs_key=False,
         docs_url="https://developers.openai.com/api/reference/chat",
         guide=setup_guides.OPENAI_COMPATIBLE,

@@ -28,6 +28,8 @@ class Quirks:
     fixed_sampling: models (by prefix) that refuse temperature and top_p; neither is sent to them.
     one_sampling_parameter: the provider refuses temperature and top_p together; temperature is sent.
     stream_options: whether usage has to be asked for, and may be.
+    end_marker: whether a stream always ends with `[DONE]`. Where it need not, an event that has both the finish reason and the
+        usage may end it instead.
     json_modes: the JSON modes that the provider itself offers.
     reasoning_tokens: where reasoning is counted unless the reported total tells: "inside" the completion tokens, or "outside".
     """
@@ -42,5 +44,6 @@ class Quirks:
     fixed_sampling: tuple[str, ...] = ()
     one_sampling_parameter: bool = False
     stream_options: bool = True
+    end_marker: bool = True
     json_modes: frozenset[JsonMode] = frozenset({"json_object"})
     reasoning_tokens: Literal["inside", "outside"] = "inside"

@@ -65,7 +65,8 @@ def events(chunks: Iterable[bytes], *, max_bytes: int = MAX_LINE_BYTES) -> Itera
     """Yield the events of `chunks`. Comments and events without data are left out, wrong UTF-8 becomes U+FFFD.
 
     An event that the end of the stream cuts off is yielded too: some servers leave out the last blank line, and data that
-    is incomplete is not JSON any more. Raises ProviderError `too_large` for a line or an event of more than `max_bytes`.
+    is incomplete is not JSON any more. A line of a field `error` is an event of that name.
+    Raises ProviderError `too_large` for a line or an event of more than `max_bytes`.
     """
     name = last_id = ""
     data: list[bytes] = []
@@ -88,6 +89,8 @@ def events(chunks: Iterable[bytes], *, max_bytes: int = MAX_LINE_BYTES) -> Itera
             name = value.decode("utf-8", "replace")
         elif field == b"id" and b"\0" not in value:
             last_id = value.decode("utf-8", "replace")
+        elif field == b"error" and value:  # llama.cpp's way to break off
+            yield Event("error", value.decode("utf-8", "replace"), last_id)
     if data:
         yield Event(name or "message", b"\n".join(data).decode("utf-8", "replace"), last_id)
 

@@ -156,6 +156,24 @@ def test_thinking_and_tool_calls_arrive_in_pieces():
     assert last.tool_calls == (ToolCall("t1", "f", '{"a": 1}'), ToolCall("t2", "g", "{}"))
 
 
+def test_calls_that_the_provider_makes_itself_are_not_ours():
+    search = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}
+    *_, last = streamed(
+        START,
+        {"type": "content_block_start", "index": 0, "content_block": search},
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "input_json_delta", "partial_json": '{"query": 1}'},
+        },
+        {"type": "content_block_start", "index": 1, "content_block": {"type": "web_search_tool_result", "content": []}},
+        {**TEXT, "index": 2},
+        END,
+        STOP,
+    )
+    assert (last.text, last.tool_calls) == ("Hi", ())
+
+
 def test_an_error_event_ends_the_stream_with_its_class():
     with pytest.raises(ProviderError) as caught:
         streamed(START, TEXT, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})

@@ -33,6 +33,26 @@ def openai(message, code=None, kind="invalid_request_error", **more):
         (403, openai("You are not allowed to sample from this model"), "permission"),
         (403, {"type": "error", "error": {"type": "permission_error", "message": "No access"}}, "permission"),
         (400, openai("The model requires terms acceptance", "model_terms_required"), "permission"),
+        (
+            400,
+            {
+                "error": {
+                    "code": 400,
+                    "message": "Clé invalide",
+                    "status": "INVALID_ARGUMENT",
+                    "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}],
+                }
+            },
+            "auth",
+        ),
+        (401, openai("Wrong API Key", "wrong_api_key"), "auth"),
+        (401, {"error": {"code": "1000", "message": "Authentication Failed"}}, "auth"),
+        (401, b"<html><head><title>401 Authorization Required</title></head></html>", "auth"),
+        (401, {"error": {"code": "401", "message": "Access denied due to invalid subscription key."}}, "auth"),
+        (403, {"error": "This authentication method does not have sufficient permissions"}, "permission"),
+        (402, {"error": "You have exceeded your monthly included credits for Inference Providers."}, "quota"),
+        (401, openai("You exceeded your current quota", 401, "insufficient_quota"), "quota"),
+        (429, {"error": {"code": "1309", "message": "Your Coding Plan package has expired"}}, "quota"),
         (402, {"error": {"message": "Insufficient Balance"}}, "quota"),
         (402, {"error": {"message": "This request requires more credits", "code": 402}}, "quota"),
         (429, openai("You exceeded your current quota", "insufficient_quota", "insufficient_quota"), "quota"),
@@ -73,6 +93,9 @@ def openai(message, code=None, kind="invalid_request_error", **more):
         (404, {"error": {"message": "No endpoints found for a/b.", "code": 404}}, "model_not_found"),
         (400, {"error": {"message": "a/b is not a valid model ID", "code": 400}}, "model_not_found"),
         (400, openai("Model Not Exist"), "model_not_found"),
+        (400, {"error": {"code": "1211", "message": "Unknown Model, please check the model code."}}, "model_not_found"),
+        (404, openai("The API deployment for this resource does not exist.", "DeploymentNotFound"), "model_not_found"),
+        (404, {"object": "error", "message": "The model `x` does not exist.", "code": 404}, "model_not_found"),
         (
             400,
             {"object": "error", "message": "Invalid model: nope", "type": "invalid_model", "code": "1500"},
@@ -110,6 +133,24 @@ def openai(message, code=None, kind="invalid_request_error", **more):
             },
             "context_length",
         ),
+        (400, openai("The total length of all messages is too long.", 400, "too_many_prompt_tokens"), "context_length"),
+        (400, {"error": {"code": "1261", "message": "Prompt exceeds max length"}}, "context_length"),
+        (
+            400,
+            {
+                "error": {
+                    "code": 400,
+                    "message": "The input token count (9) exceeds the maximum number of tokens allowed (8).",
+                }
+            },
+            "context_length",
+        ),
+        (403, openai("Input plus max_tokens must be less than the context length of the model"), "context_length"),
+        (
+            400,
+            {"error": {"code": "1301", "message": "It detected potentially unsafe or sensitive content in input"}},
+            "content_filter",
+        ),
         (400, openai("The response was filtered", "content_filter"), "content_filter"),
         (400, openai("x", None, innererror={"code": "ResponsibleAIPolicyViolation"}), "content_filter"),
         (400, openai("Content Exists Risk"), "content_filter"),
@@ -134,6 +175,7 @@ def openai(message, code=None, kind="invalid_request_error", **more):
         (504, b"<html><title>504 Gateway Time-out</title></html>", "timeout"),
         (524, b"", "timeout"),
         (503, {"error": "server busy, please try again"}, "overloaded"),
+        (503, {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}}, "overloaded"),
         (529, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, "overloaded"),
         (498, openai("Flex tier capacity exceeded", "capacity_exceeded"), "overloaded"),
         (500, {"error": {"message": "The engine is currently overloaded", "type": "server_error"}}, "overloaded"),

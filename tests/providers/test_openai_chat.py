@@ -250,6 +250,18 @@ def test_whole_tool_calls_are_kept_apart_without_ids():
     assert completion.tool_calls == (ToolCall("", "a", "{}"), ToolCall("", "b", '{"x": 1}'))
 
 
+def test_a_call_without_arguments_has_an_empty_object_and_a_custom_tool_its_text():
+    calls = [
+        {"id": "1", "function": {"name": "a"}},
+        {"id": "2", "function": {"name": "b", "arguments": "null"}},
+        {"id": "3", "function": {"name": "c", "arguments": ""}},
+        {"id": "4", "type": "custom", "custom": {"name": "d", "input": "2 + 2"}},
+    ]
+    completion = parsed({"choices": [{"message": {"content": None, "tool_calls": calls}}]})
+    assert [call.arguments for call in completion.tool_calls] == ["{}", "{}", "{}", "2 + 2"]
+    assert completion.tool_calls[3].name == "d"
+
+
 def test_text_that_no_database_takes_is_cleaned():
     body = b'{"choices": [{"message": {"content": "a\\u0000b\\ud83d"}}], "usage": {"cost": 1e999}}'
     completion = provider("openai").dialect_for({}).parse(body, target())
@@ -407,6 +419,30 @@ def test_a_stream_without_its_end_marker_is_incomplete_even_after_a_finish_reaso
     error = refused(piece(content="x"), piece("stop"), done=False)
     assert (error.error_class, error.retryable) == ("bad_response", True)
     assert "[DONE]" in error.message
+
+
+@pytest.mark.parametrize("kind", ["perplexity", "openai_compatible"])
+def test_where_no_end_marker_is_sent_finish_and_usage_in_one_event_end_the_stream(kind):
+    counts = {"usage": {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}}
+    each = [{**piece(content="Hel"), **counts}, {**piece(content="lo"), **counts}]
+    last = {**piece("stop", content=""), **counts}
+    whole = streamed(*each, last, kind=kind, done=False)[-1]
+    assert (whole.text, whole.finish, whole.usage) == ("Hello", "stop", Usage(3, 1))
+    for cut in (
+        each,
+        [*each, piece("stop")],
+        [*each, piece("stop"), {"choices": [], **counts}],
+        [*each, last, piece(content="!")],
+    ):
+        error = refused(*cut, kind=kind, done=False)
+        assert (error.error_class, error.retryable) == ("bad_response", True)
+
+
+def test_an_error_line_of_llama_cpp_ends_the_stream():
+    body = sse(piece(content="x"), done=False) + b'error: {"error": {"message": "failed to decode", "code": 500}}\n\n'
+    with pytest.raises(ProviderError) as caught:
+        list(provider("openai_compatible").dialect_for({}).stream([body], target("openai_compatible")))
+    assert (caught.value.error_class, caught.value.message) == ("server", "failed to decode")
 
 
 def test_the_deltas_before_a_break_are_delivered():

@@ -99,6 +99,8 @@ def normalised(recording):
     - Cached tokens are part of the input, so they cannot exceed it (an Azure model reports 163 of 7).
     """
     reported = recording["expect"]["usage"]
+    if reported is None or reported["input"] is None:
+        return Usage(None, (reported or {}).get("output"))
     fresh, output, cached, written = (reported[name] for name in ("input", "output", "cached", "cache_write"))
     if recording["api"] == "anthropic":
         return Usage(fresh + (cached or 0) + (written or 0), output, cached, written, reported["reasoning"])
@@ -124,9 +126,8 @@ def test_an_answer_is_read_as_recorded(recording, size):
 @pytest.mark.parametrize("recording", recordings("ok"))
 def test_the_total_is_what_the_provider_billed(recording):
     completion = read(recording)
-    total = recording["expect"]["usage"]["total"]
-    if completion.usage.output is not None:
-        assert completion.usage.total == completion.usage.input + completion.usage.output
+    total = (recording["expect"]["usage"] or {}).get("total")
+    if completion.usage.total is not None:
         assert total in (None, completion.usage.total)
 
 

@@ -11,8 +11,30 @@ from aiapp.providers.types import Message, Request, Target
 
 # CONTRACT.md's list.
 KINDS = {
-    *("openai", "azure", "anthropic", "google", "xai", "mistral", "cohere", "groq", "openrouter", "deepseek", "together"),
-    *("perplexity", "cerebras", "huggingface", "zai", "ollama", "ollama_cloud", "lmstudio", "openai_compatible", "demo"),
+    *(
+        "openai",
+        "azure",
+        "anthropic",
+        "google",
+        "xai",
+        "mistral",
+        "cohere",
+        "groq",
+        "openrouter",
+        "deepseek",
+        "together",
+    ),
+    *(
+        "perplexity",
+        "cerebras",
+        "huggingface",
+        "zai",
+        "ollama",
+        "ollama_cloud",
+        "lmstudio",
+        "openai_compatible",
+        "demo",
+    ),
 }
 ENTRIES = {"makers.py", "hosts.py", "own_servers.py"}
 KEY = "k-0123"

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiapp.providers.types import Usage
-from aiapp.providers.usage_numbers import anthropic_usage, ollama_usage, openai_usage
+from aiapp.providers.usage_numbers import (
+    anthropic_usage,
+    cohere_usage,
+    gemini_usage,
+    ollama_usage,
+    openai_usage,
+    responses_usage,
+)
 
 
 def chat(prompt, completion, total=None, cached=None, reasoning=None, **more):
@@ -92,10 +99,40 @@ def test_ollama_counts_are_unknown_where_they_are_left_out():
     assert ollama_usage({}).total is None
 
 
+def test_responses_count_as_chat_completions_do():
+    reported = {"input_tokens": 9, "output_tokens": 7, "total_tokens": 16}
+    details = {
+        "input_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 2},
+        "output_tokens_details": {"reasoning_tokens": 5},
+    }
+    assert responses_usage({**reported, **details}) == Usage(9, 7, 4, 2, 5)
+    assert responses_usage(
+        {**reported, "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0}}
+    ) == Usage(9, 7, 0)
+    assert responses_usage({**reported, "total_tokens": 20}) == Usage(9, 11)
+    assert responses_usage({}) == Usage()
+
+
+def test_gemini_keeps_thoughts_beside_the_answer_and_tools_beside_the_prompt():
+    reported = {"promptTokenCount": 5, "candidatesTokenCount": 2, "thoughtsTokenCount": 3, "toolUsePromptTokenCount": 4}
+    assert gemini_usage({**reported, "totalTokenCount": 14}) == Usage(9, 5, None, None, 3)
+    assert gemini_usage(reported).total == 14
+    assert gemini_usage({"promptTokenCount": 5, "totalTokenCount": 5}) == Usage(5)
+
+
+def test_cohere_reports_what_the_model_read_not_what_is_billed():
+    reported = {
+        "billed_units": {"input_tokens": 4, "output_tokens": 2},
+        "tokens": {"input_tokens": 70, "output_tokens": 3},
+    }
+    assert cohere_usage({**reported, "cached_tokens": 64}) == Usage(70, 3, 64)
+    assert cohere_usage({"billed_units": reported["billed_units"]}) == Usage(4, 2)
+
+
 numbers = st.none() | st.booleans() | st.integers(-5, 400) | st.floats() | st.text(max_size=3)
 
 
-@given(numbers, numbers, numbers, numbers, numbers, st.sampled_from(["inside", "outside", "inside"]))
+@given(numbers, numbers, numbers, numbers, numbers, st.sampled_from(["inside", "outside"]))
 def test_parts_are_never_larger_than_their_whole_nor_negative(prompt, completion, total, cached, reasoning, rule):
     details = {"cached_tokens": cached, "cache_write_tokens": cached}
     usage = openai_usage(
