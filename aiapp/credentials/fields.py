@@ -37,7 +37,9 @@ HINTED_KEY = 12
 # Control characters, line separators, and the halves of characters that no database stores.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NOT_STORABLE = re.compile(r"[\x00\ud800-\udfff]")
-_APIS = ("chat", "responses")
+# Whoever chooses one that the provider does not offer is spoken to in its first; so a changed provider needs no changed settings.
+_APIS = tuple(dict.fromkeys(api for provider in PROVIDERS.values() for api in provider.apis))
+_API_VERSION = re.compile(r"[A-Za-z0-9.-]{1,40}")
 _NEVER_EMPTY = frozenset({"provider", "name", "is_default", "position", "active"})
 
 
@@ -133,10 +135,13 @@ def _system_prompt(value: Any) -> str | None:
 def _settings(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
-    if not isinstance(value, Mapping) or not set(value) <= {"api", "stream", "extra"}:
-        raise Mistake("Use an object with `api`, `stream` and `extra`.")
+    if not isinstance(value, Mapping) or not set(value) <= {"api", "api_version", "stream", "extra"}:
+        raise Mistake("Use an object with `api`, `api_version`, `stream` and `extra`.")
     if value.get("api", "chat") not in _APIS:
-        raise Mistake("`api` is `chat` or `responses`.")
+        raise Mistake(f"`api` is one of {', '.join(_APIS)}.")
+    version = value.get("api_version", "v1")
+    if not isinstance(version, str) or not _API_VERSION.fullmatch(version):
+        raise Mistake("`api_version` is such as 2024-10-21.")
     if not isinstance(value.get("stream", True), bool):
         raise Mistake("`stream` is true or false.")
     if not isinstance(value.get("extra", {}), Mapping):

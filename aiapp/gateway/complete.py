@@ -6,11 +6,12 @@ may take minutes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
@@ -19,19 +20,28 @@ from flask import current_app
 from aiapp.columns import now
 from aiapp.extensions import settings
 from aiapp.gateway import fallback
-from aiapp.observability.logs import log
-from aiapp.providers import demo, registry
+from aiapp.gateway.shielding import dialect_of, provider_of, refusal, shielded, shielded_items
+from aiapp.providers import demo
 from aiapp.providers.asking import wants_stream
 from aiapp.providers.echoes import without_echo
 from aiapp.providers.key_redaction import without_secrets
-from aiapp.providers.transport import Answer, Cancel, Limits, Probe, Transport
-from aiapp.providers.types import Completion, Delta, Dialect, ModelInfo, ProviderError, Request, Target, Usage
+from aiapp.providers.transport import Cancel, Limits, Probe, Transport
+from aiapp.providers.types import (
+    Completion,
+    Delta,
+    Embeddings,
+    HttpRequest,
+    ModelInfo,
+    ProviderError,
+    Purpose,
+    Request,
+    Target,
+    Usage,
+)
 from aiapp.usage import pricing
 
 Item = TypeVar("Item")
 
-# An error page is read no further than a message can be found in it.
-_ERROR_BYTES = 64 * 1024
 _TRANSPORT = "aiapp.transport"
 
 
@@ -136,14 +146,28 @@ def complete(
 
 def list_models(target: Target, *, cancel: Cancel | None = None) -> tuple[ModelInfo, ...]:
     """Return the models that `target` lists. Raises ProviderError; its message holds no key."""
-    try:
-        dialect = _dialect(target)
-        with transport().send(_shielded(dialect.models_request, target), cancel=cancel) as answer:
-            if answer.status != 200:
-                raise _refusal(dialect, answer)
-            return _shielded(dialect.models, answer.read())
-    except ProviderError as error:
-        raise without_secrets(error, (target.api_key,)) from None
+    dialect = dialect_of(target)
+    return _whole(target, partial(dialect.models_request, target), dialect.models, cancel)
+
+
+def embed(
+    texts: Sequence[str], target: Target, *, purpose: Purpose = "document", cancel: Cancel | None = None
+) -> Embeddings:
+    """Return one vector for each of `texts`, by the target's model. Raises ProviderError; its message holds no key.
+
+    `bad_request` where the provider has no embeddings, `bad_response` where it sends another number of vectors than of texts.
+    """
+    provider = provider_of(target)
+    embedder = provider.embedder
+    if embedder is None:
+        raise ProviderError("bad_request", f"{provider.label} offers no embeddings.")
+    request = partial(embedder.embed_request, texts, target, purpose)
+    found = _whole(target, request, lambda body: embedder.embeddings(body, target), cancel)
+    if len(found.vectors) != len(texts):
+        raise ProviderError(
+            "bad_response", f"The provider sent {len(found.vectors)} embeddings for {len(texts)} texts."
+        )
+    return found
 
 
 def probe(target: Target, *, cancel: Cancel | None = None) -> Probe:
@@ -217,62 +241,28 @@ def _attempt(
 
 def _ask(request: Request, target: Target, cancel: Cancel | None) -> Generator[Delta | Completion]:
     """Make one call: yields the pieces of the answer as they come, then the Completion. Raises ProviderError."""
-    dialect = _dialect(target)
-    with transport().send(_shielded(dialect.build, request, target), cancel=cancel) as answer:
+    dialect = dialect_of(target)
+    with transport().send(shielded(dialect.build, request, target), cancel=cancel) as answer:
         if answer.status != 200:
-            raise _refusal(dialect, answer)
+            raise refusal(dialect, answer)
         # Some servers stream unasked; a dialect's stream reads an answer that came whole although a stream was asked for.
         if wants_stream(request, target) or "event-stream" in answer.headers.get("content-type", ""):
-            yield from _shielded_items(dialect.stream(answer.chunks, target))
+            yield from shielded_items(dialect.stream(answer.chunks, target))
         else:
-            completion = _shielded(dialect.parse, answer.read(), target)
+            completion = shielded(dialect.parse, answer.read(), target)
             if completion.text or completion.reasoning:
                 yield Delta(completion.text, completion.reasoning)
             yield completion
 
 
-def _dialect(target: Target) -> Dialect:
+def _whole(
+    target: Target, request: Callable[[], HttpRequest], read: Callable[[bytes], Item], cancel: Cancel | None
+) -> Item:
+    """Make a call whose answer is read at once. Raises ProviderError, without the key."""
     try:
-        return registry.provider(target.provider).dialect_for(target.settings)
-    except registry.UnknownProvider:
-        # a row of another release: another credential may well do
-        raise ProviderError("permission", f"This version does not know the provider {target.provider}.") from None
-
-
-def _refusal(dialect: Dialect, answer: Answer) -> ProviderError:
-    try:
-        body = answer.read(_ERROR_BYTES)
+        with transport().send(shielded(request), cancel=cancel) as answer:
+            if answer.status != 200:
+                raise refusal(dialect_of(target), answer)
+            return shielded(read, answer.read())
     except ProviderError as error:
-        if error.error_class == "cancelled":
-            raise
-        body = b""  # the status says more than the failure to read its page
-    return _shielded(dialect.error, answer.status, answer.headers, body)
-
-
-def _shielded(read: Callable[..., Item], *arguments: Any) -> Item:
-    """Call a dialect. What it did not foresee in a stranger's bytes is a bad response, and in the log; never a crash."""
-    try:
-        return read(*arguments)
-    except ProviderError:
-        raise
-    except Exception as exc:
-        raise _unforeseen(exc) from exc
-
-
-def _shielded_items(items: Iterable[Item]) -> Iterator[Item]:
-    source = iter(items)
-    while True:
-        try:
-            item = next(source)
-        except StopIteration:
-            return
-        except ProviderError:
-            raise
-        except Exception as exc:
-            raise _unforeseen(exc) from exc
-        yield item
-
-
-def _unforeseen(exc: Exception) -> ProviderError:
-    log(__name__).error("gateway.dialect_failed", exc_info=exc)
-    return ProviderError("bad_response", "The provider's answer could not be read.")
+        raise without_secrets(error, (target.api_key,)) from None

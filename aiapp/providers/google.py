@@ -36,7 +36,7 @@ class Google:
             body["systemInstruction"] = {"parts": [{"text": system}]}
         body["generationConfig"] = self._config(request, target)
         verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
-        path = f"/v1beta/{_resource(asking.model_of(request, target))}:{verb}"
+        path = f"/v1beta/{resource(asking.model_of(request, target))}:{verb}"
         return asking.post(target, self.quirks, path, body, stream=stream)
 
     def parse(self, body: bytes, target: Target) -> Completion:
@@ -107,7 +107,7 @@ class Google:
         return config
 
 
-def _resource(model: str) -> str:
+def resource(model: str) -> str:
     """Return the path of a model: a bare name is one of `models/`; `tunedModels/x` and `models/x` are whole."""
     folder, slash, name = model.partition("/")
     return f"{quote(folder, safe='')}/{quote(name, safe='')}" if slash else f"models/{quote(model, safe='')}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aiapp.providers import setup_guides
+from aiapp.providers.embedding import OpenAIEmbeddings
 from aiapp.providers.endpoints import behind
 from aiapp.providers.ollama import Ollama
 from aiapp.providers.openai_chat import OpenAIChat
@@ -40,6 +41,8 @@ HOSTS = (
         billing_url="https://openrouter.ai/settings/credits",
         default_model="openai/gpt-6-luna",
         models=("openai/gpt-6-luna", "anthropic/claude-haiku-4.5", "deepseek/deepseek-v4-flash"),
+        embeds=OpenAIEmbeddings,
+        embedding_models=("openai/text-embedding-3-small",),
         guide=setup_guides.OPENROUTER,
     ),
     Provider(
@@ -54,6 +57,8 @@ HOSTS = (
         billing_url="https://api.together.ai/settings/billing",
         default_model="openai/gpt-oss-120b",
         models=("openai/gpt-oss-120b", "meta-llama/Llama-3.3-70B-Instruct-Turbo", "zai-org/GLM-5.3-Flash"),
+        embeds=OpenAIEmbeddings,
+        embedding_models=("intfloat/multilingual-e5-large-instruct",),
         guide=setup_guides.TOGETHER,
     ),
     Provider(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from aiapp.providers import setup_guides
 from aiapp.providers.anthropic import Anthropic
 from aiapp.providers.cohere import Cohere
+from aiapp.providers.embedding import CohereEmbeddings, GoogleEmbeddings, OpenAIEmbeddings
 from aiapp.providers.endpoints import azure, behind
 from aiapp.providers.google import Google
 from aiapp.providers.openai_chat import OpenAIChat
@@ -36,6 +37,8 @@ MAKERS = (
         billing_url="https://platform.openai.com/settings/organization/billing/overview",
         default_model="gpt-6-luna",
         models=("gpt-6-luna", "gpt-6.1-terra", "gpt-6.1-sol", "gpt-5.6-luna"),
+        embeds=OpenAIEmbeddings,
+        embedding_models=("text-embedding-3-small", "text-embedding-3-large"),
         guide=setup_guides.OPENAI,
     ),
     Provider(
@@ -51,6 +54,7 @@ MAKERS = (
         docs_url="https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle",
         key_url="https://portal.azure.com/#view/Microsoft_Azure_ProjectOxford/CognitiveServicesHub/~/OpenAI",
         billing_url="https://portal.azure.com/#view/Microsoft_Azure_GTM/ModernBillingMenuBlade/~/Overview",
+        embeds=OpenAIEmbeddings,
         guide=setup_guides.AZURE,
     ),
     Provider(
@@ -99,6 +103,8 @@ MAKERS = (
         billing_url="https://aistudio.google.com/usage",
         default_model="gemini-3.8-flash",
         models=("gemini-3.8-flash", "gemini-3.5-flash-lite", "gemini-3.1-pro-preview", "gemini-2.5-flash"),
+        embeds=GoogleEmbeddings,
+        embedding_models=("gemini-embedding-001",),
         guide=setup_guides.GOOGLE,
     ),
     Provider(
@@ -133,6 +139,8 @@ MAKERS = (
         billing_url="https://console.mistral.ai/billing",
         default_model="mistral-small-latest",
         models=("mistral-small-latest", "mistral-medium-latest", "mistral-large-latest"),
+        embeds=OpenAIEmbeddings,
+        embedding_models=("mistral-embed",),
         guide=setup_guides.MISTRAL,
     ),
     Provider(
@@ -149,6 +157,8 @@ MAKERS = (
         billing_url="https://dashboard.cohere.com/billing",
         default_model="command-a-03-2025",
         models=("command-a-03-2025", "command-a-reasoning-08-2025", "command-r7b-12-2024"),
+        embeds=CohereEmbeddings,
+        embedding_models=("embed-v4.0",),
         guide=setup_guides.COHERE,
     ),
     Provider(

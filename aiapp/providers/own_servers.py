@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiapp.providers import setup_guides
 from aiapp.providers.demo import Demo
+from aiapp.providers.embedding import OllamaEmbeddings, OpenAIEmbeddings
 from aiapp.providers.endpoints import behind
 from aiapp.providers.ollama import Ollama
 from aiapp.providers.openai_chat import OpenAIChat
@@ -26,6 +27,8 @@ OWN_SERVERS = (
         docs_url="https://docs.ollama.com",
         default_model="qwen3",
         models=("qwen3", "gpt-oss:20b", "llama3.2"),
+        embeds=OllamaEmbeddings,
+        embedding_models=("embeddinggemma", "nomic-embed-text"),
         guide=setup_guides.OLLAMA,
     ),
     Provider(
@@ -40,6 +43,8 @@ OWN_SERVERS = (
         quirks=Quirks(json_modes=frozenset({"json_schema"})),
         needs_key=False,
         docs_url="https://lmstudio.ai/docs/developer",
+        embeds=OpenAIEmbeddings,
+        embedding_models=("text-embedding-nomic-embed-text-v1.5",),
         guide=setup_guides.LM_STUDIO,
     ),
     Provider(
@@ -54,6 +59,7 @@ OWN_SERVERS = (
         quirks=Quirks(end_marker=False),  # GPUStack sends none
         needs_key=False,
         docs_url="https://developers.openai.com/api/reference/chat",
+        embeds=OpenAIEmbeddings,
         guide=setup_guides.OPENAI_COMPATIBLE,
     ),
     Provider(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from aiapp.providers.openai_chat import OpenAIChat
 from aiapp.providers.quirks import Auth, Quirks
-from aiapp.providers.types import Dialect
+from aiapp.providers.types import Dialect, Embedder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,7 @@ class Provider:
     base_url: what the provider's own SDK takes (OpenAI dialects include /v1); empty where everyone has their own, and then
         base_url_example shows its form.
     default_model, models: what a new credential starts with and what it suggests; the account's own list is asked for.
+    embeds: how it is asked for embeddings, None where it has none; embedding_models: what it suggests for them.
     guide: short steps to a working credential, plain text.
     """
 
@@ -41,12 +42,16 @@ class Provider:
     billing_url: str | None = None
     default_model: str = ""
     models: tuple[str, ...] = ()
+    embeds: Callable[[Quirks], Embedder] | None = None
+    embedding_models: tuple[str, ...] = ()
     guide: tuple[str, ...] = ()
+    embedder: Embedder | None = field(init=False, repr=False, compare=False)
     dialects: Mapping[str, Dialect] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         made = {name: speak(self.other_quirks.get(name, self.quirks)) for name, speak in self.speaks.items()}
         object.__setattr__(self, "dialects", made)
+        object.__setattr__(self, "embedder", self.embeds(self.quirks) if self.embeds else None)
 
     def dialect_for(self, settings: Mapping[str, Any]) -> Dialect:
         """Return the dialect that a credential's settings choose (`api`), the provider's first where they choose none it has."""
@@ -65,7 +70,7 @@ class Provider:
 
     @property
     def capabilities(self) -> tuple[str, ...]:
-        """What can be asked of it, in the words of a credential's test: models, completion, stream, json, json_schema."""
+        """What can be asked of it: models, completion, stream, json, json_schema, embeddings."""
         modes = self.quirks.json_modes
         return (
             "models",
@@ -73,4 +78,5 @@ class Provider:
             "stream",
             *(("json",) if modes else ()),
             *(("json_schema",) if "json_schema" in modes else ()),
+            *(("embeddings",) if self.embeds else ()),
         )

@@ -8,11 +8,12 @@ The error tree::
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 Role = Literal["user", "assistant"]
+Purpose = Literal["document", "query"]
 OutputFormat = Literal["text", "json", "markdown", "html"]
 
 # CONTRACT: error classes of an attempt. Retried: another try at the same place may do better.
@@ -182,6 +183,16 @@ class ModelInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Embeddings:
+    """One vector for each text, in the texts' order. `reported` is the usage object as the provider sent it."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    usage: Usage = field(default_factory=Usage)
+    model: str | None = None
+    reported: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HttpRequest:
     """A request as a dialect builds it: nothing has been sent yet."""
 
@@ -218,3 +229,13 @@ class Dialect(Protocol):
 
     def models(self, body: bytes) -> tuple[ModelInfo, ...]:
         """Read a model list. Raises ProviderError `bad_response`."""
+
+
+class Embedder(Protocol):
+    """How a provider is asked for embeddings, where it has them: like a dialect, a class made with the provider's quirks."""
+
+    def embed_request(self, texts: Sequence[str], target: Target, purpose: Purpose) -> HttpRequest:
+        """Return the HTTP request for the vectors of `texts`, which are stored (`document`) or looked for (`query`)."""
+
+    def embeddings(self, body: bytes, target: Target) -> Embeddings:
+        """Read the vectors (status 200). Raises ProviderError for an error inside, or `bad_response`."""
