@@ -52,6 +52,7 @@ PASSWORD_HASH = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 ROLES = {"alice": "owner", "adam": "admin", "bob": "editor", "vera": "viewer"}
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook, too
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Start what waits most (browsers, processes) first, beside the rest; on PostgreSQL run only what has a database.
 

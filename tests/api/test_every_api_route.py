@@ -98,7 +98,7 @@ def test_a_404_says_what_is_missing(api, rows):
             "POST",
             "/prompt-templates/greeting/executions",
             {"version": 7},
-            "There is no version 7 of a prompt template called greeting in this workspace.",
+            "The prompt template greeting has no version 7.",
         ),
         (
             "POST",
