@@ -18,7 +18,7 @@ test: install-test
 	$(BIN)/djlint --lint --quiet aiapp/templates
 	$(BIN)/coverage erase
 	env -u AIAPP_TEST_DATABASE_URL $(BIN)/coverage run -m pytest $(PARALLEL)
-	$(BIN)/python tests/postgresql.py $(BIN)/pytest $(PARALLEL) -m "not browser and not processes"
+	$(BIN)/python tests/postgresql.py $(BIN)/pytest $(PARALLEL) -m "not browser and not processes and not long"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import argon2
+import coverage
 import hypothesis
 import pytest
 import sqlalchemy as sa
@@ -28,6 +29,7 @@ from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
 from redis import Redis
 from redis.exceptions import RedisError
+from sqlalchemy import event
 from werkzeug.routing import Rule
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
@@ -66,6 +68,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         alike = [item for item in items if "database_url" not in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=alike)
         items[:] = [item for item in items if item not in set(alike)]
+
+
+for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
+    os.environ.pop(name, None)  # the processes that tests start are not measured: it makes them twice as slow
+
+
+@pytest.fixture(autouse=True)
+def _unmeasured(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Do not measure the coverage of what is slow already: measuring doubles its time and adds next to no line."""
+    measuring = coverage.Coverage.current()
+    if measuring is None or not any(map(request.node.get_closest_marker, ("browser", "processes", "long"))):
+        yield
+        return
+    measuring.stop()
+    yield
+    measuring.start()
 
 
 def redis_binary() -> str | None:
@@ -182,12 +200,23 @@ def app(settings: config.Settings, home: Path) -> Iterator[Flask]:
     limiter._storage_dead = False  # it was, perhaps, in a test without Redis
     application: Flask = _shared["app"]
     application.testing = False  # errors are answered as in production
+    opened: list[Any] = []
+    with application.app_context():
+        engine = db.engine
+
+    def note(connection: Any, record: object) -> None:
+        opened.append(connection)
+
+    event.listen(engine, "connect", note)
     made = dict(application.extensions)
     application.extensions["aiapp.settings"] = settings
     yield application
     with application.app_context():
         db.session.remove()
-        db.engine.dispose()
+    event.remove(engine, "connect", note)
+    engine.dispose()
+    for connection in opened:  # an answer that a test did not read to its end may still hold one
+        connection.close()
     if "aiapp.transport" in application.extensions:
         application.extensions["aiapp.transport"].close()
     application.extensions["aiapp.redis"].close()

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+import pytest
 from described import PREFIX, every, filled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiapp.api.describing import Operation
+
+pytestmark = pytest.mark.long
 
 NUMBERS = count()
 

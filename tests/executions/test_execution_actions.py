@@ -458,6 +458,7 @@ def test_a_token_names_itself(engine, bob):
     assert (execution.token_name, execution.source) == ("ci", "api")
 
 
+@pytest.mark.long
 def test_two_workspaces_with_the_same_provider_and_model_never_mix(engine, provider, in_thread):
     """200 interleaved runs: each key only with its own prompts (PROMISES 13)."""
     provider.default = says(lambda call: f"to {call.prompt}")

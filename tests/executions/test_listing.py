@@ -17,6 +17,8 @@ from aiapp.extensions import db
 from aiapp.feedback.models import Feedback
 from aiapp.prompt_templates.models import PromptTemplate
 
+pytestmark = pytest.mark.long
+
 DICE = random.Random(7)
 NEWEST = now()
 

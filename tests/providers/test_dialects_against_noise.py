@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from aiapp.providers.registry import provider
 from aiapp.providers.types import Completion, Delta, ProviderError, Target
 
+pytestmark = pytest.mark.long
+
 KINDS = ["openai", "responses", "xai", "openai_compatible", "anthropic", "google", "cohere", "ollama", "demo"]
 
 scalars = (

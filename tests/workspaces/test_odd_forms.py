@@ -20,6 +20,8 @@ from aiapp.prompt_templates import library
 from aiapp.workspaces import actions as workspaces
 from aiapp.workspaces.models import Membership
 
+pytestmark = pytest.mark.long
+
 FIELDS = [
     "provider",
     "name",

@@ -15,6 +15,8 @@ from aiapp.prompt_templates import library
 from aiapp.workspaces import actions as workspaces
 from aiapp.workspaces.models import Membership
 
+pytestmark = pytest.mark.long
+
 # As long as acme, so that not even the length of an answer differs.
 THERE, ABSENT = "acme", "zzzz"
 SLUG, NO_SLUG = "greeting", "nothings"
