@@ -11,7 +11,9 @@ from aiapp.executions.models import Attempt, Execution
 from aiapp.providers.registry import PROVIDERS
 
 # The words of providers for "the answer is longer than allowed".
-CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "MAX_TOKENS", "model_context_window_exceeded"})
+CUT_OFF = frozenset(
+    {"length", "max_tokens", "max_output_tokens", "MAX_TOKENS", "incomplete", "model_context_window_exceeded"}
+)
 
 KINDS = {"input": "Input", "cached": "Cached input", "cache_write": "Cache write", "output": "Output"}
 KINDS |= {"reasoning": "Reasoning", "request": "Requests"}
