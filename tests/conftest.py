@@ -58,12 +58,13 @@ ROLES = {"alice": "owner", "adam": "admin", "bob": "editor", "vera": "viewer"}
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Start what waits most (browsers, processes) first, beside the rest; on PostgreSQL run only what has a database.
 
-    A file's tests stay together in one process; those of the whole product do, too, so that it starts once.
+    A file's tests stay together in one process, and so do those of the whole product but for the walk over all its pages, which
+    takes as long as all the others.
     """
     items.sort(key=lambda item: not (item.get_closest_marker("browser") or item.get_closest_marker("processes")))
     for item in items:
-        whole = "product" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("product" if whole else item.path.name))
+        story = "product" in getattr(item, "fixturenames", ()) and item.path.name != "test_every_page.py"
+        item.add_marker(pytest.mark.xdist_group("story" if story else item.path.name))
     if os.environ.get("AIAPP_TEST_DATABASE_URL"):
         alike = [item for item in items if "database_url" not in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=alike)
