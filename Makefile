@@ -2,7 +2,7 @@
 PYTHON = $(shell for p in python3.11 python3.12 python3 python; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null; then echo $$p; break; fi; done)
 BIN := .venv/bin
-PARALLEL := -n 3 --dist loadgroup --no-loadscope-reorder
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 SAY := echo >&2 "aiapp:"
 
 .PHONY: run test bench lock install install-test

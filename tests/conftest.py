@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import argon2
-import coverage
 import hypothesis
 import pytest
 import sqlalchemy as sa
@@ -54,17 +53,9 @@ PASSWORD_HASH = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 ROLES = {"alice": "owner", "adam": "admin", "bob": "editor", "vera": "viewer"}
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook, too
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Start what waits most (browsers, processes) first, beside the rest; on PostgreSQL run only what has a database.
-
-    A file's tests stay together in one process, and so do those of the whole product but for the walk over all its pages, which
-    takes as long as all the others.
-    """
+    """Start what waits most (browsers, processes) first, beside the rest; on PostgreSQL run only what has a database."""
     items.sort(key=lambda item: not (item.get_closest_marker("browser") or item.get_closest_marker("processes")))
-    for item in items:
-        story = "product" in getattr(item, "fixturenames", ()) and item.path.name != "test_every_page.py"
-        item.add_marker(pytest.mark.xdist_group("story" if story else item.path.name))
     if os.environ.get("AIAPP_TEST_DATABASE_URL"):
         alike = [item for item in items if "database_url" not in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=alike)
@@ -73,18 +64,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
     os.environ.pop(name, None)  # the processes that tests start are not measured: it makes them twice as slow
-
-
-@pytest.fixture(autouse=True)
-def _unmeasured(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Do not measure the coverage of what is slow already: measuring doubles its time and adds next to no line."""
-    measuring = coverage.Coverage.current()
-    if measuring is None or not any(map(request.node.get_closest_marker, ("browser", "processes", "long"))):
-        yield
-        return
-    measuring.stop()
-    yield
-    measuring.start()
 
 
 def redis_binary() -> str | None:
@@ -216,7 +195,7 @@ def app(settings: config.Settings, home: Path) -> Iterator[Flask]:
         db.session.remove()
     event.remove(engine, "connect", note)
     engine.dispose()
-    for connection in opened:  # an answer that a test did not read to its end may still hold one
+    for connection in [] if settings.sqlite else opened:  # an answer that a test did not read to its end may hold one
         connection.close()
     if "aiapp.transport" in application.extensions:
         application.extensions["aiapp.transport"].close()
