@@ -121,7 +121,8 @@ def test_a_duty_that_fails_is_tried_again_and_stops_no_other(app, connection, sw
     assert (len(tries), len(sweeps)) == (2, 2)
 
 
-def test_lost_executions_are_found_and_old_idempotency_keys_forgotten(app, team, settings, connection):
+def test_lost_executions_are_found_and_old_idempotency_keys_forgotten(app, team, settings, connection, monkeypatch):
+    monkeypatch.setattr(module, "create_app", lambda settings: app)  # one of its own would keep its connections open
     with app.app_context():
         bob = team.access("bob")
         row = executions.submit(bob, Submission(template="Hi"))
