@@ -62,10 +62,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(alike)]
 
 
-for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
-    os.environ.pop(name, None)  # the processes that tests start are not measured: it makes them twice as slow
-
-
 def redis_binary() -> str | None:
     """The redis-server of this machine: the wheel's, else the one on PATH."""
     try:
