@@ -28,7 +28,6 @@ from flask.testing import FlaskClient
 from jinja2.bccache import Bucket, BytecodeCache
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import event
 from werkzeug.routing import Rule
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
@@ -176,23 +175,12 @@ def app(settings: config.Settings, home: Path) -> Iterator[Flask]:
     limiter._storage_dead = False  # it was, perhaps, in a test without Redis
     application: Flask = _shared["app"]
     application.testing = False  # errors are answered as in production
-    opened: list[Any] = []
-    with application.app_context():
-        engine = db.engine
-
-    def note(connection: Any, record: object) -> None:
-        opened.append(connection)
-
-    event.listen(engine, "connect", note)
     made = dict(application.extensions)
     application.extensions["aiapp.settings"] = settings
     yield application
     with application.app_context():
         db.session.remove()
-    event.remove(engine, "connect", note)
-    engine.dispose()
-    for connection in [] if settings.sqlite else opened:  # an answer that a test did not read to its end may hold one
-        connection.close()
+        db.engine.dispose()
     if "aiapp.transport" in application.extensions:
         application.extensions["aiapp.transport"].close()
     application.extensions["aiapp.redis"].close()
