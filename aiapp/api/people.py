@@ -20,7 +20,8 @@ from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, in_order, newest_first
 from aiapp.api.shapes import GONE, Gone, Id, Line, Text, Time, aware, iso, moment, outside
 from aiapp.errors import InvalidInput
-from aiapp.workspaces import actions
+from aiapp.workspaces import actions, api_tokens
+from aiapp.workspaces import invitations as inviting
 from aiapp.workspaces import models as workspaces
 
 people = APIBlueprint("people", __name__, abp_tags=[Tag(name="Workspace")], abp_security=[{"token": []}])
@@ -191,7 +192,7 @@ def invitations(query: PageQuery) -> Listed[Invitation]:
 @needs("admin", "admin")
 def invite(body: InvitationBody) -> tuple[Invitation, Literal[201]]:
     """The answer holds the link, this once."""
-    invitation, secret = actions.invite(asking(), body.email, body.role)
+    invitation, secret = inviting.invite(asking(), body.email, body.role)
     return {**_invitation(invitation), "link": outside(url_for("workspaces.invitation", secret=secret))}, 201
 
 
@@ -199,7 +200,7 @@ def invite(body: InvitationBody) -> tuple[Invitation, Literal[201]]:
 @needs("admin", "admin")
 def withdraw(path: InvitationId) -> Gone:
     """Its link stops working."""
-    actions.withdraw(asking(), path.invitation_id)
+    inviting.withdraw(asking(), path.invitation_id)
     return GONE
 
 
@@ -207,7 +208,7 @@ def withdraw(path: InvitationId) -> Gone:
 @needs("viewer", "read")
 def tokens(query: PageQuery) -> Listed[Token]:
     """One's own, newest first; for admins everyone's."""
-    return in_order(actions.list_tokens(asking()), lambda row: (-int(row.id, 16),), query, _token)
+    return in_order(api_tokens.listed(asking()), lambda row: (-int(row.id, 16),), query, _token)
 
 
 @people.post("/tokens", summary="Create a token")
@@ -220,7 +221,7 @@ def create_token(body: TokenBody) -> tuple[Token, Literal[201]]:
     if latest is not None and (expires_at is None or expires_at > latest):
         message = f"The asking token runs out at {moment(latest)}: a token that it makes cannot live longer."
         raise InvalidInput(errors=[{"field": "expires_at", "message": message}])
-    token, text = actions.create_token(asking(), body.name, body.scope, expires_at)
+    token, text = api_tokens.create(asking(), body.name, body.scope, expires_at)
     return {**_token(token), "token": text}, 201
 
 
@@ -228,7 +229,7 @@ def create_token(body: TokenBody) -> tuple[Token, Literal[201]]:
 @needs("viewer", "write")
 def revoke_token(path: TokenId) -> Gone:
     """It stops working at once."""
-    actions.revoke_token(asking(), path.token_id)
+    api_tokens.revoke(asking(), path.token_id)
     return GONE
 
 

@@ -103,7 +103,7 @@ def create_token(slug: str, email: str, name: str, scopes: tuple[str, ...]) -> N
     from aiapp.accounts.tokens import SCOPES
     from aiapp.errors import NotFound
     from aiapp.extensions import db
-    from aiapp.workspaces import actions
+    from aiapp.workspaces import api_tokens
     from aiapp.workspaces.access import Access
     from aiapp.workspaces.models import Membership, Workspace
 
@@ -117,7 +117,7 @@ def create_token(slug: str, email: str, name: str, scopes: tuple[str, ...]) -> N
         if not person or not membership:
             raise NotFound(f"{email} is not a member of the workspace {slug}")
         access = Access(membership.workspace, person, membership.role)
-        _, text = actions.create_token(access, name, max(scopes, key=SCOPES.index))
+        _, text = api_tokens.create(access, name, max(scopes, key=SCOPES.index))
         click.echo(text)
 
 

@@ -7,7 +7,6 @@ is published. Numbers are given when a version is made and stay.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from aiapp.columns import now
 from aiapp.errors import AppError, Conflict, InvalidInput, NotFound
 from aiapp.extensions import db
-from aiapp.prompt_templates import checks, declaring, fields, library, versioning, wording
+from aiapp.prompt_templates import checks, declaring, fields, library, slugs, versioning, wording
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.tagging import set_tags
 from aiapp.prompt_templates.uses import uses
@@ -35,7 +34,7 @@ def create(access: Access, given: Mapping[str, Any]) -> PromptTemplate:
     tags = details.pop("tags", [])
     slug = details.pop("slug", None)
     template = PromptTemplate(workspace_id=access.workspace.id, last_number=1, **details)
-    _insert(template, slug)
+    slugs.insert(template, slug)
     set_tags(access, template, tags)
     db.session.add(versioning.make(access, template, 1, text))
     access.audit("prompt_template.create", template.name, after={"slug": template.slug})
@@ -65,7 +64,7 @@ def update(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -
     except IntegrityError as error:
         if "slug" not in str(error.orig):
             raise
-        raise _slug_taken() from error
+        raise slugs.taken() from error
     if tags is not None:
         set_tags(access, template, tags)
     access.audit(
@@ -238,31 +237,6 @@ def runnable_version(access: Access, slug: str, number: int | None = None) -> Pr
     return found
 
 
-def _insert(template: PromptTemplate, slug: str | None) -> None:
-    """Add a new template under `slug`, else under the first free one made of its name. Raises Conflict `slug_taken`."""
-    for candidate in [slug] if slug else _free_slugs(template):
-        template.slug = candidate
-        try:
-            with db.session.begin_nested():
-                db.session.add(template)
-                db.session.flush()
-        except IntegrityError as error:
-            if "slug" not in str(error.orig):
-                raise  # the workspace has just been deleted
-            continue  # somebody took it a moment ago
-        return
-    raise _slug_taken()
-
-
-def _free_slugs(template: PromptTemplate) -> list[str]:
-    """Return a few slugs made of the name that nobody has."""
-    base = wording.slug_of(template.name)
-    candidates = [base, *(f"{base[:55].rstrip('-')}-{number}" for number in range(2, 10_000))]
-    slugs = sa.select(PromptTemplate.slug).where(PromptTemplate.workspace_id == template.workspace_id)
-    taken = set(db.session.scalars(slugs.where(PromptTemplate.slug.startswith(base[:55].rstrip("-")))))
-    return list(islice((one for one in candidates if one not in taken | fields.RESERVED), 20))
-
-
 def _mark(access: Access, version: PromptVersion, status: str) -> PromptVersion:
     if version.status not in versioning.OPEN:
         raise _frozen(version)
@@ -298,11 +272,6 @@ def _frozen(version: PromptVersion) -> Conflict:
     return Conflict(
         f"Version {version.number} is {version.status} and never changes. Start a new draft.", code="frozen"
     )
-
-
-def _slug_taken() -> Conflict:
-    message = "Another prompt template has this slug already."
-    return Conflict(message, code="slug_taken", errors=[{"field": "slug", "message": message}])
 
 
 def _message(message: str) -> str:

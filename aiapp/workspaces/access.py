@@ -74,6 +74,14 @@ class Access:
             raise missing(table)
         return row
 
+    def delete(self, row: Any) -> None:
+        """Delete a row of this workspace. Raises NotFound where somebody else has just done so: one deletion, one audit event."""
+        table = type(row)
+        gone = sa.delete(table).where(table.id == row.id, table.workspace_id == self.workspace.id).returning(table.id)
+        if not db.session.execute(gone.execution_options(synchronize_session=False)).all():
+            raise missing(table)
+        db.session.expunge(row)
+
     @property
     def actor(self) -> str:
         """How the audit trail and lists name who is asking."""

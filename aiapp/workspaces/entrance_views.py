@@ -13,7 +13,7 @@ from aiapp.accounts.views import enter as enter_session
 from aiapp.accounts.views import per_source, user_agent
 from aiapp.errors import Conflict, InvalidInput, NotFound
 from aiapp.extensions import client_address, db, settings
-from aiapp.workspaces import actions
+from aiapp.workspaces import actions, invitations
 from aiapp.workspaces.routes import blueprint, field_errors
 
 
@@ -47,7 +47,7 @@ def create_account() -> Response:
 @blueprint.get("/invitations/<secret>")
 def invitation(secret: str) -> Response:
     """Show an invitation: accept it as who is signed in, or make an account."""
-    found = actions.find_invitation(secret)
+    found = invitations.find_invitation(secret)
     page = make_response(
         render_template("workspaces/invitation.html", invitation=found, secret=secret, values={}, errors={})
     )
@@ -60,13 +60,13 @@ def invitation(secret: str) -> Response:
 @per_source
 def accept(secret: str) -> Response:
     """Accept an invitation."""
-    found = actions.find_invitation(secret)
+    found = invitations.find_invitation(secret)
     if current_user.is_authenticated:
-        workspace = actions.accept(found, current_user._get_current_object())
+        workspace = invitations.accept(found, current_user._get_current_object())
         return htmx.go(url_for("home.index", workspace=workspace.slug), f"You are a member of {workspace.name}.")
     values = {"name": request.form.get("name", "")}
     try:
-        user, workspace = actions.accept_as_new(found, values["name"], request.form.get("password", ""))
+        user, workspace = invitations.accept_as_new(found, values["name"], request.form.get("password", ""))
     except (InvalidInput, Conflict) as error:
         db.session.rollback()
         page = render_template(

@@ -14,7 +14,7 @@ from aiapp.audit import AuditEvent
 from aiapp.columns import now
 from aiapp.errors import InvalidInput
 from aiapp.extensions import db
-from aiapp.workspaces import actions
+from aiapp.workspaces import actions, api_tokens, invitations
 from aiapp.workspaces.access import Access, require
 from aiapp.workspaces.models import ROLES, Invitation, Membership
 from aiapp.workspaces.routes import absolute, blueprint, field_errors
@@ -121,7 +121,7 @@ def invite(access: Access) -> Response:
     """Make an invitation and show its link, this once."""
     values = {name: request.form.get(name, "") for name in ("email", "role")}
     try:
-        made, secret = actions.invite(access, values["email"], values["role"])
+        made, secret = invitations.invite(access, values["email"], values["role"])
     except InvalidInput as error:
         return make_response(_invitations(access, values, field_errors(error)), 422)
     link = absolute(url_for("workspaces.invitation", secret=secret))
@@ -132,7 +132,7 @@ def invite(access: Access) -> Response:
 @require("admin")
 def withdraw(access: Access, invitation_id: str) -> Response:
     """Make an invitation's link stop working."""
-    actions.withdraw(access, invitation_id)
+    invitations.withdraw(access, invitation_id)
     return htmx.go(
         url_for("workspaces.settings_invitations", workspace=access.workspace.slug), "The invitation is withdrawn."
     )
@@ -152,7 +152,7 @@ def create_token(access: Access) -> Response:
     values = {name: request.form.get(name, "") for name in ("name", "scope", "days")}
     days = TOKEN_LIFETIMES.get(values["days"], 90)
     try:
-        token, text = actions.create_token(
+        token, text = api_tokens.create(
             access, values["name"], values["scope"], now() + timedelta(days=days) if days else None
         )
     except InvalidInput as error:
@@ -164,7 +164,7 @@ def create_token(access: Access) -> Response:
 @require()
 def revoke_token(access: Access, token_id: str) -> Response:
     """Make a token stop working at once."""
-    actions.revoke_token(access, token_id)
+    api_tokens.revoke(access, token_id)
     return htmx.go(url_for("workspaces.settings_tokens", workspace=access.workspace.slug), "The token is revoked.")
 
 
@@ -205,10 +205,10 @@ def _invitations(access: Access, values: dict[str, str], errors: dict[str, str],
 
 
 def _tokens(access: Access, values: dict[str, str], errors: dict[str, str], **more: Any) -> str:
-    scopes = [(scope, SCOPE_WORDS[scope]) for scope in SCOPES if access.allows(actions.SCOPE_NEEDS[scope])]
+    scopes = [(scope, SCOPE_WORDS[scope]) for scope in SCOPES if access.allows(api_tokens.SCOPE_NEEDS[scope])]
     return render_template(
         "settings/tokens.html",
-        tokens=actions.list_tokens(access),
+        tokens=api_tokens.listed(access),
         scope_options=scopes,
         values=values,
         errors=errors,

@@ -9,16 +9,10 @@ import pytest
 from described import PREFIX, Described
 from flask import Flask
 from flask.testing import FlaskClient
+from one_of_each import one_of_each
 from werkzeug.test import TestResponse
 
-from aiapp.credentials import actions as credentials
-from aiapp.executions import actions, jobs, leases, publishing, stream
-from aiapp.executions.submission import Submission
-from aiapp.extensions import db
-from aiapp.prompt_templates import actions as prompt_templates
-from aiapp.prompt_templates import library
-from aiapp.workspaces import actions as workspaces
-from aiapp.workspaces.models import Membership
+from aiapp.executions import jobs, leases, publishing, stream
 
 
 @pytest.fixture
@@ -66,25 +60,4 @@ def work(app: Flask) -> Iterator[Callable[[str], None]]:
 @pytest.fixture
 def rows(app: Flask, team: Any) -> dict[str, Any]:
     """One row of each kind in acme, by the names that the routes give their ids."""
-    with app.app_context():
-        alice, bob = team.access("alice"), team.access("bob")
-        credential = credentials.create(
-            alice, {"provider": "demo", "name": "Demo", "preferred_model": "demo-instant", "is_default": True}
-        )
-        template = prompt_templates.create(bob, {"name": "Greeting", "body": "Say hello to {{name}}."})
-        prompt_templates.publish(bob, library.version(bob, template, 1), "First")
-        execution = actions.submit(bob, Submission(prompt_template="greeting", context={"name": "Ada"}))
-        invitation, _ = workspaces.invite(alice, "new@example.com", "viewer")
-        token, _ = workspaces.create_token(bob, "bob's", "read")
-        membership = db.session.scalars(bob.select(Membership).where(Membership.user_id == bob.user.id)).one()
-        found = {
-            "credential_id": credential.id,
-            "slug": template.slug,
-            "number": 1,
-            "execution_id": execution.id,
-            "invitation_id": invitation.id,
-            "token_id": token.id,
-            "membership_id": membership.id,
-        }
-        db.session.remove()
-    return found
+    return {**one_of_each(app, team), "slug": "greeting", "number": 1}

@@ -8,17 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from one_of_each import one_of_each
 
-from aiapp.credentials import actions as credentials
 from aiapp.credentials.ping import Climb, Step
-from aiapp.executions import actions as executions
 from aiapp.executions import jobs, publishing
-from aiapp.executions.submission import Submission
-from aiapp.extensions import db
-from aiapp.prompt_templates import actions as prompt_templates
-from aiapp.prompt_templates import library
-from aiapp.workspaces import actions as workspaces
-from aiapp.workspaces.models import Membership
 
 pytestmark = pytest.mark.long
 
@@ -135,31 +128,11 @@ def ids(app, team, monkeypatch):
     monkeypatch.setattr("aiapp.credentials.destination.resolve", lambda *arguments, **more: ())
     tested = Climb((Step("network", True, 1),))
     monkeypatch.setattr("aiapp.credentials.ping.climb", lambda *arguments, **more: tested)
+    made = one_of_each(app, team)
     with app.app_context():
-        alice, bob = team.access("alice"), team.access("bob")
-        credential = credentials.create(alice, {"provider": "demo", "name": "Demo", "preferred_model": "demo-instant"})
-        template = prompt_templates.create(bob, {"name": "Greeting", "body": "Say hello to {{name}}."})
-        prompt_templates.publish(bob, library.version(bob, template, 1), "First")
-        execution = executions.submit(bob, Submission(prompt_template="greeting", context={"name": "Ada"}))
-        invitation, _ = workspaces.invite(alice, "new@example.com", "viewer")
-        token, _ = workspaces.create_token(bob, "bob's", "read")
-        membership = db.session.scalars(bob.select(Membership).where(Membership.user_id == bob.user.id)).one()
-        found = {
-            "credential_id": credential.id,
-            "execution_id": execution.id,
-            "invitation_id": invitation.id,
-            "token_id": token.id,
-            "membership_id": membership.id,
-            "workspace": "acme",
-            "slug": "greeting",
-            "number": "1",
-            "provider": "demo",
-            "secret": "x" * 43,
-        }
-        db.session.remove()
-        jobs.run(execution.id)
+        jobs.run(made["execution_id"])
         assert publishing.flush(10)
-    return found
+    return {**made, "workspace": "acme", "slug": "greeting", "number": "1", "provider": "demo", "secret": "x" * 43}
 
 
 def path_of(rule, values):

@@ -5,15 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-
-from aiapp.credentials import actions as credentials
-from aiapp.executions import actions as executions
-from aiapp.executions.submission import Submission
-from aiapp.extensions import db
-from aiapp.prompt_templates import actions as prompt_templates
-from aiapp.prompt_templates import library
-from aiapp.workspaces import actions as workspaces
-from aiapp.workspaces.models import Membership
+from one_of_each import one_of_each
 
 pytestmark = pytest.mark.long
 
@@ -25,22 +17,7 @@ SLUG, NO_SLUG = "greeting", "nothings"
 @pytest.fixture
 def ids(app, team):
     """What acme has of each kind, by the names of routes."""
-    with app.app_context():
-        alice, bob = team.access("alice"), team.access("bob")
-        credential = credentials.create(alice, {"provider": "demo", "name": "Demo"})
-        template = prompt_templates.create(bob, {"name": "Greeting", "body": "Say hello to {{name}}."})
-        prompt_templates.publish(bob, library.version(bob, template, 1), "First")
-        execution = executions.submit(bob, Submission(prompt_template=SLUG, context={"name": "Ada"}))
-        invitation, _ = workspaces.invite(alice, "new@example.com", "viewer")
-        token, _ = workspaces.create_token(bob, "bob's", "read")
-        membership = db.session.scalars(bob.select(Membership).where(Membership.user_id == bob.user.id)).one()
-        return {
-            "credential_id": credential.id,
-            "execution_id": execution.id,
-            "invitation_id": invitation.id,
-            "token_id": token.id,
-            "membership_id": membership.id,
-        }
+    return one_of_each(app, team)
 
 
 def absent(ids):

@@ -1,0 +1,40 @@
+"""One row of each kind in the workspace acme, for the tests that walk over all routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+
+from aiapp.credentials import actions as credentials
+from aiapp.executions import actions as executions
+from aiapp.executions.submission import Submission
+from aiapp.extensions import db
+from aiapp.prompt_templates import actions as prompt_templates
+from aiapp.prompt_templates import library
+from aiapp.workspaces import api_tokens, invitations
+from aiapp.workspaces.models import Membership
+
+
+def one_of_each(app: Flask, team: Any) -> dict[str, str]:
+    """Make the rows, and return their ids by the names that routes give them. The execution is pending."""
+    with app.app_context():
+        alice, bob = team.access("alice"), team.access("bob")
+        credential = credentials.create(
+            alice, {"provider": "demo", "name": "Demo", "preferred_model": "demo-instant", "is_default": True}
+        )
+        template = prompt_templates.create(bob, {"name": "Greeting", "body": "Say hello to {{name}}."})
+        prompt_templates.publish(bob, library.version(bob, template, 1), "First")
+        execution = executions.submit(bob, Submission(prompt_template="greeting", context={"name": "Ada"}))
+        invitation, _ = invitations.invite(alice, "new@example.com", "viewer")
+        token, _ = api_tokens.create(bob, "bob's", "read")
+        membership = db.session.scalars(bob.select(Membership).where(Membership.user_id == bob.user.id)).one()
+        ids = {
+            "credential_id": credential.id,
+            "execution_id": execution.id,
+            "invitation_id": invitation.id,
+            "token_id": token.id,
+            "membership_id": membership.id,
+        }
+        db.session.remove()
+    return ids
