@@ -29,13 +29,14 @@ LOOK_SECONDS = 0.5
 _IDLE_SECONDS = 10.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Lease:
-    """An execution that a thread of this process works on; `cancel` stops its call."""
+    """An execution that a thread of this process works on; `cancel` stops its call. `extended`: when it last was, monotonic."""
 
     execution_id: str
     app: Flask
     cancel: Cancel = field(default_factory=Cancel)
+    extended: float = field(default_factory=time.monotonic)
 
 
 # Set when this process is to end and has waited long enough: its calls are cancelled within a moment, and no new ones begin.
@@ -93,17 +94,14 @@ def _owner(pid: int) -> str:
 def _beat() -> None:
     """Extend and look while anything is held; end after a while of nothing."""
     global _thread
-    extended: dict[Flask, float] = {}
     while True:
         with _changed:
-            if not _held:
-                extended.clear()
-                if not _changed.wait(_IDLE_SECONDS) and not _held:
-                    _thread = None
-                    return
+            if not _held and not _changed.wait(_IDLE_SECONDS) and not _held:
+                _thread = None
+                return
             leases = list(_held.values())
         for app in {lease.app for lease in leases}:
-            _look_after(app, [lease for lease in leases if lease.app is app], extended)
+            _look_after(app, [lease for lease in leases if lease.app is app])
         if shutdown.is_set():
             cancel_all()
             time.sleep(LOOK_SECONDS / 5)
@@ -111,13 +109,15 @@ def _beat() -> None:
             cancel_all()
 
 
-def _look_after(app: Flask, leases: list[Lease], extended: dict[Flask, float]) -> None:
+def _look_after(app: Flask, leases: list[Lease]) -> None:
     with app.app_context():
         try:
-            if time.monotonic() >= extended.setdefault(app, time.monotonic() + settings().lease_seconds / 3):
-                extended[app] = time.monotonic() + settings().lease_seconds / 3
+            start = time.monotonic()
+            if start >= min(lease.extended for lease in leases) + settings().lease_seconds / 3:
                 with states.transaction():
                     states.extend(owner())
+                for lease in leases:
+                    lease.extended = start
             wanted = _still_wanted()
         except Exception as error:
             # Whatever it is, the calls go on: if the database comes back before the leases end, nothing was lost.
