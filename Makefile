@@ -16,11 +16,8 @@ test: install-test
 	$(BIN)/mypy
 	$(BIN)/djlint --check aiapp/templates
 	$(BIN)/djlint --lint --quiet aiapp/templates
-	$(BIN)/coverage erase
-	env -u AIAPP_TEST_DATABASE_URL $(BIN)/coverage run -m pytest $(PARALLEL)
+	env -u AIAPP_TEST_DATABASE_URL $(BIN)/python -m slipcover -m pytest $(PARALLEL)
 	$(BIN)/python tests/postgresql.py $(BIN)/pytest $(PARALLEL) -m "not browser and not processes and not long"
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
 
 bench: install-test
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -83,7 +83,7 @@ def up(tmp_path: Path, free_port: int) -> Iterator[Callable[..., Up]]:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """One `aiapp up` with two workers for all tests of a module: each finds it whole and leaves it whole."""
-    each = Up(tmp_path_factory.mktemp("up") / "home", 0, "--workers", "2", measured=True)
+    each = Up(tmp_path_factory.mktemp("up") / "home", 0, "--workers", "2")
     each.wait_ready()
     yield each
     end(each)

@@ -84,18 +84,13 @@ def family(pid: int) -> dict[int, str]:
 
 
 class Up:
-    """`aiapp up` in a process of its own, in a home of its own.
+    """`aiapp up` in a process of its own, in a home of its own."""
 
-    Arguments:
-        measured: whether its processes count what they cover, where the tests do; it makes each of them slower.
-    """
-
-    def __init__(self, home: Path, port: int, *arguments: str, measured: bool = False, **environ: str) -> None:
+    def __init__(self, home: Path, port: int, *arguments: str, **environ: str) -> None:
         self.home, self.port = home, port
         self.log = home.parent / f"{home.name}.log"
         # Bytecode is kept, whatever this machine thinks of it: otherwise each of the processes compiles everything again.
         unwanted = {"DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE"}
-        unwanted |= set() if measured else {"COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"}
         environment = {
             **{name: value for name, value in os.environ.items() if name not in unwanted},
             "AIAPP_HOME": str(home),

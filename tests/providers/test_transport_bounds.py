@@ -200,7 +200,7 @@ def test_a_hundred_huge_answers_leave_nothing_behind():
                 kept.append(tracemalloc.get_traced_memory()[0])
         finally:
             tracemalloc.stop()
-        assert kept[-1] - kept[9] < 500_000
+        assert kept[-1] - kept[9] < 5_000_000  # one answer that stayed each time would be ninety million
 
 
 def test_a_body_without_end_stops_at_the_limit():
