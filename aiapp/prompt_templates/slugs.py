@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -38,7 +38,7 @@ def taken() -> Conflict:
 def _free(template: PromptTemplate) -> list[str]:
     """Return a few slugs made of the name that nobody has."""
     base = wording.slug_of(template.name)
-    candidates = [base, *(f"{base[:55].rstrip('-')}-{number}" for number in range(2, 10_000))]
+    candidates = chain([base], (f"{base[:55].rstrip('-')}-{number}" for number in range(2, 10_000)))
     there = sa.select(PromptTemplate.slug).where(PromptTemplate.workspace_id == template.workspace_id)
     used = set(db.session.scalars(there.where(PromptTemplate.slug.startswith(base[:55].rstrip("-")))))
     return list(islice((one for one in candidates if one not in used | fields.RESERVED), 20))

@@ -18,17 +18,6 @@ pytestmark = pytest.mark.browser
 STATIC = Path(aiapp.__file__).parent / "static"
 
 
-@pytest.mark.parametrize("name", ["list", "fields", "delete"])
-def test_axe_finds_nothing_in_either_theme_and_nothing_scrolls_sideways(see, address, violations, name):
-    for theme, width in (("light", 1440), ("dark", 390)):
-        page = see(name, width)
-        page.context.add_cookies([{"name": "theme", "value": theme, "url": address}])
-        page.reload()
-        expect(page.locator("html")).to_have_class("dark" if theme == "dark" else "")
-        assert violations(page) == [], (theme, width)
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, (theme, width)
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_in_open_menus_and_dialogs(see, address, violations, theme):
     page = see("list")
