@@ -26,6 +26,7 @@ class Pool:
         self._most = most
         self._seconds = seconds
         self._pid = os.getpid()
+        self._closed = False
         self._forget()
 
     def _forget(self) -> None:
@@ -68,7 +69,9 @@ class Pool:
             self._idle.setdefault(connection.origin, deque()).append(connection)
             self._idle.move_to_end(connection.origin)
             self._count += 1
-            if self._count > self._most:
+            if self._closed:
+                surplus.extend(self._outdated(float("inf")))
+            elif self._count > self._most:
                 surplus.append(self._oldest())
             if now >= self._sweep_at:
                 self._sweep_at = now + self._seconds
@@ -77,9 +80,10 @@ class Pool:
             old.close()
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close what is idle, and from now on what would become so: a call may still be on its way."""
         self._after_fork()
         with self._lock:
+            self._closed = True
             idle = [connection for waiting in self._idle.values() for connection in waiting]
             self._idle.clear()
             self._count = 0

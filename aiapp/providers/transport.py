@@ -133,7 +133,7 @@ class Transport(httpx.BaseTransport):
         return httpx.Response(answer.status, headers=kept, stream=_Stream(answer, request))
 
     def close(self) -> None:
-        """Close the connections that nobody uses."""
+        """Close the connections that nobody uses, and from now on each one after its call."""
         self._pool.close()
 
     def _local_for(self, url: str) -> Local | None:
