@@ -59,7 +59,6 @@ PURE = [
     "prompt_templates/aligning.py",
     "prompt_templates/marking.py",
     "executions/formats.py",
-    "executions/json_text.py",
     "executions/json_schema.py",
     "executions/markdown.py",
 ]

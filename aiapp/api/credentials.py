@@ -51,7 +51,7 @@ class CredentialBody(BaseModel):
 class TestBody(OptionalBody):
     """How far a test climbs."""
 
-    level: Text = Field("completion", description="network, auth or completion")
+    level: Text = Field(ping.FULL, description=", ".join(ping.LEVELS))
 
 
 class Provider(TypedDict):
@@ -167,7 +167,7 @@ def delete(path: CredentialId) -> Gone:
 @credentials.post("/credentials/<id:credential_id>/test", summary="Test a credential")
 @needs("admin", "admin")
 def test(path: CredentialId, body: TestBody) -> TestResult:
-    """Climb network, auth and completion; stops at the first failure and says what to do. Answers within 60 s."""
+    """Climb up to a level; stops at the first failure and says what to do. Answers within 60 s."""
     if body.level not in ping.LEVELS:
         message = f"Use one of {', '.join(ping.LEVELS)}."
         raise InvalidInput(errors=[{"field": "level", "message": message}])

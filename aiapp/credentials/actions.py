@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
-
-from aiapp.columns import UtcDateTime, new_id, now
+from aiapp.columns import new_id
 from aiapp.credentials import destination, draft, order, vault
 from aiapp.credentials.destination import mistake
 from aiapp.credentials.fields import MOST_CREDENTIALS, checked, hint_of
@@ -19,8 +16,6 @@ from aiapp.providers.key_redaction import redact_keys
 from aiapp.workspaces.access import Access, missing
 from aiapp.workspaces.models import Workspace
 
-# Used again and again within this span, a credential is written down once: a busy row would be a queue.
-USED_EVERY = timedelta(seconds=10)
 # What an audit event shows of a change; of the key only that it changed.
 _AUDITED = (
     "provider",
@@ -85,7 +80,7 @@ def update(access: Access, credential_id: str, values: Mapping[str, Any]) -> Cre
     before, new_key = _facts(credential), "api_key" in cleaned
     if new_key or where != (credential.provider, credential.base_url):
         credential.health, credential.health_reason, credential.health_since = "unknown", None, None
-        credential.last_test = credential.last_tested_at = None
+        credential.last_test = credential.last_tested_at = credential.models = credential.models_at = None
     cleaned["provider"], cleaned["base_url"] = where
     if new_key:
         _set_key(access.workspace, credential, cleaned.pop("api_key"))
@@ -159,69 +154,6 @@ def delete(access: Access, credential_id: str) -> str:
     order.number(rows)
     db.session.commit()
     return credential.name
-
-
-def record_test(tested: Credential, result: Mapping[str, Any], health: tuple[str, str | None] | None) -> bool:
-    """Keep the result of a test of `tested` (as it was read before the test) and the health and reason that it shows.
-
-    `health` None leaves the health as it is. Returns False, and keeps nothing, where the key, the provider or the address was
-    changed while the test ran.
-    """
-    same = (
-        Credential.id == tested.id,
-        Credential.workspace_id == tested.workspace_id,
-        Credential.provider == tested.provider,
-        Credential.base_url == tested.base_url,
-        Credential.api_key.is_not_distinct_from(tested.api_key),
-    )
-    # Nobody changed the credential: updated_at stays.
-    change = sa.update(Credential).where(*same).values(last_test=dict(result), last_tested_at=now())
-    change = change.values(updated_at=Credential.updated_at)
-    if health is not None:
-        since = sa.case((sa.not_(_is(*health)), sa.literal(now(), UtcDateTime())), else_=Credential.health_since)
-        change = change.values(health=health[0], health_reason=health[1], health_since=since)
-    kept = db.session.execute(change.returning(Credential.id)).all()
-    db.session.commit()
-    return bool(kept)
-
-
-def record_call(workspace_id: str, credential_id: str, health: tuple[str, str | None], started_at: datetime) -> None:
-    """Note what a call of an execution has shown of its credential, in the caller's transaction and commit.
-
-    The row is written only where that is news; not by a call that began before the credential was changed or its health
-    became what it is.
-    """
-    db.session.execute(
-        sa.update(Credential)
-        .where(
-            Credential.id == credential_id,
-            Credential.workspace_id == workspace_id,
-            sa.not_(_is(*health)),
-            Credential.updated_at <= started_at,
-            sa.or_(Credential.health_since.is_(None), Credential.health_since <= started_at),
-        )
-        .values(health=health[0], health_reason=health[1], health_since=now(), updated_at=Credential.updated_at)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _is(health: str, reason: str | None) -> sa.ColumnElement[bool]:
-    return sa.and_(Credential.health == health, Credential.health_reason.is_not_distinct_from(reason))
-
-
-def mark_used(workspace_id: str, credential_id: str, at: datetime | None = None) -> None:
-    """Note that the credential was just used, in the caller's transaction and commit. Default: now."""
-    at = at or now()
-    db.session.execute(
-        sa.update(Credential)
-        .where(
-            Credential.id == credential_id,
-            Credential.workspace_id == workspace_id,
-            sa.or_(Credential.last_used_at.is_(None), Credential.last_used_at < at - USED_EVERY),
-        )
-        .values(last_used_at=at, updated_at=Credential.updated_at)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _set_key(workspace: Workspace, credential: Credential, key: str | None) -> None:

@@ -9,7 +9,7 @@ from flask import Response, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
-from aiapp.credentials import actions, destination, draft, fields, forms, order, ping
+from aiapp.credentials import actions, checks, destination, draft, fields, forms, order, ping
 from aiapp.credentials.models import Credential
 from aiapp.credentials.ping import Climb
 from aiapp.credentials.routes import blueprint, line
@@ -56,7 +56,9 @@ def create(access: Access) -> BaseResponse:
         values = forms.values_of(request.form)
         climbed = _tested_first(access, values)
         if climbed is not None and not climbed.ok:
-            return htmx.fragment("credentials/_test.html", result=climbed.as_json(), models=climbed.models, failed=True)
+            return htmx.fragment(
+                "credentials/_test.html", result=climbed.as_json(), models=climbed.models or (), failed=True
+            )
         credential = actions.create(access, values)
     except InvalidInput as refusal:
         return _again(provider, refusal, None)
@@ -84,7 +86,7 @@ def update(access: Access, credential_id: str) -> BaseResponse:
             return htmx.fragment(
                 "credentials/_test.html",
                 result=climbed.as_json(),
-                models=climbed.models,
+                models=climbed.models or (),
                 credential=credential,
                 failed=True,
             )
@@ -110,9 +112,9 @@ def test_typed(access: Access) -> BaseResponse:
         climbed = ping.climb(target)
     except InvalidInput as refusal:
         return _again(provider, refusal, access, credential)
-    shown: dict[str, Any] = {"result": climbed.as_json(), "models": climbed.models, "credential": credential}
+    shown: dict[str, Any] = {"result": climbed.as_json(), "models": climbed.models or (), "credential": credential}
     if credential and "api_key" not in values and draft.same(target, credential):
-        actions.record_test(credential, climbed.as_json(), ping.verdict(climbed))
+        ping.record(credential, climbed)
         shown["line"] = line(access, credential.id)
     return htmx.fragment("credentials/_test.html", **shown)
 
@@ -158,7 +160,7 @@ def _stored(access: Access, credential: Credential, climbed: Climb | None) -> Ba
     """Lead on from a stored credential: to the list, or to its page where its test failed."""
     workspace, name = access.workspace.slug, credential.name
     if climbed is not None:
-        actions.record_test(credential, climbed.as_json(), ping.verdict(climbed))
+        ping.record(credential, climbed)
     elif request.form.get("then") == "test":
         climbed = ping.check(access.workspace.id, credential.id)
     back = url_for("credentials.index", workspace=workspace)
@@ -197,5 +199,6 @@ def _form(
         "credential": credential,
         "line": line(access, credential.id) if access and credential else None,
         "result": credential.last_test if credential else None,
-        "models": (),
+        "models": (credential.models or ()) if credential else (),
+        "checks": checks.latest(access, credential.id) if access and credential else [],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from aiapp.providers.types import ProviderError
 
@@ -35,26 +36,60 @@ REASONS: Mapping[str, str] = {
     "model_not_found": "Model not found",
     "request_refused": "Request refused",
     "unreadable": "Key cannot be read",
+    "no_stream": "Streams break",
+    "no_json": "JSON not kept to",
 }
+# What is disproved once the address answers, and once the key is let in; that a completion is refused is not.
+_REACHED = frozenset({"unreachable"})
+_LET_IN = _REACHED | {"bad_key", "unreadable", "not_an_api", "overloaded", "server_error", "timeout"}
+# What goes wrong with a stream or with JSON although a completion was answered a moment ago.
+_OWN_REASON: Mapping[str, str] = {"stream": "no_stream", "json": "no_json"}
+_OWN_TROUBLE = frozenset({"bad_response", "bad_request", "too_large", "timeout", "network", "model_not_found"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a look at a credential has shown.
+
+    over: the reasons that it replaces, None for all of them. An unknown health is always replaced.
+    """
+
+    health: str
+    reason: str | None = None
+    over: frozenset[str] | None = None
 
 
 # What a call of an execution tells of its credential, and not of the request, the model or the moment.
 _TELLING = frozenset({"auth", "quota"})
 
 
-def after_call(error_class: str | None) -> tuple[str, str | None] | None:
-    """Return the health and its reason after a call of an execution; None where it says nothing about the credential.
+def after_call(error_class: str | None) -> Verdict | None:
+    """Return what a call of an execution shows; None where it says nothing about the credential.
 
     Arguments:
         error_class: how the call failed; None where it was answered.
     """
     if error_class is None:
-        return "healthy", None
-    return _BY_ERROR[error_class] if error_class in _TELLING else None
+        return Verdict("healthy")
+    return Verdict(*_BY_ERROR[error_class]) if error_class in _TELLING else None
 
 
-def after(error: ProviderError | None) -> tuple[str, str | None]:
-    """Return the health and its reason after a call that ended so; None is a call that was answered."""
-    if error is None:
-        return "healthy", None
-    return _BY_ERROR.get(error.error_class, ("degraded", "request_refused"))
+def after_test(passed: frozenset[str], failed: str | None, error: ProviderError | None) -> Verdict | None:
+    """Return what a test shows; None where it shows nothing.
+
+    Arguments:
+        passed: the rungs that were decided and held.
+        failed: the rung that broke, with its `error`; None where none did.
+    """
+    if failed is not None:
+        reason = _OWN_REASON.get(failed)
+        if error is None:
+            return Verdict("down", "unreadable")
+        if reason and error.error_class in _OWN_TROUBLE:
+            return Verdict("degraded", reason)
+        return Verdict(*_BY_ERROR.get(error.error_class, ("degraded", "request_refused")))
+    if "completion" in passed:
+        return Verdict("healthy")
+    if "auth" in passed:
+        return Verdict("healthy", over=_LET_IN)
+    return Verdict("unknown", over=_REACHED) if "network" in passed else None

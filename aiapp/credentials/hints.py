@@ -24,15 +24,20 @@ _GET_MODEL: Mapping[str, str] = {
     "ollama": "Pull it on that machine with: ollama pull {model}",
     "lmstudio": "Download and load it in LM Studio.",
 }
+_GET_ANY: Mapping[str, str] = {
+    "ollama": "Pull one on that machine, for example with: ollama pull qwen3",
+    "lmstudio": "Download one and load it in LM Studio.",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A step that failed: what was asked of whom, the error, and the models that the server listed before."""
+    """A step that failed: what was asked of whom, the error, the models that the server listed before, and which step."""
 
     target: Target
     error: ProviderError
     models: Sequence[str] = ()
+    step: str = ""
 
     @property
     def provider(self) -> Provider:
@@ -43,6 +48,8 @@ class Failure:
 def hint(failure: Failure) -> str:
     """Return what to do, one to three sentences; empty where the provider's own words say it all."""
     error = failure.error
+    if failure.step in _OWN_ADVICE and error.error_class in {"bad_response", "bad_request", "network", "timeout"}:
+        return _OWN_ADVICE[failure.step]
     if error.http_status in {404, 405} and error.error_class != "model_not_found":
         return _wrong_path(failure)
     advise = _ADVICE.get(error.error_class)
@@ -102,8 +109,9 @@ def _not_theirs(failure: Failure) -> str:
 
 
 def _no_model(failure: Failure) -> str:
-    model = failure.target.model
-    kind = failure.provider.kind
+    model, kind = failure.target.model, failure.provider.kind
+    if not model:
+        return _GET_ANY.get(kind, "Choose the preferred model.")
     if kind in _GET_MODEL:
         return _with_models(_GET_MODEL[kind].format(model=model), failure.models)
     return _with_models(f"This account has no model {model}: choose another preferred model.", failure.models)
@@ -148,6 +156,18 @@ def _with_models(text: str, models: Sequence[str]) -> str:
     more = f" and {len(models) - SHOWN_MODELS} more" if len(models) > SHOWN_MODELS else ""
     return f"{text} Found there: {', '.join(models[:SHOWN_MODELS])}{more}."
 
+
+# A completion was answered a moment before: the address, the key and the model are right.
+_OWN_ADVICE: Mapping[str, str] = {
+    "stream": (
+        "The same model answered when it was not asked to stream. A proxy on the way may hold streams back or cut them (nginx: "
+        "proxy_buffering off). Until that is mended, switch Stream answers off under Advanced."
+    ),
+    "json": (
+        "Everything but JSON works. Prompt templates with JSON output need a model that keeps to it: choose another preferred "
+        "model, or save it as it is for texts."
+    ),
+}
 
 _ADVICE: Mapping[str, Callable[[Failure], str]] = {
     "network": _unreachable,

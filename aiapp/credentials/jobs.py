@@ -1,4 +1,4 @@
-"""What a worker does for credentials."""
+"""What a worker does for credentials. One that was deleted meanwhile is nothing to do; twice does no harm."""
 
 from __future__ import annotations
 
@@ -11,11 +11,20 @@ from aiapp.extensions import db
 
 
 def test(credential_id: str) -> None:
-    """Test one credential and keep the result. One that was deleted meanwhile is nothing to do; twice does no harm."""
+    """Test one credential, as somebody asked for, and keep the result."""
+    _climb(credential_id, ping.FULL, "test")
+
+
+def check(credential_id: str) -> None:
+    """Look at one credential as far as that costs nothing, and keep the result."""
+    _climb(credential_id, ping.FREE, "schedule")
+
+
+def _climb(credential_id: str, level: str, source: str) -> None:
     workspace_id = db.session.scalar(sa.select(Credential.workspace_id).where(Credential.id == credential_id))
     if workspace_id is None:
         return
     try:
-        ping.check(workspace_id, credential_id)
+        ping.check(workspace_id, credential_id, level, source=source)
     except NotFound:
         return

@@ -1,4 +1,4 @@
-"""The table of credentials: a workspace's keys for AI providers."""
+"""The tables of credentials: a workspace's keys for AI providers, and how each of them did."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ class Credential(Model):
 
     `api_key` is the vault's blob, never the key. `health` is what the last connection test or the last telling call of an
     execution has shown, `health_since` when it became so. `last_test` is the result of the last connection test:
-    `{"ok", "steps": [{"step", "ok", "ms", "detail", "hint"}], "error_class"}`.
+    `{"ok", "steps": [{"step", "ok", "ms", "detail", "hint"}], "error_class"}`. `check_asked_at` is when a scheduled
+    check was last put on a queue. `models` are the names that the provider listed at
+    `models_at`, None where it has never told.
     """
 
     __tablename__ = "credential"
@@ -48,6 +50,33 @@ class Credential(Model):
     health_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_test: Mapped[dict[str, Any] | None] = mapped_column(Json)
     last_tested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    check_asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    models: Mapped[list[str] | None] = mapped_column(Json)
+    models_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
+
+
+SOURCES = ("test", "schedule", "execution")
+
+
+class CredentialCheck(Model):
+    """One look at a credential: a test that somebody asked for, a scheduled one, or a call of an execution (few of many).
+
+    `health` and `reason` are the credential's after it, `step` is the rung of a test that failed, `ms` how long the completion
+    took: None where none was asked for, or none answered.
+    """
+
+    __tablename__ = "credential_check"
+    __table_args__ = (sa.Index("ix_credential_check_seen", "workspace_id", "at"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
+    credential_id: Mapped[str] = mapped_column(sa.ForeignKey("credential.id", ondelete="CASCADE"), index=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    source: Mapped[str] = mapped_column(sa.String(10))
+    health: Mapped[str] = mapped_column(sa.String(10))
+    reason: Mapped[str | None] = mapped_column(sa.String(30))
+    step: Mapped[str | None] = mapped_column(sa.String(10))
+    ms: Mapped[int | None] = mapped_column()

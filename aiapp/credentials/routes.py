@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +12,8 @@ from urllib.parse import urlsplit
 from flask import Blueprint, request
 
 from aiapp.columns import now
-from aiapp.credentials import health, order, selection
+from aiapp.credentials import checks, health, order, selection
+from aiapp.credentials.checks import Day
 from aiapp.credentials.models import Credential
 from aiapp.credentials.wording import marked
 from aiapp.providers.registry import PROVIDERS, Provider
@@ -18,7 +21,23 @@ from aiapp.workspaces.access import Access, missing
 
 blueprint = Blueprint("credentials", __name__, url_prefix="/w/<workspace>/credentials")
 
-STEP_NAMES = {"network": "Network", "auth": "Authentication", "completion": "Completion"}
+STEP_NAMES = {
+    "network": "Network",
+    "auth": "Authentication",
+    "models": "Models",
+    "completion": "Completion",
+    "stream": "Stream",
+    "json": "JSON",
+}
+STEP_QUESTIONS = {
+    "network": "Is anybody at the address?",
+    "auth": "Is the key accepted?",
+    "models": "Which models are there?",
+    "completion": "Does the model answer?",
+    "stream": "Does the answer arrive in pieces?",
+    "json": "Does it keep to JSON?",
+}
+SOURCES = {"test": "Test", "schedule": "Scheduled check", "execution": "Execution"}
 # Longer than a test takes, and than a few of them in a queue: after that, a row no longer asks for its result.
 WATCHED = timedelta(minutes=3)
 
@@ -34,6 +53,7 @@ class Line:
     place: int
     up: bool
     down: bool
+    day: Day
     awaited: datetime | None = None
 
     @property
@@ -67,6 +87,7 @@ class Line:
 def lines(access: Access, awaited: datetime | None = None) -> list[Line]:
     """Return the workspace's credentials in fallback order."""
     rows = order.in_order(access.workspace.id)
+    days = checks.days(access.workspace.id)
     first = 1 if rows and rows[0].is_default else 0
     made = []
     for place, row in enumerate(rows):
@@ -80,10 +101,18 @@ def lines(access: Access, awaited: datetime | None = None) -> list[Line]:
                 place=place,
                 up=place > first,
                 down=first <= place < len(rows) - 1,
+                day=days.get(row.id, Day()),
                 awaited=awaited if awaited and _untested_since(row, awaited) else None,
             )
         )
     return made
+
+
+def state_of(lines: Sequence[Line]) -> str:
+    """Return a short text that changes with which credentials there are (before the hyphen) and with how one of them is."""
+    rows = sorted(line.credential.id for line in lines)
+    health = sorted(f"{line.credential.id} {line.health} {line.reason} {line.credential.active}" for line in lines)
+    return "-".join(hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16] for parts in (rows, health))
 
 
 def _untested_since(row: Credential, moment: datetime) -> bool:
@@ -112,4 +141,10 @@ def awaited_since() -> datetime | None:
 @blueprint.context_processor
 def words() -> dict[str, Any]:
     """Give the templates of this feature the names of steps, and how a hint becomes HTML."""
-    return {"step_names": STEP_NAMES, "marked": marked}
+    return {
+        "step_names": STEP_NAMES,
+        "step_questions": STEP_QUESTIONS,
+        "sources": SOURCES,
+        "reasons": health.REASONS,
+        "marked": marked,
+    }

@@ -7,9 +7,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx, queue
 from aiapp.columns import now
-from aiapp.credentials import actions, form_views, ping
+from aiapp.credentials import actions, checks, form_views, ping, schedule
 from aiapp.credentials.models import Credential
-from aiapp.credentials.routes import awaited_since, blueprint, line, lines
+from aiapp.credentials.routes import awaited_since, blueprint, line, lines, state_of
 from aiapp.workspaces.access import Access, require
 
 __all__ = ["blueprint", "form_views"]
@@ -22,8 +22,23 @@ HOME_ROWS = 6
 @require()
 def index(access: Access) -> str:
     """The workspace's credentials, tried from top to bottom."""
-    since = awaited_since()
-    return render_template("credentials/index.html", lines=lines(access, since))
+    schedule.ask_due(access.workspace.id)
+    shown = lines(access, awaited_since())
+    return render_template("credentials/index.html", lines=shown, state=state_of(shown))
+
+
+@blueprint.get("/_news")
+@require()
+def news(access: Access) -> BaseResponse:
+    """The health of every credential, where one of them is not what `state` says any more; else nothing."""
+    shown, known = lines(access), request.args.get("state", "")
+    state = state_of(shown)
+    if state == known:
+        return Response(status=204)
+    other_rows = state.partition("-")[0] != known.partition("-")[0]
+    return htmx.fragment(
+        "credentials/_news.html", lines=shown, state=state, changed=not other_rows, other_rows=other_rows
+    )
 
 
 @blueprint.get("/<id:credential_id>/_row")
@@ -34,6 +49,17 @@ def row(access: Access, credential_id: str) -> Response:
     shown = line(access, credential_id, since)
     came = shown.credential.last_test if since and not shown.awaited and access.allows("admin") else None
     return htmx.fragment("credentials/_row.html", line=shown, result=came if came and not came["ok"] else None)
+
+
+@blueprint.get("/<id:credential_id>/_checks")
+@require("admin")
+def show_checks(access: Access, credential_id: str) -> BaseResponse:
+    """The last looks at a credential, where there is a newer one than `last`; else nothing."""
+    shown = line(access, credential_id)
+    found = checks.latest(access, credential_id)
+    if (found[0].id if found else "") == request.args.get("last"):
+        return Response(status=204)
+    return htmx.fragment("credentials/_checks_and_health.html", credential=shown.credential, line=shown, checks=found)
 
 
 @blueprint.post("/<id:credential_id>/_test")

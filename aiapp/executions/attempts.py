@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from aiapp.columns import now
 from aiapp.credentials import health
-from aiapp.credentials.actions import USED_EVERY, mark_used, record_call
+from aiapp.credentials.checks import SAMPLED_EVERY, USED_EVERY, mark_used, record_call, sample
 from aiapp.executions.models import Attempt
 from aiapp.extensions import db
 from aiapp.gateway.complete import AttemptResult
@@ -164,6 +164,8 @@ def _note(result: AttemptResult) -> None:
         return
     if not _noted_lately(target.credential_id, "used"):
         mark_used(target.workspace_id, target.credential_id, now())
+    if error is None and not _noted_lately(target.credential_id, "sampled", SAMPLED_EVERY):
+        sample(target.workspace_id, target.credential_id, result.duration_ms)
     shown = health.after_call(error.error_class if error else None)
     if error is not None and shown is not None:
         _noted.pop((target.credential_id, "answered"), None)  # the next success is news
@@ -172,10 +174,10 @@ def _note(result: AttemptResult) -> None:
     record_call(target.workspace_id, target.credential_id, shown, result.started_at)
 
 
-def _noted_lately(credential_id: str, what: str) -> bool:
-    """Whether this process has noted it in the last seconds; where it has not, it has now."""
+def _noted_lately(credential_id: str, what: str, every: timedelta = USED_EVERY) -> bool:
+    """Whether this process has noted it in the last `every`; where it has not, it has now."""
     current = time.monotonic()
-    if current - _noted.get((credential_id, what), float("-inf")) < USED_EVERY.total_seconds():
+    if current - _noted.get((credential_id, what), float("-inf")) < every.total_seconds():
         return True
     if len(_noted) >= 10_000:
         _noted.clear()

@@ -10,7 +10,8 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from aiapp.executions import json_schema as schemas
-from aiapp.executions import json_text, markdown
+from aiapp.executions import markdown
+from aiapp.providers import json_text
 from aiapp.providers.wire_json import storable
 
 # Comparing more with a schema takes seconds, and no model is asked for that much JSON.

@@ -22,7 +22,7 @@ from aiapp.extensions import settings
 from aiapp.gateway import fallback
 from aiapp.gateway.shielding import dialect_of, provider_of, refusal, shielded, shielded_items
 from aiapp.providers import demo
-from aiapp.providers.asking import wants_stream
+from aiapp.providers.asking import get, wants_stream
 from aiapp.providers.echoes import without_echo
 from aiapp.providers.key_redaction import without_secrets
 from aiapp.providers.transport import Cancel, Limits, Probe, Transport
@@ -148,6 +148,17 @@ def list_models(target: Target, *, cancel: Cancel | None = None) -> tuple[ModelI
     """Return the models that `target` lists. Raises ProviderError; its message holds no key."""
     dialect = dialect_of(target)
     return _whole(target, partial(dialect.models_request, target), dialect.models, cancel)
+
+
+def check_key(target: Target, *, cancel: Cancel | None = None) -> bool:
+    """Ask the provider about the target's key, where its model list would not tell (see Quirks.open_models).
+
+    Returns False, and asks nothing, where the provider has no such question. Raises ProviderError; its message holds no key.
+    """
+    quirks = provider_of(target).quirks
+    if not quirks.key_path:
+        return False
+    return _whole(target, partial(get, target, quirks, quirks.key_path), lambda body: True, cancel)
 
 
 def embed(

@@ -1,4 +1,4 @@
-"""The scheduler process: moves delayed deliveries, has lost rows found and old keys forgotten, tidies RQ's books.
+"""The scheduler process: moves delayed deliveries, has lost rows found, credentials checked and old rows forgotten.
 
 Many may run, one leads.
 """
@@ -59,10 +59,16 @@ def main() -> int:
 
 def make(settings: Settings) -> Scheduler:
     """Return a scheduler with everything that this product has done again and again."""
-    from aiapp.api.idempotency import forget_old
+    from aiapp.api import idempotency
+    from aiapp.credentials import checks, schedule
     from aiapp.executions.sweeper import sweep
 
-    duties = Duty(sweep, settings.sweep_seconds), Duty(forget_old, FORGET_SECONDS)
+    duties = (
+        Duty(sweep, settings.sweep_seconds),
+        Duty(schedule.ask_due, schedule.EVERY_SECONDS),
+        Duty(idempotency.forget_old, FORGET_SECONDS),
+        Duty(checks.forget_old, FORGET_SECONDS),
+    )
     return Scheduler(create_app(settings), connect_redis(settings), duties)
 
 

@@ -22,6 +22,8 @@ class Quirks:
     headers: sent with every request.
     locate: where a path lies under a credential's base URL.
     models_path: where an OpenAI-compatible provider lists its models.
+    open_models: its model list answers without a key or with a wrong one, so that it proves nothing about the key.
+    key_path: what tells about the key then, "" where nothing but a completion does.
     max_tokens_field: the request field that limits the answer's tokens.
     default_max_tokens: sent where nobody chose a limit; None where the provider does not insist on one.
     max_temperature: higher values are lowered to it, so that a prompt written for one provider runs on the next.
@@ -38,6 +40,8 @@ class Quirks:
     headers: Mapping[str, str] = field(default_factory=dict)
     locate: Locate = under_base
     models_path: str = "/models"
+    open_models: bool = False
+    key_path: str = ""
     max_tokens_field: str = "max_tokens"
     default_max_tokens: int | None = None
     max_temperature: float = 2.0

@@ -132,7 +132,7 @@ def test_a_test_answers_its_steps(adam):
     one = adam("POST", "/credentials", DEMO).json
     result = adam("POST", f"/credentials/{one['id']}/test", {"level": "completion"}).json
     assert result["ok"] is True
-    assert [step["step"] for step in result["steps"]] == ["network", "auth", "completion"]
+    assert [step["step"] for step in result["steps"]] == ["network", "auth", "models", "completion"]
     tested = adam("GET", f"/credentials/{one['id']}").json
     assert tested["health"] == "healthy"
     assert tested["last_tested_at"] is not None

@@ -4,45 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from flask import Flask
+from provider_server import Server
 
 from aiapp.config import Settings
 
 KEY = "sk-canary-4f9a8b7c6d5e4f3a2b1c9x7Z"
-
-MODELS = {"data": [{"id": "gpt-6-luna"}, {"id": "gpt-6.1-sol"}]}
-ANSWER = {
-    "id": "1",
-    "object": "chat.completion",
-    "model": "gpt-6-luna",
-    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "OK"}}],
-    "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
-}
-
-
-@dataclass
-class Server:
-    """A provider's API on the loopback. `answers` maps "GET /v1/models" to (status, body); what is not there is 404."""
-
-    port: int = 0
-    answers: dict[str, tuple[int, Any]] = field(default_factory=dict)
-    seen: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
-    before: Callable[[str], None] = lambda line: None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
-
-    def works(self) -> Server:
-        """Answer like a provider that works."""
-        self.answers = {"GET /v1/models": (200, MODELS), "POST /v1/chat/completions": (200, ANSWER)}
-        return self
 
 
 @pytest.fixture
@@ -57,11 +30,18 @@ def server() -> Iterator[Server]:
             line = f"{self.command} {self.path}"
             told.seen.append((line, dict(self.headers.items()), body))
             told.before(line)
-            status, content = told.answers.get(line, (404, {"detail": "Not Found"}))
-            html = isinstance(content, str)
-            data = content.encode() if html else json.dumps(content).encode()
+            answer = told.answers.get(line, (404, {"detail": "Not Found"}))
+            status, content = answer(json.loads(body)) if callable(answer) else answer
+            kind = {str: "text/html", bytes: "text/event-stream"}.get(type(content), "application/json")
+            data = (
+                content
+                if isinstance(content, bytes)
+                else content.encode()
+                if kind == "text/html"
+                else json.dumps(content).encode()
+            )
             self.send_response(status)
-            self.send_header("content-type", "text/html" if html else "application/json")
+            self.send_header("content-type", kind)
             self.send_header("content-length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)

@@ -12,11 +12,13 @@ import sqlalchemy as sa
 
 from aiapp.audit import AuditEvent
 from aiapp.columns import now
-from aiapp.credentials import actions, draft, order, selection
+from aiapp.credentials import actions, checks, draft, order, selection
+from aiapp.credentials.health import Verdict
 from aiapp.credentials.models import Credential
 from aiapp.errors import Conflict, InvalidInput, NotFound
 from aiapp.extensions import db
 
+STEP = {"step": "network", "ok": True, "ms": 1, "detail": "", "hint": ""}
 KEY = "sk-canary-4f9a8b7c6d5e4f3a2b1c9x7Z"
 
 
@@ -342,7 +344,7 @@ def test_a_stored_key_is_never_sent_elsewhere(adam, openai, change):
 
 def test_with_its_key_entered_again_a_credential_moves_and_is_untested(adam, openai, server):
     credential = actions.create(adam, openai)
-    actions.record_test(credential, {"ok": True, "steps": []}, ("healthy", None))
+    checks.record_test(credential, {"ok": True, "steps": []}, Verdict("healthy"))
     url = f"http://localhost:{server.port}/v1"
     credential = actions.update(adam, credential.id, {"base_url": url, "api_key": "another-key-0000"})
     assert (credential.base_url, key_of(adam, credential)) == (url, "another-key-0000")
@@ -357,7 +359,7 @@ def test_without_a_stored_key_the_address_may_change(adam, server):
 
 def test_other_changes_leave_the_key_and_the_health_alone(adam, openai):
     credential = actions.create(adam, openai)
-    actions.record_test(credential, {"ok": True, "steps": []}, ("healthy", None))
+    checks.record_test(credential, {"ok": True, "steps": []}, Verdict("healthy"))
     before = credential.api_key
     change = {
         "name": "renamed",
@@ -481,7 +483,7 @@ def test_a_test_result_of_a_key_that_was_replaced_meanwhile_is_not_kept(stage, a
     tested = actions.create(adam, openai)
     with stage.app_context():
         actions.update(adam, tested.id, {"api_key": "a-new-key-00000"})
-    assert not actions.record_test(tested, {"ok": False, "steps": []}, ("down", "bad_key"))
+    assert not checks.record_test(tested, {"ok": False, "steps": []}, Verdict("down", "bad_key"))
     db.session.expire_all()
     assert (tested.health, tested.last_test) == ("unknown", None)
 
@@ -489,22 +491,22 @@ def test_a_test_result_of_a_key_that_was_replaced_meanwhile_is_not_kept(stage, a
 def test_a_test_and_a_use_are_noted_without_counting_as_a_change(adam, openai):
     credential = actions.create(adam, openai)
     changed = credential.updated_at
-    assert actions.record_test(credential, {"ok": True, "steps": []}, ("healthy", None))
-    assert actions.record_test(credential, {"ok": True, "steps": [1]}, None)
+    assert checks.record_test(credential, {"ok": True, "steps": []}, Verdict("healthy"))
+    assert checks.record_test(credential, {"ok": True, "steps": [STEP]}, None)
     at = now()
-    actions.mark_used(adam.workspace.id, credential.id, at)
+    checks.mark_used(adam.workspace.id, credential.id, at)
     db.session.commit()
     db.session.expire_all()
-    assert (credential.health, credential.last_test["steps"], credential.last_used_at) == ("healthy", [1], at)
+    assert (credential.health, credential.last_test["steps"], credential.last_used_at) == ("healthy", [STEP], at)
     assert credential.updated_at == changed
     assert credential.last_tested_at is not None
 
 
 def test_a_use_is_noted_only_in_its_own_workspace_and_in_the_callers_commit(adam, charlie, openai):
     credential = actions.create(adam, openai)
-    actions.mark_used(charlie.workspace.id, credential.id)
+    checks.mark_used(charlie.workspace.id, credential.id)
     db.session.commit()
-    actions.mark_used(adam.workspace.id, credential.id)
+    checks.mark_used(adam.workspace.id, credential.id)
     db.session.rollback()
     db.session.expire_all()
     assert credential.last_used_at is None

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from aiapp.audit import AuditEvent
 from aiapp.columns import now
-from aiapp.credentials import actions
+from aiapp.credentials import actions, checks
+from aiapp.credentials.health import Verdict
 from aiapp.credentials.models import Credential
 from aiapp.credentials.wording import marked
 from aiapp.extensions import db
@@ -244,7 +245,7 @@ def test_a_test_opens_beneath_its_row_and_is_kept(app, sign_in, server, stored):
     assert answer.headers["Cache-Control"] == "no-store"
     assert shown.lstrip().startswith(f'<tbody id="credential-{stored.id}"')
     assert 'class="row-detail"' in shown
-    for words in ("Key refused", "127.0.0.1 answered", "401 invalid_api_key", "Replace key", "Completion", "Skipped"):
+    for words in ("Key refused", "127.0.0.1 answered", "401 invalid_api_key", "Replace key", "4 more steps", "Skipped"):
         assert words in shown, words
     assert one(app).health_reason == "bad_key"
     assert "Key refused" in text(browser.get(HOME))
@@ -275,7 +276,7 @@ def test_testing_all_leaves_a_job_a_credential_and_rows_that_ask_for_their_resul
     failed = {"ok": False, "steps": [{"step": "network", "ok": False, "ms": 5, "detail": "Closed", "hint": ""}]}
     with app.app_context():
         tested = db.session.get_one(Credential, ids["one"])
-        actions.record_test(tested, {**failed, "error_class": "network"}, ("down", "unreachable"))
+        checks.record_test(tested, {**failed, "error_class": "network"}, Verdict("down", "unreachable"))
     answer = browser.get(f"{HOME}/{ids['one']}/_row", query_string={"since": since})
     assert "every 2s" not in text(answer)
     assert "Closed" in text(answer)

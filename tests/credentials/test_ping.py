@@ -8,6 +8,7 @@ import threading
 from contextlib import contextmanager
 
 import pytest
+from provider_server import says, streams
 
 from aiapp.credentials import actions, jobs, ping
 from aiapp.errors import NotFound
@@ -26,7 +27,18 @@ def target(server, **more):
     return Target(**values)
 
 
-NETWORK, AUTH, COMPLETION = "network", "auth", "completion"
+NETWORK, AUTH, MODELS, COMPLETION, STREAM, JSON = ping.LEVELS
+PASSED = [(name, True) for name in ping.LEVELS]
+
+
+def stopped_at(name):
+    """The states of a climb that broke at this rung and had decided all before it."""
+    place = ping.LEVELS.index(name)
+    return [(one, True if at < place else False if at == place else None) for at, one in enumerate(ping.LEVELS)]
+
+
+def step_of(climbed, name):
+    return next(step for step in climbed.steps if step.step == name)
 
 
 def test_a_provider_that_works_is_climbed_to_the_top(stage, server):
@@ -34,31 +46,36 @@ def test_a_provider_that_works_is_climbed_to_the_top(stage, server):
     climbed = ping.climb(target(server))
     assert climbed.ok
     assert climbed.error is None
-    assert states(climbed) == [(NETWORK, True), (AUTH, True), (COMPLETION, True)]
-    assert [step.detail for step in climbed.steps] == [
+    assert states(climbed) == PASSED
+    assert [step.detail for step in climbed.steps][:4] == [
         "127.0.0.1 answered",
-        "2 models listed",
+        "The key is accepted",
+        "2 models listed, gpt-6-luna among them",
         "gpt-6-luna answered with 3 tokens",
     ]
+    assert climbed.steps[4].detail.startswith("2 pieces, the first after ")
+    assert climbed.steps[5].detail == "gpt-6-luna wrote JSON"
     assert all(isinstance(step.ms, int) for step in climbed.steps)
     assert climbed.models == ("gpt-6-luna", "gpt-6.1-sol")
-    assert [line for line, _, _ in server.seen] == ["GET /v1/models", "POST /v1/chat/completions"]
+    assert [line for line, _, _ in server.seen] == ["GET /v1/models"] + ["POST /v1/chat/completions"] * 3
 
 
 def test_the_test_asks_for_little_and_leaves_the_credentials_system_prompt_out(stage, server):
     server.works()
     ping.climb(target(server, system_prompt="A very long one.", max_tokens=8000, settings={"extra": {"seed": 7}}))
-    body = json.loads(server.seen[-1][2])
-    assert body["max_completion_tokens"] == 64
-    assert [message["role"] for message in body["messages"]] == ["user"]
-    assert (body["stream"], body["seed"]) == (False, 7)
+    bodies = [json.loads(body) for _, _, body in server.seen[1:]]
+    assert [body["max_completion_tokens"] for body in bodies] == [64, 64, 256]
+    assert [body["stream"] for body in bodies] == [False, True, False]
+    for body in bodies:
+        assert "A very long one." not in json.dumps(body["messages"])
+        assert body["seed"] == 7
 
 
 def test_the_demo_provider_needs_no_server(stage):
     climbed = ping.climb(Target("demo", "demo://scripted", "demo-instant"))
     assert climbed.ok
     assert [step.detail for step in climbed.steps][:1] == ["Answered by this server itself"]
-    assert climbed.steps[1].detail.startswith("No key asked for, ")
+    assert climbed.steps[1].detail.startswith("No key asked for")
 
 
 @pytest.mark.parametrize("level", ping.LEVELS)
@@ -66,7 +83,8 @@ def test_a_test_climbs_no_further_than_it_is_told(stage, server, level):
     climbed = ping.climb(target(server.works()), level)
     assert climbed.steps[-1].step == level
     assert climbed.ok
-    assert len(server.seen) == ping.LEVELS.index(level)
+    asked = {NETWORK: 0, AUTH: 1, MODELS: 1, COMPLETION: 2, STREAM: 3, JSON: 4}
+    assert len(server.seen) == asked[level]
 
 
 @pytest.mark.parametrize(
@@ -82,18 +100,114 @@ def test_a_test_climbs_no_further_than_it_is_told(stage, server, level):
         ((429, {"error": {"message": "Slow down."}}), ["Wait"], "rate_limit"),
         ((503, {"error": {"message": "Busy."}}), ["provider's own trouble"], "overloaded"),
         ((500, "oops"), ["provider's own trouble"], "server"),
-        ((200, "<html><title>Welcome to nginx!</title></html>"), ["is not OpenAI's API"], "bad_response"),
         ((302, "moved"), ["is not OpenAI's API"], "bad_response"),
     ],
 )
 def test_a_refused_model_list_stops_at_auth_and_says_what_to_do(stage, server, refusal, words, error_class):
     server.answers["GET /v1/models"] = refusal
     climbed = ping.climb(target(server))
-    assert states(climbed) == [(NETWORK, True), (AUTH, False), (COMPLETION, None)]
+    assert states(climbed) == stopped_at(AUTH)
     assert climbed.error.error_class == error_class
     for word in words:
         assert word in climbed.steps[1].hint
     assert climbed.steps[2].detail == "Skipped"
+
+
+@pytest.mark.parametrize(
+    "answer", [(200, "<html><title>Welcome to nginx!</title></html>"), (200, {"hello": "world"}), (200, {"data": 7})]
+)
+def test_a_list_that_is_none_stops_at_the_models(stage, server, answer):
+    server.works().answers["GET /v1/models"] = answer
+    climbed = ping.climb(target(server))
+    assert states(climbed)[:4] == [(NETWORK, True), (AUTH, None), (MODELS, False), (COMPLETION, None)]
+    assert climbed.error.error_class == "bad_response"
+    assert "is not OpenAI's API" in climbed.steps[2].hint
+
+
+def test_an_own_server_without_any_model_stops_there_and_says_how_it_gets_one(stage, server):
+    server.answers["GET /api/tags"] = (200, {"models": []})
+    climbed = ping.climb(target(server, provider="ollama", base_url=server.url.removesuffix("/v1"), model=""))
+    assert climbed.steps[2].ok is False
+    assert "ollama pull" in climbed.steps[2].hint
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            (200, streams("one, ", "two").removesuffix(b"data: [DONE]\n\n").rpartition(b"data: ")[0][:-40]),
+            "proxy_buffering off",
+        ),
+        ((200, b"data: {not json\n\n"), "Stream answers"),
+        ((400, {"error": {"message": "stream is not supported"}}), "Stream answers"),
+        ((429, {"error": {"message": "Slow down."}}), "Wait"),
+    ],
+)
+def test_a_stream_that_breaks_stops_there_and_says_what_to_do(stage, server, answer, words):
+    server.works().answers["POST /v1/chat/completions"] = server.only(STREAM, answer)
+    climbed = ping.climb(target(server))
+    assert states(climbed) == stopped_at(STREAM)
+    assert words in climbed.steps[4].hint
+
+
+def test_a_stream_that_nobody_wants_is_not_asked_for(stage, server):
+    server.works().answers["POST /v1/chat/completions"] = server.only(STREAM, (400, {}))
+    climbed = ping.climb(target(server, settings={"stream": False}))
+    assert climbed.ok
+    assert (climbed.steps[4].ok, climbed.steps[4].detail) == (None, "Switched off for this credential")
+
+
+@pytest.mark.parametrize("answer", [(200, says("Sure! Here it is.")), (400, {"error": {"message": "response_format"}})])
+def test_a_model_that_writes_no_json_stops_there_and_says_what_to_do(stage, server, answer):
+    server.works().answers["POST /v1/chat/completions"] = server.only(JSON, answer)
+    climbed = ping.climb(target(server))
+    assert states(climbed) == stopped_at(JSON)
+    assert "another preferred model" in climbed.steps[5].hint
+
+
+def test_a_model_that_thinks_until_its_tokens_are_spent_is_not_blamed(stage, server):
+    spent = {**says(""), "usage": {"prompt_tokens": 12, "completion_tokens": 256, "total_tokens": 268}}
+    server.works().answers["POST /v1/chat/completions"] = server.only(JSON, (200, spent))
+    climbed = ping.climb(target(server))
+    assert climbed.ok
+    assert climbed.steps[5].ok is None
+
+
+def test_a_server_that_is_slow_at_what_a_credential_may_do_without_has_not_failed(stage, server, monkeypatch):
+    monkeypatch.setattr(ping, "SECONDS", 2.0)
+    released = threading.Event()
+
+    def slow(body):
+        if body.get("stream"):
+            released.wait(20)
+        return server.only()(body)
+
+    server.works().answers["POST /v1/chat/completions"] = slow
+    climbed = ping.climb(target(server))
+    released.set()
+    assert climbed.ok
+    assert [climbed.steps[place].ok for place in (3, 4)] == [True, None]
+    assert "Not waited for" in climbed.steps[4].detail
+
+
+def test_a_list_that_is_open_to_everybody_proves_no_key(stage, server):
+    server.works().answers["GET /v1/key"] = (401, {"error": {"message": "No auth credentials found", "code": 401}})
+    refused = ping.climb(target(server, provider="openrouter"))
+    assert states(refused) == stopped_at(AUTH)
+    server.answers["GET /v1/key"] = (200, {"data": {"label": "sk-or-…"}})
+    assert step_of(ping.climb(target(server, provider="openrouter")), AUTH).detail == "The key is accepted"
+
+
+def test_where_only_a_completion_tells_of_the_key_it_does(stage, server):
+    free = ping.climb(target(server.works(), provider="huggingface"), MODELS)
+    assert step_of(free, AUTH).ok is None
+    assert "open to everybody" in step_of(free, AUTH).detail
+    whole = ping.climb(target(server, provider="huggingface"))
+    assert (step_of(whole, AUTH).ok, step_of(whole, AUTH).detail) == (True, "The completion was answered with it")
+    server.answers["POST /v1/chat/completions"] = (401, {"error": {"message": "No."}})
+    refused = ping.climb(target(server, provider="huggingface"))
+    assert (step_of(refused, AUTH).ok, step_of(refused, COMPLETION).ok) == (None, False)
+    assert "mistyped or revoked" in step_of(refused, COMPLETION).hint
 
 
 @pytest.mark.parametrize(
@@ -114,9 +228,9 @@ def test_a_refused_completion_stops_there_and_says_what_to_do(stage, server, ref
     server.works().answers["POST /v1/chat/completions"] = refusal
     server.answers["GET /v1/models"] = (200, {"data": [{"id": f"gpt-6.1-sol{'x' * n}"} for n in range(7)]})
     climbed = ping.climb(target(server))
-    assert states(climbed) == [(NETWORK, True), (AUTH, True), (COMPLETION, False)]
+    assert states(climbed)[3:] == [(COMPLETION, False), (STREAM, None), (JSON, None)]
     for word in words:
-        assert word in climbed.steps[2].hint
+        assert word in climbed.steps[3].hint
 
 
 def test_the_providers_own_words_are_shown_without_the_key(stage, server):
@@ -132,8 +246,10 @@ def test_a_server_without_a_model_list_is_judged_by_the_completion(stage, server
     del server.answers["GET /v1/models"]
     climbed = ping.climb(target(server))
     assert climbed.ok
-    assert states(climbed) == [(NETWORK, True), (AUTH, None), (COMPLETION, True)]
-    assert "No model list" in climbed.steps[1].detail
+    assert states(climbed)[:4] == [(NETWORK, True), (AUTH, True), (MODELS, None), (COMPLETION, True)]
+    free = ping.climb(target(server), MODELS)
+    assert states(free) == [(NETWORK, True), (AUTH, None), (MODELS, None)]
+    assert "No model list" in free.steps[1].detail
 
 
 @pytest.mark.parametrize(
@@ -156,18 +272,20 @@ def test_a_wrong_path_is_recognised(stage, server, provider, path, words):
     url = f"http://127.0.0.1:{server.port}{path}"
     climbed = ping.climb(target(server, provider=provider, base_url=url))
     assert not climbed.ok
-    assert climbed.steps[-1].hint.endswith(words.format(port=server.port))
+    failed = next(step for step in climbed.steps if step.ok is False)
+    assert failed.hint.endswith(words.format(port=server.port))
 
 
 def test_the_first_model_of_the_list_is_tried_where_none_is_chosen(stage, server):
     climbed = ping.climb(target(server.works(), provider="openai_compatible", model=""))
-    assert climbed.steps[2].detail == "gpt-6-luna answered with 3 tokens"
+    assert climbed.steps[2].detail == "2 models listed; none is chosen, gpt-6-luna is asked"
+    assert climbed.steps[3].detail == "gpt-6-luna answered with 3 tokens"
 
 
 def test_where_there_is_no_model_at_all_one_has_to_be_chosen(stage, server):
     server.works().answers["GET /v1/models"] = (200, {"data": []})
     climbed = ping.climb(target(server, provider="openai_compatible", model=""))
-    assert states(climbed) == [(NETWORK, True), (AUTH, True), (COMPLETION, False)]
+    assert states(climbed)[:4] == [(NETWORK, True), (AUTH, True), (MODELS, False), (COMPLETION, None)]
     assert climbed.steps[2].hint == "Choose the preferred model."
 
 
@@ -193,7 +311,7 @@ def test_a_closed_port_and_a_refused_address_read_alike(stage, free_port):
         "https://169.254.169.254/v1",
     ):
         climbed = ping.climb(Target("openai_compatible", url, "m", KEY))
-        assert states(climbed) == [(NETWORK, False), (AUTH, None), (COMPLETION, None)]
+        assert states(climbed) == stopped_at(NETWORK)
         texts.add((climbed.steps[0].detail, climbed.error.error_class))
     assert len(texts) == 1
 
@@ -250,8 +368,8 @@ def test_a_server_that_speaks_no_http_is_not_an_api(stage):
     with listening(lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n")) as port:
         allow(stage, port)
         climbed = ping.climb(Target("openai_compatible", f"http://127.0.0.1:{port}/v1", "m"))
-    assert states(climbed) == [(NETWORK, True), (AUTH, False), (COMPLETION, None)]
-    assert "is not OpenAI-compatible's API" in climbed.steps[1].hint
+    assert states(climbed)[:4] == [(NETWORK, True), (AUTH, None), (MODELS, False), (COMPLETION, None)]
+    assert "is not OpenAI-compatible's API" in climbed.steps[2].hint
 
 
 def test_a_server_that_never_answers_is_given_up_within_the_tests_own_time(stage, monkeypatch):
@@ -299,7 +417,7 @@ def test_health_has_a_reason(adam, server, openai, refusal, health):
     assert (credential.health, credential.health_reason) == health
 
 
-def test_a_closed_port_makes_a_credential_down_and_a_shorter_test_that_passes_changes_nothing(adam, server, free_port):
+def test_a_closed_port_makes_a_credential_down_and_a_shorter_test_that_passes_leaves_it_unknown(adam, server, free_port):
     values = {"provider": "openai_compatible", "name": "a", "base_url": f"http://127.0.0.1:{free_port}/v1"}
     credential = actions.create(adam, values)
     ping.check(adam.workspace.id, credential.id)
@@ -308,7 +426,7 @@ def test_a_closed_port_makes_a_credential_down_and_a_shorter_test_that_passes_ch
     with socket.create_server(("127.0.0.1", free_port)):
         assert ping.check(adam.workspace.id, credential.id, "network").ok
     db.session.expire_all()
-    assert credential.health == "down"
+    assert (credential.health, credential.health_reason) == ("unknown", None)
     assert credential.last_test["ok"]
 
 
@@ -318,7 +436,7 @@ def test_an_unreadable_key_is_never_sent_and_the_credential_is_down(stage, adam,
     credential = actions.create(adam, openai)
     stage.extensions["aiapp.settings"] = replace(stage.extensions["aiapp.settings"], master_keys=(b"z" * 32,))
     climbed = ping.check(adam.workspace.id, credential.id)
-    assert states(climbed) == [(AUTH, False), (COMPLETION, None)]
+    assert states(climbed) == stopped_at(AUTH)[1:]
     assert "cannot be read" in climbed.steps[0].detail
     db.session.expire_all()
     assert (credential.health, credential.health_reason) == ("down", "unreadable")
@@ -331,7 +449,7 @@ def test_no_transaction_is_open_while_the_provider_is_asked(adam, server, openai
     session = db.session()
     server.works().before = lambda line: open_while_asked.append(session.in_transaction())
     ping.check(adam.workspace.id, credential.id)
-    assert open_while_asked == [False, False]
+    assert open_while_asked == [False] * 4
 
 
 def test_another_workspaces_credential_cannot_be_tested(adam, charlie, server, openai):

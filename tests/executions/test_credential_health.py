@@ -10,6 +10,8 @@ from scripted_provider import refuses, says
 
 from aiapp.columns import now
 from aiapp.credentials import actions as credentials
+from aiapp.credentials import checks
+from aiapp.credentials.health import Verdict
 from aiapp.credentials.models import Credential
 from aiapp.executions import attempts
 from aiapp.extensions import db
@@ -68,7 +70,7 @@ def test_what_may_be_the_requests_fault_or_the_moments_says_nothing_of_the_crede
 
 
 def test_what_is_known_already_is_not_written_again(engine, provider, health_of, monkeypatch):
-    monkeypatch.setattr(attempts, "_noted_lately", lambda credential_id, what: False)
+    monkeypatch.setattr(attempts, "_noted_lately", lambda *arguments: False)
     first = engine.credential("first")
     engine.run(engine.submit())
     _, since = health_of(first)
@@ -109,8 +111,8 @@ def test_a_changed_key_is_not_tested_again_and_a_test_says_since_when(engine, he
     alice = engine.team.access("alice")
     credential = credentials.update(alice, first, {"api_key": "another"})
     assert health_of(first) == (("unknown", None), None)
-    credentials.record_test(credential, {"ok": False, "steps": []}, ("down", "bad_key"))
+    checks.record_test(credential, {"ok": False, "steps": []}, Verdict("down", "bad_key"))
     state, since = health_of(first)
     assert state == ("down", "bad_key")
-    credentials.record_test(credential, {"ok": False, "steps": []}, ("down", "bad_key"))
+    checks.record_test(credential, {"ok": False, "steps": []}, Verdict("down", "bad_key"))
     assert health_of(first) == (state, since)

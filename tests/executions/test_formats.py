@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup, escape
 
-from aiapp.executions import json_text, markdown
+from aiapp.executions import markdown
 from aiapp.executions.formats import (
     CHECKED_CHARACTERS,
     FORMATS,
@@ -20,6 +20,7 @@ from aiapp.executions.formats import (
     normalise,
     to_safe_html,
 )
+from aiapp.providers import json_text
 
 HOSTILE = [
     "<script>alert(1)</script>",
