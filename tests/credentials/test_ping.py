@@ -417,7 +417,9 @@ def test_health_has_a_reason(adam, server, openai, refusal, health):
     assert (credential.health, credential.health_reason) == health
 
 
-def test_a_closed_port_makes_a_credential_down_and_a_shorter_test_that_passes_leaves_it_unknown(adam, server, free_port):
+def test_a_closed_port_makes_a_credential_down_and_a_shorter_test_that_passes_leaves_it_unknown(
+    adam, server, free_port
+):
     values = {"provider": "openai_compatible", "name": "a", "base_url": f"http://127.0.0.1:{free_port}/v1"}
     credential = actions.create(adam, values)
     ping.check(adam.workspace.id, credential.id)

@@ -1,0 +1,245 @@
+"""What is kept of how credentials do, and what lists and pages make of it; scheduled checks, which cost nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from aiapp import queue
+from aiapp.columns import now
+from aiapp.credentials import actions, checks, jobs, ping, schedule
+from aiapp.credentials.checks import Day
+from aiapp.credentials.health import Verdict
+from aiapp.credentials.models import Credential, CredentialCheck
+from aiapp.extensions import db
+
+HOME = "/w/acme/credentials"
+PASSED = {"ok": True, "steps": [{"step": "completion", "ok": True, "ms": 250, "detail": "", "hint": ""}]}
+
+
+def kept():
+    db.session.expire_all()
+    return db.session.scalars(sa.select(CredentialCheck).order_by(CredentialCheck.id)).all()
+
+
+def look(credential, health, ms=None, ago=timedelta()):
+    row = {"workspace_id": credential.workspace_id, "credential_id": credential.id, "source": "test"}
+    db.session.add(CredentialCheck(**row, health=health, ms=ms, at=now() - ago))
+    db.session.commit()
+
+
+def state(credential):
+    db.session.expire_all()
+    return credential.health, credential.health_reason
+
+
+def test_a_test_is_kept_with_what_it_showed_and_what_the_server_listed(adam, server, openai):
+    server.works()
+    credential = actions.create(adam, openai)
+    ping.check(adam.workspace.id, credential.id)
+    (check,) = kept()
+    assert (check.source, check.health, check.reason, check.step) == ("test", "healthy", None, None)
+    assert check.ms >= 0
+    assert credential.models == ["gpt-6-luna", "gpt-6.1-sol"]
+    assert credential.models_at is not None
+    server.answers["GET /v1/models"] = (401, {})
+    ping.check(adam.workspace.id, credential.id)
+    assert [(one.health, one.reason, one.step, one.ms) for one in kept()][1:] == [("down", "bad_key", "auth", None)]
+    assert credential.models == ["gpt-6-luna", "gpt-6.1-sol"]  # what is known is not forgotten for a refusal
+
+
+def test_a_scheduled_check_asks_nothing_that_costs(adam, server, openai):
+    server.works()
+    credential = actions.create(adam, openai)
+    jobs.check(credential.id)
+    assert [line for line, _, _ in server.seen] == ["GET /v1/models"]
+    assert state(credential) == ("healthy", None)
+    assert [one.source for one in kept()] == ["schedule"]
+    assert credential.last_test is None  # a short test that holds does not hide the last long one
+    server.answers["GET /v1/models"] = (401, {})
+    jobs.check(credential.id)
+    assert state(credential) == ("down", "bad_key")
+    assert credential.last_test["error_class"] == "auth"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (("down", "out_of_credit"), ("down", "out_of_credit")),
+        (("degraded", "model_not_found"), ("degraded", "model_not_found")),
+        (("degraded", "no_json"), ("degraded", "no_json")),
+        (("down", "unreachable"), ("healthy", None)),
+        (("down", "bad_key"), ("healthy", None)),
+        (("degraded", "timeout"), ("healthy", None)),
+        (("unknown", None), ("healthy", None)),
+    ],
+)
+def test_a_check_takes_back_only_what_it_disproves(adam, server, openai, before, after):
+    server.works()
+    credential = actions.create(adam, openai)
+    checks.record_test(credential, {"ok": False, "steps": []}, Verdict(*before))
+    jobs.check(credential.id)
+    assert state(credential) == after
+    assert (kept()[-1].health, kept()[-1].reason) == after
+
+
+@pytest.mark.parametrize(
+    ("rung", "answer", "health"),
+    [
+        ("stream", (200, b"data: {broken\n\n"), ("degraded", "no_stream")),
+        ("stream", (402, {}), ("down", "out_of_credit")),
+        ("json", (400, {"error": {"message": "no"}}), ("degraded", "no_json")),
+        ("json", (429, {}), ("degraded", "rate_limited")),
+    ],
+)
+def test_what_breaks_after_a_completion_is_no_reason_to_call_a_credential_down(
+    adam, server, openai, rung, answer, health
+):
+    server.works().answers["POST /v1/chat/completions"] = server.only(rung, answer)
+    credential = actions.create(adam, openai)
+    ping.check(adam.workspace.id, credential.id)
+    assert state(credential) == health
+
+
+def test_an_hour_shows_the_worst_of_it_and_a_day_is_told_in_words(adam, openai):
+    credential = actions.create(adam, openai)
+    for health, ms, minutes in [
+        ("healthy", 100, 5),
+        ("down", None, 20),
+        ("degraded", 900, 70),
+        ("healthy", 300, 24 * 60 + 5),
+    ]:
+        look(credential, health, ms, timedelta(minutes=minutes))
+    day = checks.days(adam.workspace.id)[credential.id]
+    assert day.hours[-2:] == ("degraded", "down")
+    assert set(day.hours[:-2]) == {"unknown"}
+    assert day.p95 == 900
+    assert day.words == "degraded 1 h, down 1 h, not checked 22 h"
+    assert Day().words == "not checked 24 h"
+
+
+@pytest.mark.parametrize(("took", "p95"), [([], None), ([7], 7), (range(1, 21), 19), (range(1, 101), 95), ([1, 2], 2)])
+def test_the_95th_percentile_is_one_of_the_times(took, p95):
+    assert checks._p95(list(reversed(took))) == p95
+
+
+def test_another_workspaces_checks_are_not_shown(adam, charlie, openai):
+    credential = actions.create(adam, openai)
+    look(credential, "healthy", 5)
+    assert checks.days(charlie.workspace.id) == {}
+    assert checks.latest(charlie, credential.id) == []
+
+
+def test_old_checks_are_forgotten(adam, openai):
+    credential = actions.create(adam, openai)
+    look(credential, "healthy", ago=checks.KEPT + timedelta(hours=1))
+    look(credential, "down")
+    assert checks.forget_old() == 1
+    assert [one.health for one in kept()] == ["down"]
+
+
+def age(*credentials, hours=2):
+    for credential in credentials:
+        db.session.execute(
+            sa.update(Credential)
+            .where(Credential.id == credential.id)
+            .values(created_at=now() - timedelta(hours=hours), last_tested_at=None)
+        )
+    db.session.commit()
+
+
+def test_what_nobody_looked_at_for_a_while_is_checked_once_however_many_ask(adam, openai):
+    old = actions.create(adam, openai)
+    new = actions.create(adam, {**openai, "name": "new"})
+    off = actions.create(adam, {**openai, "name": "off", "active": False})
+    age(old, off)
+    assert schedule.ask_due() == 1
+    assert schedule.ask_due() == 0
+    assert schedule.ask_due(adam.workspace.id) == 0
+    assert queue.waiting() == {old.id}
+    db.session.expire_all()
+    assert new.check_asked_at is None
+    assert off.check_asked_at is None
+
+
+def test_only_the_named_workspaces_credentials_are_asked_for(adam, charlie, openai):
+    age(actions.create(adam, openai))
+    assert schedule.ask_due(charlie.workspace.id) == 0
+    assert schedule.ask_due(adam.workspace.id) == 1
+
+
+def test_checks_can_be_switched_off(stage, adam, openai):
+    age(actions.create(adam, openai))
+    stage.extensions["aiapp.settings"] = replace(stage.extensions["aiapp.settings"], health_check_seconds=0.0)
+    assert schedule.ask_due() == 0
+
+
+def test_without_a_queue_a_check_is_skipped_and_asked_for_again_later(stage, adam, openai, monkeypatch):
+    old = actions.create(adam, openai)
+    age(old)
+
+    def away(*arguments, **more):
+        raise schedule.Unavailable("away")
+
+    monkeypatch.setattr(schedule.queue, "enqueue_many", away)
+    assert schedule.ask_due() == 1
+    monkeypatch.undo()
+    later = now() + timedelta(seconds=stage.extensions["aiapp.settings"].health_check_seconds + 1)
+    monkeypatch.setattr(schedule, "now", lambda: later)
+    assert schedule.ask_due() == 1
+
+
+def news_url(page):
+    return re.search(r'id="credentials-news"\s+hx-get="([^"]+)"', page)[1].replace("&amp;", "&")
+
+
+def test_a_change_of_health_reaches_a_list_that_is_open(adam, openai, sign_in):
+    credential = actions.create(adam, openai)
+    browser = sign_in("vera")
+    page = browser.get(HOME).get_data(as_text=True)
+    assert "not checked 24 h" in page
+    url = news_url(page)
+    assert browser.get(url).status_code == 204
+    checks.record_test(credential, {"ok": False, "steps": []}, Verdict("down", "bad_key"))
+    answer = browser.get(url)
+    news = answer.get_data(as_text=True)
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert f'hx-target="#health-{credential.id}"' in news
+    assert "Key refused" in news
+    assert browser.get(news_url(news)).status_code == 204
+
+
+def test_a_list_that_misses_a_row_says_so(adam, openai, sign_in):
+    actions.create(adam, openai)
+    browser = sign_in("bob")
+    url = news_url(browser.get(HOME).get_data(as_text=True))
+    actions.create(adam, {**openai, "name": "another"})
+    news = browser.get(url).get_data(as_text=True)
+    assert "The list has changed" in news
+    assert "hx-partial" not in news
+
+
+def test_opening_the_list_has_what_is_stale_checked(adam, openai, sign_in):
+    credential = actions.create(adam, openai)
+    age(credential)
+    sign_in("vera").get(HOME)
+    assert queue.waiting() == {credential.id}
+
+
+def test_a_credentials_page_lists_its_checks_and_asks_for_newer_ones(adam, openai, sign_in, server):
+    credential = actions.create(adam, openai)
+    browser = sign_in("adam")
+    page = browser.get(f"{HOME}/{credential.id}").get_data(as_text=True)
+    assert "Nobody has looked at it yet" in page
+    url = f"{HOME}/{credential.id}/_checks?last="
+    assert browser.get(url).status_code == 204
+    server.answers["GET /v1/models"] = (401, {})
+    jobs.check(credential.id)
+    shown = browser.get(url).get_data(as_text=True)
+    for words in ("Scheduled check, stopped at Authentication", "Key refused", f'hx-target="#health-{credential.id}"'):
+        assert words in shown
+    assert browser.get(url + kept()[0].id).status_code == 204
