@@ -22,9 +22,16 @@ HOME_ROWS = 6
 @require()
 def index(access: Access) -> str:
     """The workspace's credentials, tried from top to bottom."""
-    schedule.ask_due(access.workspace.id)
     shown = lines(access, awaited_since())
     return render_template("credentials/index.html", lines=shown, state=state_of(shown))
+
+
+@blueprint.post("/_stale")
+@require()
+def refresh(access: Access) -> Response:
+    """Have checked what nobody looked at for a while: an open list asks for it."""
+    schedule.ask_due(access.workspace.id)
+    return Response(status=204)
 
 
 @blueprint.get("/_news")

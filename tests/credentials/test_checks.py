@@ -226,7 +226,10 @@ def test_a_list_that_misses_a_row_says_so(adam, openai, sign_in):
 def test_opening_the_list_has_what_is_stale_checked(adam, openai, sign_in):
     credential = actions.create(adam, openai)
     age(credential)
-    sign_in("vera").get(HOME)
+    browser = sign_in("vera")
+    assert f'hx-post="{HOME}/_stale"' in browser.get(HOME).get_data(as_text=True)
+    assert queue.waiting() == set()
+    assert browser.swap(f"{HOME}/_stale").status_code == 204
     assert queue.waiting() == {credential.id}
 
 
