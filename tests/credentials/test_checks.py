@@ -223,14 +223,17 @@ def test_a_list_that_misses_a_row_says_so(adam, openai, sign_in):
     assert "hx-partial" not in news
 
 
-def test_opening_the_list_has_what_is_stale_checked(adam, openai, sign_in):
-    credential = actions.create(adam, openai)
-    age(credential)
+def test_opening_the_list_has_what_is_stale_checked(app, team, openai, sign_in):
+    with app.app_context():
+        credential = actions.create(team.access("adam"), openai)
+        age(credential)
     browser = sign_in("vera")
     assert f'hx-post="{HOME}/_stale"' in browser.get(HOME).get_data(as_text=True)
-    assert queue.waiting() == set()
+    with app.app_context():
+        assert queue.waiting() == set()
     assert browser.swap(f"{HOME}/_stale").status_code == 204
-    assert queue.waiting() == {credential.id}
+    with app.app_context():
+        assert queue.waiting() == {credential.id}
 
 
 def test_a_credentials_page_lists_its_checks_and_asks_for_newer_ones(adam, openai, sign_in, server):
