@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,8 @@ PURE = [
 ]
 # Heavy libraries, each imported in the one function that uses it (CONTRIBUTING says why).
 HEAVY = {"alembic", "deepdiff", "phonenumbers", "genai_prices", "bpe_openai", "zxcvbn"}
+# Providers' own clients: what the dialects are measured by in tests/providers, and nothing that runs in the product.
+SDKS = {"anthropic", "cohere", "google", "groq", "ollama", "openai"}
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 
@@ -162,6 +165,17 @@ def test_some_libraries_are_known_in_one_place_only(library, homes):
         if not module.startswith(homes) and any(used.split(".")[0] == library for used, _ in imports(PACKAGE / module))
     ]
     assert strangers == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_module_imports_a_providers_own_client(module):
+    assert {used.split(".")[0] for used, _ in imports(PACKAGE / module)}.isdisjoint(SDKS)
+
+
+def test_no_providers_own_client_is_installed_with_the_product():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {re.split(r"[^a-z0-9-]", each, maxsplit=1)[0] for each in project["dependencies"]}
+    assert needed.isdisjoint(SDKS | {"google-genai"})
 
 
 def test_views_never_import_another_features_views():
