@@ -8,7 +8,7 @@ from typing import Any
 
 from aiapp.providers.quirks import Quirks
 from aiapp.providers.types import HttpRequest, ProviderError, Request, Target
-from aiapp.providers.wire_json import string, word
+from aiapp.providers.wire_json import as_text, string, word
 
 # A credential's extra fields may not change what was asked, of whom, or how the answer is read.
 _OURS = frozenset({"model", "messages", "contents", "input", "stream"})
@@ -50,10 +50,13 @@ def system_of(request: Request, target: Target, *, json_hint: bool = False) -> s
     """Return the system prompt: the target's first, then the request's.
 
     Arguments:
-        json_hint: say that JSON is wanted unless the prompt does. OpenAI and DeepSeek refuse JSON mode without the word.
+        json_hint: say that JSON is wanted unless the prompt does, and of which schema. OpenAI and DeepSeek refuse JSON mode
+            without the word; a schema that no field carries is known to nobody else.
     """
     parts = [part for part in (target.system_prompt, request.system) if part]
-    if json_hint and not (turns_say_json(request) or any("json" in text.lower() for text in parts)):
+    if json_hint and request.json_schema:
+        parts.append(f"{JSON_HINT} It must match this JSON schema:\n{as_text(dict(request.json_schema))}")
+    elif json_hint and not (turns_say_json(request) or any("json" in text.lower() for text in parts)):
         parts.append(JSON_HINT)
     return "\n\n".join(parts) or None
 

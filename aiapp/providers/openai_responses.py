@@ -32,7 +32,8 @@ class OpenAIResponses:
         """Return the POST to `/responses` under the target's base URL. Nothing is kept at the provider (`store`)."""
         stream = asking.wants_stream(request, target)
         text_format = self._text_format(request)
-        hint = request.output_format == "json" and text_format is None
+        unsaid = text_format is None or (text_format["type"] == "json_object" and bool(request.json_schema))
+        hint = request.output_format == "json" and unsaid
         turns = asking.turns_of(request)
         # JSON mode is refused unless the word stands in the input; the instructions do not count.
         if text_format == {"type": "json_object"} and not asking.turns_say_json(request):

@@ -77,8 +77,10 @@ def test_sampling_settings_keep_to_what_the_models_take():
 
 def test_json_is_left_to_the_prompt():
     asked = Request(HELLO, output_format="json", json_schema={"type": "object"})
-    assert sent(asked)["system"] == "Answer with JSON and nothing else."
+    hint = "Answer with JSON and nothing else."
+    assert sent(asked)["system"] == hint + ' It must match this JSON schema:\n{"type": "object"}'
     assert "response_format" not in sent(asked)
+    assert sent(Request(HELLO, output_format="json"))["system"] == hint
     assert "system" not in sent(Request((Message("user", "JSON please"),), output_format="json"))
 
 

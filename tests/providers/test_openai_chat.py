@@ -163,7 +163,9 @@ def test_json_is_asked_for_natively_where_the_provider_can():
         "type": "json_schema",
         "json_schema": {"name": "answer", "schema": SCHEMA},
     }
-    assert sent(asked, kind="groq")["response_format"] == {"type": "json_object"}
+    body = sent(asked, kind="groq")
+    assert body["response_format"] == {"type": "json_object"}
+    assert body["messages"][0]["content"].endswith("It must match this JSON schema:\n" + json.dumps(SCHEMA))
     assert "response_format" not in sent(Request(HELLO, output_format="json"), kind="lmstudio")
     assert sent(asked, kind="lmstudio")["response_format"]["type"] == "json_schema"
     assert sent(Request(HELLO, output_format="json"))["response_format"] == {"type": "json_object"}

@@ -119,6 +119,13 @@ def test_json_mode_has_the_word_json_in_its_input():
     assert sent(asked)["input"] == [{"role": "user", "content": "Hello in json"}]
 
 
+def test_a_schema_that_the_provider_does_not_take_is_told_to_the_model():
+    asked = Request(HELLO, output_format="json", json_schema=SCHEMA)
+    body = sent(asked, provider("groq").dialect_for({"api": "responses"}))
+    assert body["text"] == {"format": {"type": "json_object"}}
+    assert body["instructions"].endswith("It must match this JSON schema:\n" + json.dumps(SCHEMA))
+
+
 def test_json_is_left_to_the_prompt_where_the_provider_has_no_mode_for_it():
     body = sent(Request(HELLO, output_format="json"), provider("lmstudio").dialect_for({"api": "responses"}))
     assert "text" not in body
