@@ -61,17 +61,17 @@ def a_value(column):
 
 def fill_every_table():
     """One row in each table, with its references."""
-    ids: dict[str, str] = {}
+    rows: dict[str, dict[str, object]] = {}
     with db.engine.begin() as connection:
         for table in Base.metadata.sorted_tables:
-            row = {}
+            row = rows[table.name] = {}
             for column in table.columns:
-                target = next(iter(column.foreign_keys)).column.table.name if column.foreign_keys else None
+                target = next(iter(column.foreign_keys)).column if column.foreign_keys else None
                 if column.name == "id":
-                    row["id"] = ids[table.name] = new_id()
-                elif target:
-                    if target != table.name:
-                        row[column.name] = ids[target]
+                    row["id"] = new_id()
+                elif target is not None:
+                    if target.table is not table:
+                        row[column.name] = rows[target.table.name][target.name]
                 elif not column.nullable:
                     row[column.name] = a_value(column)
             connection.execute(table.insert().values(row))
@@ -103,6 +103,25 @@ def test_data_survives_going_up_again_and_goes_with_its_tables_on_the_way_down(m
     assert set(sa.inspect(db.engine).get_table_names()) <= {"alembic_version"}
     upgrade()
     assert set(count_rows().values()) == {0}
+
+
+def test_a_step_back_and_forth_keeps_what_both_versions_know(migrating):
+    upgrade()
+    fill_every_table()
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE credential SET owner_id = NULL")
+    downgrade(revision="0001")
+    upgrade()
+    after = count_rows()
+    assert {table for table, rows in after.items() if rows == 0} == {"credential_check"}
+
+
+def test_a_personal_credential_is_no_workspaces_after_a_step_back(migrating):
+    upgrade()
+    fill_every_table()
+    downgrade(revision="0001")
+    with db.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM credential").scalar() == 0
 
 
 def test_a_migration_that_fails_leaves_the_old_state(migrating, tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, in_order
 from aiapp.api.shapes import GONE, Gone, Id, OptionalBody, Text, Time, iso, moment
-from aiapp.credentials import actions, order, ping, selection
+from aiapp.credentials import actions, keeping, order, ping, selection
 from aiapp.credentials import models as rows
 from aiapp.errors import InvalidInput
 from aiapp.providers import registry
@@ -35,14 +35,15 @@ class CredentialBody(BaseModel):
 
     provider: Text | None = Field(None, description="a kind of GET /providers")
     name: Text | None = None
-    scope: Text = Field("workspace", description="workspace")
+    scope: Text = Field(keeping.WORKSPACE, description=f"{' or '.join(keeping.SCOPES)}; cannot be changed")
     api_key: Text | None = Field(None, description="write-only")
     base_url: Text | None = Field(None, description="what the provider's own SDK takes; null: the provider's")
     preferred_model: Text | None = None
     temperature: float | None = Field(None, description="0 to 2")
     max_tokens: int | None = None
     system_prompt: Text | None = None
-    settings: dict[str, Any] | None = Field(None, description="`api`, `stream`, `extra`")
+    allowed_models: list[Text] | None = Field(None, description="no other model is asked of it; null: any")
+    settings: dict[str, Any] | None = Field(None, description="`api`, `api_version`, `stream`, `extra`")
     is_default: bool | None = Field(None, description="tried first; the workspace's first credential is")
     position: int | None = Field(None, description="its place in the fallback order, from 0")
     active: bool | None = None
@@ -103,6 +104,7 @@ class Credential(TypedDict):
     temperature: float | None
     max_tokens: int | None
     system_prompt: str | None
+    allowed_models: list[str] | None
     settings: dict[str, Any]
     is_default: bool
     position: int
@@ -128,36 +130,37 @@ def providers(query: PageQuery) -> Listed[Provider]:
 @credentials.get("/credentials", summary="Credentials in fallback order")
 @needs("viewer", "read")
 def index(query: PageQuery) -> Listed[Credential]:
-    """The default one first, then by position. Keys never come back."""
-    found = order.in_order(asking().workspace.id)
-    return in_order(found, lambda row: (not row.is_default, row.position, row.id), query, show)
+    """The asking user's own first, then the workspace's; the default one first, then by position. Keys never come back."""
+    access = asking()
+    found = order.usable_by(access.workspace.id, access.user.id)
+    return in_order(found, lambda row: (row.owner_id is None, not row.is_default, row.position, row.id), query, show)
 
 
 @credentials.post("/credentials", summary="Add a credential")
 @creates("credentials.read", id="credential_id")
 @once()
-@needs("admin", "admin")
+@needs("editor", "write")
 def create(body: CredentialBody) -> tuple[Credential, Literal[201]]:
     """The key is encrypted before it is stored and is never shown again. Needs provider, name and mostly api_key."""
-    return show(actions.create(asking(), _given(body))), 201
+    return show(actions.create(asking(), body.model_dump(exclude_unset=True))), 201
 
 
 @credentials.get("/credentials/<id:credential_id>", summary="One credential")
 @needs("viewer", "read")
 def read(path: CredentialId) -> Credential:
     """Its facts and health."""
-    return show(asking().get(rows.Credential, path.credential_id))
+    return show(keeping.find(asking(), path.credential_id))
 
 
 @credentials.patch("/credentials/<id:credential_id>", summary="Change a credential")
-@needs("admin", "admin")
+@needs("editor", "write")
 def update(path: CredentialId, body: CredentialBody) -> Credential:
     """Another provider or base URL needs the key again (`key_required`)."""
-    return show(actions.update(asking(), path.credential_id, _given(body)))
+    return show(actions.update(asking(), path.credential_id, body.model_dump(exclude_unset=True)))
 
 
 @credentials.delete("/credentials/<id:credential_id>", summary="Delete a credential")
-@needs("admin", "admin")
+@needs("editor", "write")
 def delete(path: CredentialId) -> Gone:
     """Its key is gone; executions that used it keep its name."""
     actions.delete(asking(), path.credential_id)
@@ -165,13 +168,14 @@ def delete(path: CredentialId) -> Gone:
 
 
 @credentials.post("/credentials/<id:credential_id>/test", summary="Test a credential")
-@needs("admin", "admin")
+@needs("editor", "write")
 def test(path: CredentialId, body: TestBody) -> TestResult:
     """Climb up to a level; stops at the first failure and says what to do. Answers within 60 s."""
     if body.level not in ping.LEVELS:
         message = f"Use one of {', '.join(ping.LEVELS)}."
         raise InvalidInput(errors=[{"field": "level", "message": message}])
-    climbed = ping.check(asking().workspace.id, path.credential_id, body.level)
+    access = asking()
+    climbed = ping.check(access.workspace.id, keeping.kept(access, path.credential_id).id, body.level)
     return cast("TestResult", climbed.as_json())
 
 
@@ -191,13 +195,14 @@ def show(row: rows.Credential) -> Credential:
         "id": row.id,
         "provider": row.provider,
         "name": row.name,
-        "scope": "workspace",
+        "scope": keeping.scope_of(row.owner_id),
         "key_hint": row.key_hint,
         "base_url": row.base_url,
         "preferred_model": row.preferred_model,
         "temperature": row.temperature,
         "max_tokens": row.max_tokens,
         "system_prompt": row.system_prompt,
+        "allowed_models": row.allowed_models,
         "settings": row.settings,
         "is_default": row.is_default,
         "position": row.position,
@@ -223,10 +228,3 @@ def _provider(provider: registry.Provider) -> Provider:
         "default_model": provider.default_model or None,
         "docs_url": provider.docs_url or None,
     }
-
-
-def _given(body: CredentialBody) -> dict[str, Any]:
-    given = body.model_dump(exclude_unset=True)
-    if given.pop("scope", "workspace") != "workspace":
-        raise InvalidInput(errors=[{"field": "scope", "message": "Use workspace."}])
-    return given

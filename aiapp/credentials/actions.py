@@ -1,4 +1,4 @@
-"""What people do with credentials; each verb commits once, at its end. The role admin is demanded at the edge."""
+"""What people do with credentials; each verb commits once, at its end. Who may is demanded here (see keeping)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiapp.columns import new_id
-from aiapp.credentials import destination, draft, order, vault
+from aiapp.credentials import destination, draft, keeping, order, vault
 from aiapp.credentials.destination import mistake
 from aiapp.credentials.fields import MOST_CREDENTIALS, checked, hint_of
 from aiapp.credentials.models import Credential
@@ -25,6 +25,7 @@ _AUDITED = (
     "temperature",
     "max_tokens",
     "system_prompt",
+    "allowed_models",
     "settings",
     "is_default",
     "active",
@@ -33,26 +34,29 @@ _AUDITED = (
 
 
 def create(access: Access, values: Mapping[str, Any]) -> Credential:
-    """Store a credential of the values of fields.SETTABLE; the workspace's first one is its default.
+    """Store a credential of the values of fields.SETTABLE and `scope`; the first one is the default one of its scope.
 
-    Ends the caller's transaction before it asks the name service. Raises InvalidInput, Conflict `too_many`.
+    Ends the caller's transaction before it asks the name service. Raises InvalidInput, Denied, Conflict `too_many`.
     """
+    owner_id = keeping.owner_of(access, values.get("scope") or keeping.WORKSPACE)
+    keeping.demand(access, owner_id)
     cleaned = draft.completed(values)
+    draft.check_models(cleaned.get("preferred_model"), cleaned.get("allowed_models"))
     destination.check((cleaned["provider"], cleaned["base_url"]))
-    others = order.locked(access.workspace.id)
+    others = order.locked(access.workspace.id, owner_id)
     if len(others) >= MOST_CREDENTIALS:
         raise Conflict(f"A workspace has at most {MOST_CREDENTIALS} credentials.", code="too_many")
     draft.check_name(others, cleaned["name"])
     key, position = cleaned.pop("api_key", None), cleaned.pop("position", len(others))
     default = cleaned.pop("is_default", False)
-    credential = Credential(id=new_id(), workspace_id=access.workspace.id, **cleaned)
+    credential = Credential(id=new_id(), workspace_id=access.workspace.id, owner_id=owner_id, **cleaned)
     _set_key(access.workspace, credential, key)
     db.session.add(credential)
     others.insert(position, credential)
     order.number(others)
     if default or len(others) == 1:
         order.make_default(others, credential)
-    access.audit("credential.create", credential.name, after=_facts(credential))
+    access.audit("credential.create", _named(credential), after=_facts(credential))
     db.session.commit()
     return credential
 
@@ -64,13 +68,16 @@ def update(access: Access, credential_id: str, values: Mapping[str, Any]) -> Cre
     key, provider or base URL makes the health unknown. Ends the caller's transaction before it asks the name service.
     Raises InvalidInput (`key_required`), NotFound.
     """
-    credential = access.get(Credential, credential_id)
+    credential = keeping.kept(access, credential_id)
+    owner_id = credential.owner_id
+    if values.get("scope") not in (None, keeping.scope_of(owner_id)):
+        raise mistake("scope", "This cannot be changed: add another credential there.")
     cleaned = checked(values)
     where = destination.after_change(credential, cleaned)
     destination.check_key(credential, where, cleaned)
     if where != (credential.provider, credential.base_url):
         destination.check(where)
-    rows = order.locked(access.workspace.id)
+    rows = order.locked(access.workspace.id, owner_id)
     credential = _one(rows, credential_id)
     where = destination.after_change(credential, cleaned)
     destination.check_key(credential, where, cleaned)
@@ -92,6 +99,7 @@ def update(access: Access, credential_id: str, values: Mapping[str, Any]) -> Cre
         order.make_default(rows, credential)
     for field, value in cleaned.items():
         setattr(credential, field, value)
+    draft.check_models(credential.preferred_model, credential.allowed_models)
     _audit_change(access, credential, before, new_key=new_key)
     db.session.commit()
     return credential
@@ -99,9 +107,10 @@ def update(access: Access, credential_id: str, values: Mapping[str, Any]) -> Cre
 
 def move(access: Access, credential_id: str, direction: str) -> Credential:
     """Move a credential one place `up` or `down` in the fallback order. The default one stays first. Raises NotFound."""
+    owner_id = keeping.kept(access, credential_id).owner_id
     if direction not in {"up", "down"}:
         raise mistake("move", "Use up or down.")
-    rows = order.locked(access.workspace.id)
+    rows = order.locked(access.workspace.id, owner_id)
     credential = _one(rows, credential_id)
     old = rows.index(credential)
     first = 1 if rows[0].is_default else 0
@@ -109,27 +118,29 @@ def move(access: Access, credential_id: str, direction: str) -> Credential:
     if old >= first and new != old:
         rows.insert(new, rows.pop(old))
         order.number(rows)
-        access.audit("credential.reorder", credential.name, before={"place": old + 1}, after={"place": new + 1})
+        access.audit("credential.reorder", _named(credential), before={"place": old + 1}, after={"place": new + 1})
     db.session.commit()
     return credential
 
 
-def reorder(access: Access, ids: Sequence[str]) -> list[Credential]:
-    """Put the workspace's credentials in this order; the default one stays first whatever its place in the list.
+def reorder(access: Access, ids: Sequence[str], scope: str = keeping.WORKSPACE) -> list[Credential]:
+    """Put the credentials of a scope in this order; the default one stays first whatever its place in the list.
 
     Raises Conflict where `ids` are not exactly the credentials that there are: somebody added or deleted one.
     """
-    rows = {row.id: row for row in order.locked(access.workspace.id)}
+    owner_id = keeping.owner_of(access, scope)
+    keeping.demand(access, owner_id)
+    rows = {row.id: row for row in order.locked(access.workspace.id, owner_id)}
     if sorted(ids) != sorted(rows):
         raise Conflict("The list has changed meanwhile. Reload the page and order it again.")
     before = [row.name for row in rows.values()]
     after = [rows[credential_id] for credential_id in ids]
     order.number(after)
     names = [row.name for row in after]
-    if names != before:
+    if names != before and owner_id is None:
         access.audit("credential.reorder", "Credentials", before={"order": before}, after={"order": names})
     db.session.commit()
-    return order.in_order(access.workspace.id)
+    return order.in_order(access.workspace.id, owner_id)
 
 
 def set_default(access: Access, credential_id: str) -> Credential:
@@ -144,10 +155,10 @@ def set_active(access: Access, credential_id: str, active: bool) -> Credential:
 
 def delete(access: Access, credential_id: str) -> str:
     """Delete the credential with its key and return its name; where it was the default, the next one is. Raises NotFound."""
-    rows = order.locked(access.workspace.id)
+    rows = order.locked(access.workspace.id, keeping.kept(access, credential_id).owner_id)
     credential = _one(rows, credential_id)
     rows.remove(credential)
-    access.audit("credential.delete", credential.name, before=_facts(credential))
+    access.audit("credential.delete", _named(credential), before=_facts(credential))
     if credential.is_default and rows:
         order.make_default(rows, next((row for row in rows if row.active), rows[0]))
     db.session.delete(credential)
@@ -167,8 +178,17 @@ def _set_key(workspace: Workspace, credential: Credential, key: str | None) -> N
     credential.key_hint = hint_of(key)
 
 
+def _named(credential: Credential) -> str:
+    return credential.name if credential.owner_id is None else "Personal credential"
+
+
 def _facts(credential: Credential) -> dict[str, Any]:
-    """Return what the audit trail may show; extra settings are free text, so whatever looks like a key is taken out."""
+    """Return what the audit trail may show; extra settings are free text, so whatever looks like a key is taken out.
+
+    Of a personal credential admins may know that it exists, and no more.
+    """
+    if credential.owner_id is not None:
+        return {}
     facts = {field: getattr(credential, field) for field in _AUDITED}
     return {
         field: redact_keys(str(value)) if field in {"settings", "system_prompt"} and value else value
@@ -185,7 +205,7 @@ def _audit_change(access: Access, credential: Credential, before: Mapping[str, A
         after["api_key"] = "replaced" if credential.api_key else "removed"
     if after:
         known = {field: before.get(field) for field in changed}
-        access.audit("credential.update", credential.name, before=known, after=after)
+        access.audit("credential.update", _named(credential), before=known, after=after)
 
 
 def _one(rows: Sequence[Credential], credential_id: str) -> Credential:

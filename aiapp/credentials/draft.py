@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiapp.credentials import destination
+from aiapp.credentials import destination, keeping
 from aiapp.credentials.destination import mistake
 from aiapp.credentials.fields import checked
 from aiapp.credentials.models import Credential
@@ -41,6 +41,12 @@ def completed(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**cleaned, "base_url": cleaned.get("base_url") or provider.base_url}
 
 
+def check_models(preferred_model: str | None, allowed_models: Sequence[str] | None) -> None:
+    """Raise InvalidInput where the preferred model is not among the allowed ones."""
+    if preferred_model and allowed_models and preferred_model not in allowed_models:
+        raise mistake("preferred_model", "This is not one of the allowed models.")
+
+
 def check_name(others: Sequence[Credential], name: str) -> None:
     """Raise InvalidInput where one of `others` has this name."""
     if any(row.name == name for row in others):
@@ -53,12 +59,14 @@ def target(access: Access, values: Mapping[str, Any], credential_id: str | None 
     A stored key is only used for the place that it was entered for. Stores nothing. Ends the caller's transaction. Raises
     InvalidInput, NotFound.
     """
-    rows = in_order(access.workspace.id)
     if credential_id is None:
+        owner_id = keeping.owner_of(access, values.get("scope") or keeping.WORKSPACE)
+        keeping.demand(access, owner_id)
         cleaned = completed(values)
-        check_name(rows, cleaned["name"])
+        check_name(in_order(access.workspace.id, owner_id), cleaned["name"])
         return _asked(access, cleaned, (cleaned["provider"], cleaned["base_url"]), cleaned.get("api_key"))
-    credential = access.get(Credential, credential_id)
+    credential = keeping.kept(access, credential_id)
+    rows = in_order(access.workspace.id, credential.owner_id)
     cleaned = checked(values)
     check_name([row for row in rows if row.id != credential_id], cleaned.get("name", credential.name))
     where = destination.after_change(credential, cleaned)

@@ -21,6 +21,7 @@ SETTABLE = (
     "temperature",
     "max_tokens",
     "system_prompt",
+    "allowed_models",
     "settings",
     "is_default",
     "position",
@@ -31,6 +32,7 @@ LONGEST_SETTINGS = 20_000
 LONGEST_SYSTEM_PROMPT = 100_000
 MOST_TOKENS = 10_000_000
 MOST_CREDENTIALS = 1000
+MOST_ALLOWED_MODELS = 200
 # A key shorter than this would be half given away by its last four characters.
 HINTED_KEY = 12
 
@@ -132,6 +134,17 @@ def _system_prompt(value: Any) -> str | None:
     return text
 
 
+def _allowed_models(value: Any) -> list[str] | None:
+    """Read a list, or a form's text with a model a line."""
+    names = value.splitlines() if isinstance(value, str) else value or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise Mistake("Use a list of names of models.")
+    allowed = list(dict.fromkeys(name for name in map(_model, names) if name))
+    if len(allowed) > MOST_ALLOWED_MODELS:
+        raise Mistake(f"Use at most {MOST_ALLOWED_MODELS} models.")
+    return allowed or None
+
+
 def _settings(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
@@ -206,6 +219,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "temperature": _temperature,
     "max_tokens": _max_tokens,
     "system_prompt": _system_prompt,
+    "allowed_models": _allowed_models,
     "settings": _settings,
     "is_default": _truth,
     "position": _position,

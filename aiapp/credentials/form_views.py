@@ -9,7 +9,7 @@ from flask import Response, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
-from aiapp.credentials import actions, checks, destination, draft, fields, forms, order, ping
+from aiapp.credentials import actions, checks, destination, draft, fields, forms, keeping, order, ping
 from aiapp.credentials.models import Credential
 from aiapp.credentials.ping import Climb
 from aiapp.credentials.routes import blueprint, line
@@ -21,9 +21,10 @@ PLACES = (("cloud", "Cloud"), ("own", "On your machines"), ("demo", "To try thin
 
 
 @blueprint.get("/new")
-@require("admin")
+@require()
 def catalogue(access: Access) -> str:
     """The providers that a credential can be for."""
+    scope = _asked_scope(access)
     wanted, place = request.args.get("q", "").strip().lower(), request.args.get("place", "")
     found = [
         one
@@ -31,29 +32,33 @@ def catalogue(access: Access) -> str:
         if wanted in f"{one.label} {one.tagline} {one.kind}".lower() and place in ("", one.place)
     ]
     groups = [(name, [one for one in found if one.place == kind]) for kind, name in PLACES]
-    return render_template("credentials/catalogue.html", groups=groups, q=request.args.get("q", ""), place=place)
+    return render_template(
+        "credentials/catalogue.html", groups=groups, q=request.args.get("q", ""), place=place, scope=scope
+    )
 
 
 @blueprint.get("/new/<provider>")
-@require("admin")
+@require()
 def add(access: Access, provider: str) -> str:
     """The form of a new credential."""
+    scope = _asked_scope(access)
     chosen = _known(provider)
-    taken = {row.name for row in order.in_order(access.workspace.id)}
-    return render_template("credentials/form.html", **_form(chosen, forms.empty(chosen, taken)))
+    taken = {row.name for row in order.in_order(access.workspace.id, keeping.owner_of(access, scope))}
+    return render_template("credentials/form.html", **_form(chosen, forms.empty(chosen, taken), scope=scope))
 
 
 @blueprint.post("")
-@require("admin")
+@require()
 def create(access: Access) -> BaseResponse:
     """Test what was typed and store it, or store it untested (`then` other than test).
 
     With htmx a test that fails is shown beside the form and nothing is stored: the typed key stays where it is, in the browser.
     Without, the credential is stored first and its page shows the result.
     """
+    scope = _asked_scope(access)
     provider = _known(request.form.get("provider", ""))
     try:
-        values = forms.values_of(request.form)
+        values = {**forms.values_of(request.form), "scope": scope}
         climbed = _tested_first(access, values)
         if climbed is not None and not climbed.ok:
             return htmx.fragment(
@@ -66,19 +71,19 @@ def create(access: Access) -> BaseResponse:
 
 
 @blueprint.get("/<id:credential_id>")
-@require("admin")
+@require()
 def show(access: Access, credential_id: str) -> str:
     """A credential: its form, its last test, its facts, the danger zone."""
-    credential = access.get(Credential, credential_id)
+    credential = keeping.kept(access, credential_id)
     shown = forms.filled(credential)
     return render_template("credentials/form.html", **_form(_known(credential.provider), shown, access, credential))
 
 
 @blueprint.post("/<id:credential_id>")
-@require("admin")
+@require()
 def update(access: Access, credential_id: str) -> BaseResponse:
     """Test and store a changed credential, as create does."""
-    credential = access.get(Credential, credential_id)
+    credential = keeping.kept(access, credential_id)
     try:
         values = _changes(credential)
         climbed = _tested_first(access, values, credential_id)
@@ -97,17 +102,18 @@ def update(access: Access, credential_id: str) -> BaseResponse:
 
 
 @blueprint.post("/_test")
-@require("admin")
+@require()
 def test_typed(access: Access) -> BaseResponse:
     """Test what was typed and store none of it. `credential_id` names the credential whose form it is, if there is one.
 
     Where nothing was changed in the form, it was a test of the stored credential, and its result is kept.
     """
     credential_id = request.form.get("credential_id") or None
-    credential = access.get(Credential, credential_id) if credential_id else None
+    credential = keeping.kept(access, credential_id) if credential_id else None
+    scope = keeping.scope_of(credential.owner_id) if credential else _asked_scope(access)
     provider = _known(credential.provider if credential else request.form.get("provider", ""))
     try:
-        values = _changes(credential) if credential else forms.values_of(request.form)
+        values = _changes(credential) if credential else {**forms.values_of(request.form), "scope": scope}
         target = draft.target(access, values, credential_id)
         climbed = ping.climb(target)
     except InvalidInput as refusal:
@@ -120,22 +126,30 @@ def test_typed(access: Access) -> BaseResponse:
 
 
 @blueprint.get("/_validate")
-@require("admin")
+@require()
 def validate(access: Access) -> Response:
     """What is wrong with one field while the form is filled in: `name` or `base_url`, with `provider` and `credential_id`."""
+    owner_id = keeping.owner_of(access, _asked_scope(access))
     given = {name: request.args[name] for name in ("name", "base_url") if name in request.args}
     provider, own_id = request.args.get("provider", ""), request.args.get("credential_id")
     message = ""
     try:
         cleaned = fields.checked(given)
         if "name" in cleaned:
-            rows = [row for row in order.in_order(access.workspace.id) if row.id != own_id]
+            rows = [row for row in order.in_order(access.workspace.id, owner_id) if row.id != own_id]
             draft.check_name(rows, cleaned["name"])
         if cleaned.get("base_url") and provider in PROVIDERS:
             destination.check((provider, cleaned["base_url"]))
     except InvalidInput as refusal:
         message = refusal.errors[0]["message"]
     return htmx.fragment("credentials/_validate.html", message=message)
+
+
+def _asked_scope(access: Access) -> str:
+    """Return the scope that the form or the address names. Raises InvalidInput, Denied for who may not keep credentials there."""
+    scope = request.values.get("scope") or keeping.WORKSPACE
+    keeping.demand(access, keeping.owner_of(access, scope))
+    return scope
 
 
 def _known(kind: str) -> Provider:
@@ -163,7 +177,7 @@ def _stored(access: Access, credential: Credential, climbed: Climb | None) -> Ba
         ping.record(credential, climbed)
     elif request.form.get("then") == "test":
         climbed = ping.check(access.workspace.id, credential.id)
-    back = url_for("credentials.index", workspace=workspace)
+    back = url_for("credentials.personal" if credential.owner_id else "credentials.index", workspace=workspace)
     if climbed is None:
         return htmx.go(back, f"{name} is saved. It has not been tested.", "info")
     if climbed.ok:
@@ -191,9 +205,17 @@ def _again(
 
 
 def _form(
-    provider: Provider, shown: forms.Shown, access: Access | None = None, credential: Credential | None = None
+    provider: Provider,
+    shown: forms.Shown,
+    access: Access | None = None,
+    credential: Credential | None = None,
+    *,
+    scope: str | None = None,
 ) -> dict[str, Any]:
+    if scope is None:
+        scope = keeping.scope_of(credential.owner_id) if credential else request.values.get("scope", keeping.WORKSPACE)
     return {
+        "scope": scope,
         "provider": provider,
         "shown": shown,
         "credential": credential,

@@ -17,21 +17,36 @@ HEALTH = ("unknown", "healthy", "degraded", "down")
 class Credential(Model):
     """A key for one provider, where it stands in the fallback order, and how it last did.
 
-    `api_key` is the vault's blob, never the key. `health` is what the last connection test or the last telling call of an
-    execution has shown, `health_since` when it became so. `last_test` is the result of the last connection test:
-    `{"ok", "steps": [{"step", "ok", "ms", "detail", "hint"}], "error_class"}`. `check_asked_at` is when a scheduled
-    check was last put on a queue. `models` are the names that the provider listed at
-    `models_at`, None where it has never told.
+    owner_id: whose personal credential it is, None for the workspace's.
+    api_key: the vault's blob, never the key.
+    health: what the last look at it has shown, with `health_reason`; since `health_since`.
+    last_test: the result of the last connection test: `{"ok", "steps": [{"step", "ok", "ms", "detail", "hint"}], "error_class"}`.
+    check_asked_at: when a scheduled check of it was last put on a queue.
+    models: the names that the provider listed at `models_at`, None where it has never told.
+    allowed_models: no other is asked of it, None for any.
     """
 
     __tablename__ = "credential"
     __table_args__ = (
-        sa.UniqueConstraint("workspace_id", "name"),
+        # Who leaves the workspace takes their personal credentials with them.
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "owner_id"], ["membership.workspace_id", "membership.user_id"], ondelete="CASCADE"
+        ),
+        sa.UniqueConstraint("workspace_id", "owner_id", "name"),
+        sa.Index(
+            "uq_credential_workspace_name",
+            "workspace_id",
+            "name",
+            unique=True,
+            sqlite_where=sa.text("owner_id IS NULL"),
+            postgresql_where=sa.text("owner_id IS NULL"),
+        ),
         sa.Index("ix_credential_workspace_id_position", "workspace_id", "position"),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
     workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"))
+    owner_id: Mapped[str | None] = mapped_column(Id)
     provider: Mapped[str] = mapped_column(sa.String(30))
     name: Mapped[str] = mapped_column(sa.String(100))
     api_key: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
@@ -53,6 +68,7 @@ class Credential(Model):
     check_asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     models: Mapped[list[str] | None] = mapped_column(Json)
     models_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    allowed_models: Mapped[list[str] | None] = mapped_column(Json)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)

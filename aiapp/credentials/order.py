@@ -13,20 +13,24 @@ from aiapp.workspaces.models import Workspace
 ORDER = (Credential.is_default.desc(), Credential.position, Credential.id)
 
 
-def in_order(workspace_id: str) -> list[Credential]:
-    """Return the workspace's credentials as they are tried."""
-    query = sa.select(Credential).where(Credential.workspace_id == workspace_id).order_by(*ORDER)
-    return list(db.session.scalars(query))
+def in_order(workspace_id: str, owner_id: str | None = None) -> list[Credential]:
+    """Return the workspace's credentials as they are tried, or (with `owner_id`) the personal ones of this person."""
+    return list(db.session.scalars(_kept(workspace_id, owner_id)))
 
 
-def locked(workspace_id: str) -> list[Credential]:
-    """Return the credentials in order, read anew; until the commit nobody else adds, orders or deletes one.
+def usable_by(workspace_id: str, user_id: str | None) -> list[Credential]:
+    """Return what an execution of this person may use, in order: their own first, then the workspace's."""
+    own = in_order(workspace_id, user_id) if user_id else []
+    return own + in_order(workspace_id)
+
+
+def locked(workspace_id: str, owner_id: str | None = None) -> list[Credential]:
+    """Return the same as in_order, read anew; until the commit nobody else adds, orders or deletes one.
 
     The lock leaves others free to insert rows that name the workspace (NO KEY): executions go on.
     """
     db.session.execute(sa.select(Workspace.id).where(Workspace.id == workspace_id).with_for_update(key_share=True))
-    query = sa.select(Credential).where(Credential.workspace_id == workspace_id).order_by(*ORDER)
-    return list(db.session.scalars(query.execution_options(populate_existing=True)))
+    return list(db.session.scalars(_kept(workspace_id, owner_id).execution_options(populate_existing=True)))
 
 
 def number(rows: Sequence[Credential]) -> None:
@@ -39,3 +43,10 @@ def make_default(rows: Sequence[Credential], chosen: Credential) -> None:
     """Make `chosen` the default one of `rows`, and no other."""
     for row in rows:
         row.is_default = row is chosen
+
+
+def _kept(workspace_id: str, owner_id: str | None) -> sa.Select[Credential]:
+    query = sa.select(Credential).where(
+        Credential.workspace_id == workspace_id, Credential.owner_id.is_not_distinct_from(owner_id)
+    )
+    return query.order_by(*ORDER)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, request
 
 from aiapp.columns import now
-from aiapp.credentials import checks, health, order, selection
+from aiapp.credentials import checks, health, keeping, order, selection
 from aiapp.credentials.checks import Day
 from aiapp.credentials.models import Credential
 from aiapp.credentials.wording import marked
@@ -57,6 +57,11 @@ class Line:
     awaited: datetime | None = None
 
     @property
+    def scope(self) -> str:
+        """Whose it is: "workspace" or "personal"."""
+        return keeping.scope_of(self.credential.owner_id)
+
+    @property
     def label(self) -> str:
         """The provider's name."""
         return self.provider.label if self.provider else self.credential.provider
@@ -79,14 +84,20 @@ class Line:
         return self.credential.preferred_model or (self.provider.default_model if self.provider else "")
 
     @property
+    def offered(self) -> tuple[str, ...]:
+        """The models to choose from: the allowed ones, else what the provider listed, else what it is known for."""
+        credential = self.credential
+        return tuple(credential.allowed_models or credential.models or (self.provider.models if self.provider else ()))
+
+    @property
     def reason_words(self) -> str:
         """Why it is not healthy, for people."""
         return "Not tested" if self.health == "unknown" else health.REASONS.get(self.reason or "", "")
 
 
-def lines(access: Access, awaited: datetime | None = None) -> list[Line]:
-    """Return the workspace's credentials in fallback order."""
-    rows = order.in_order(access.workspace.id)
+def lines(access: Access, awaited: datetime | None = None, owner_id: str | None = None) -> list[Line]:
+    """Return the workspace's credentials, or the personal ones of `owner_id`, in fallback order."""
+    rows = order.in_order(access.workspace.id, owner_id)
     days = checks.days(access.workspace.id)
     first = 1 if rows and rows[0].is_default else 0
     made = []
@@ -120,8 +131,9 @@ def _untested_since(row: Credential, moment: datetime) -> bool:
 
 
 def line(access: Access, credential_id: str, awaited: datetime | None = None) -> Line:
-    """Return one of `lines`. Raises NotFound."""
-    for one in lines(access, awaited):
+    """Return one of `lines` that the asking person may know of. Raises NotFound."""
+    owner_id = keeping.find(access, credential_id).owner_id
+    for one in lines(access, awaited, owner_id):
         if one.credential.id == credential_id:
             return one
     raise missing(Credential)

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 from aiapp.credentials import vault
 from aiapp.credentials.models import Credential
-from aiapp.credentials.order import in_order
+from aiapp.credentials.order import usable_by
 from aiapp.extensions import db
 from aiapp.providers.registry import PROVIDERS
 from aiapp.providers.types import ProviderError, Target
 from aiapp.workspaces.models import Workspace
 
 _ORDINALS = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth")
+# An execution is seen by others than its author, who may not know more of a personal credential.
+PERSONAL_NAME = "Personal credential"
 
 
 class Unusable(Exception):
@@ -20,15 +22,22 @@ class Unusable(Exception):
 
 
 def targets_for(
-    workspace_id: str, *, provider: str | None = None, credential_id: str | None = None, model: str | None = None
+    workspace_id: str,
+    *,
+    user_id: str | None = None,
+    provider: str | None = None,
+    credential_id: str | None = None,
+    model: str | None = None,
 ) -> list[Target]:
     """Return the targets that may answer, best first.
 
-    The order is that of the credentials' page: the default one, then by position. A model that is asked for without a provider
-    comes from the credentials that are known to have it first; where it belongs to nobody here, the first credential's provider
-    is asked for it. A credential of another provider answers with its own model, and its reason says so.
+    The order is that of the credentials' pages: the user's own, then the workspace's; the default one, then by position. A model
+    that is asked for without a provider comes from the credentials that are known to have it first; where it belongs to nobody
+    here, the first credential's provider is asked for it. A credential of another provider answers with its own model, and its
+    reason says so.
 
     Arguments:
+        user_id: whose personal credentials count too.
         provider: only this provider's credentials.
         credential_id: only this credential.
         model: the model that is wanted; default: each credential's preferred one, else its provider's default.
@@ -36,8 +45,8 @@ def targets_for(
     Raises ProviderError `no_credential`, in words for the person who runs something.
     """
     workspace = db.session.get(Workspace, workspace_id)
-    listed = in_order(workspace_id)
-    places = {row.id: place for place, row in enumerate(listed)}
+    listed = usable_by(workspace_id, user_id)
+    places = {row.id: place for place, row in enumerate(row for row in listed if row.owner_id is None)}
     chosen, asked_of = _arranged(
         _chosen(listed, provider, credential_id), model, limited=bool(provider or credential_id)
     )
@@ -45,7 +54,7 @@ def targets_for(
     for row in chosen:
         wanted = model if row.provider in asked_of else None
         try:
-            reason = "Chosen for this execution" if credential_id else _place_words(row, places[row.id])
+            reason = "Chosen for this execution" if credential_id else _place_words(row, places.get(row.id, 0))
             if model and wanted is None:
                 reason = f"{reason}; with its own model, because {model} belongs to another provider"
             targets.append(target_of(workspace, row, model=wanted, reason=reason))
@@ -71,7 +80,13 @@ def target_of(
     key = key_of(workspace, credential)
     if key is None and provider.needs_key:
         raise Unusable(f"{credential.name} has no key. An admin enters it under Credentials.")
-    wanted = model or credential.preferred_model or provider.default_model
+    allowed = credential.allowed_models or ()
+    own = credential.preferred_model or (
+        provider.default_model if not allowed or provider.default_model in allowed else allowed[0]
+    )
+    wanted = model or own
+    if allowed and wanted not in allowed:
+        raise Unusable(f"{credential.name} does not allow {wanted}. An admin changes that under Credentials.")
     if not wanted and need_model:
         raise Unusable(f"{credential.name} has no model. An admin chooses its preferred model under Credentials.")
     return Target(
@@ -81,7 +96,7 @@ def target_of(
         api_key=key,
         workspace_id=credential.workspace_id,
         credential_id=credential.id,
-        credential_name=credential.name,
+        credential_name=credential.name if credential.owner_id is None else PERSONAL_NAME,
         reason=reason,
         temperature=credential.temperature,
         max_tokens=credential.max_tokens,
@@ -144,10 +159,15 @@ def _arranged(chosen: list[Credential], model: str | None, *, limited: bool) -> 
 
 def _knows(credential: Credential, model: str) -> bool:
     provider = PROVIDERS.get(credential.provider)
-    return credential.preferred_model == model or (provider is not None and model in provider.models)
+    if credential.allowed_models is not None:
+        return model in credential.allowed_models
+    known = (credential.preferred_model, *(provider.models if provider else ()), *(credential.models or ()))
+    return model in known
 
 
 def _place_words(credential: Credential, place: int) -> str:
+    if credential.owner_id is not None:
+        return "Personal credential of whoever ran it"
     if credential.is_default:
         return "Default credential"
     ordinal = _ORDINALS[place] if place < len(_ORDINALS) else f"Number {place + 1}"

@@ -7,8 +7,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx, queue
 from aiapp.columns import now
-from aiapp.credentials import actions, checks, form_views, ping, schedule
-from aiapp.credentials.models import Credential
+from aiapp.credentials import actions, checks, form_views, keeping, ping, schedule
 from aiapp.credentials.routes import awaited_since, blueprint, line, lines, state_of
 from aiapp.workspaces.access import Access, require
 
@@ -22,8 +21,15 @@ HOME_ROWS = 6
 @require()
 def index(access: Access) -> str:
     """The workspace's credentials, tried from top to bottom."""
-    shown = lines(access, awaited_since())
-    return render_template("credentials/index.html", lines=shown, state=state_of(shown))
+    return _list(access, keeping.WORKSPACE)
+
+
+@blueprint.get("/personal")
+@require()
+def personal(access: Access) -> str:
+    """The asking person's own credentials, tried before the workspace's and for their own executions alone."""
+    keeping.demand(access, access.user.id)
+    return _list(access, keeping.PERSONAL)
 
 
 @blueprint.post("/_stale")
@@ -38,13 +44,19 @@ def refresh(access: Access) -> Response:
 @require()
 def news(access: Access) -> BaseResponse:
     """The health of every credential, where one of them is not what `state` says any more; else nothing."""
-    shown, known = lines(access), request.args.get("state", "")
+    scope = request.args.get("scope", keeping.WORKSPACE)
+    shown, known = lines(access, None, keeping.owner_of(access, scope)), request.args.get("state", "")
     state = state_of(shown)
     if state == known:
         return Response(status=204)
     other_rows = state.partition("-")[0] != known.partition("-")[0]
     return htmx.fragment(
-        "credentials/_news.html", lines=shown, state=state, changed=not other_rows, other_rows=other_rows
+        "credentials/_news.html",
+        lines=shown,
+        state=state,
+        changed=not other_rows,
+        other_rows=other_rows,
+        scope=scope,
     )
 
 
@@ -54,14 +66,16 @@ def row(access: Access, credential_id: str) -> Response:
     """One row of the list; it asks again while a worker's test is awaited, and then shows what failed."""
     since = awaited_since()
     shown = line(access, credential_id, since)
-    came = shown.credential.last_test if since and not shown.awaited and access.allows("admin") else None
+    may_see = shown.credential.owner_id is not None or access.allows("admin")
+    came = shown.credential.last_test if since and not shown.awaited and may_see else None
     return htmx.fragment("credentials/_row.html", line=shown, result=came if came and not came["ok"] else None)
 
 
 @blueprint.get("/<id:credential_id>/_checks")
-@require("admin")
+@require()
 def show_checks(access: Access, credential_id: str) -> BaseResponse:
     """The last looks at a credential, where there is a newer one than `last`; else nothing."""
+    keeping.kept(access, credential_id)
     shown = line(access, credential_id)
     found = checks.latest(access, credential_id)
     if (found[0].id if found else "") == request.args.get("last"):
@@ -70,70 +84,75 @@ def show_checks(access: Access, credential_id: str) -> BaseResponse:
 
 
 @blueprint.post("/<id:credential_id>/_test")
-@require("admin")
+@require()
 def test(access: Access, credential_id: str) -> BaseResponse:
     """Test a stored credential: its row with the result beneath, or its page."""
-    climbed = ping.check(access.workspace.id, credential_id)
+    climbed = ping.check(access.workspace.id, keeping.kept(access, credential_id).id)
     if not htmx.wanted():
         return redirect(_page_of(access, credential_id), 303)
     return htmx.fragment("credentials/_row.html", line=line(access, credential_id), result=climbed.as_json())
 
 
 @blueprint.post("/test")
-@require("admin")
+@require()
 def test_all(access: Access) -> BaseResponse:
     """Let workers test every active credential; the rows show each result as it comes."""
-    rows = [one.credential.id for one in lines(access) if one.credential.active]
+    scope = request.form.get("scope", keeping.WORKSPACE)
+    owner_id = keeping.owner_of(access, scope)
+    keeping.demand(access, owner_id)
+    rows = [one.credential.id for one in lines(access, None, owner_id) if one.credential.active]
     since = now().isoformat()
     queue.enqueue_many("aiapp.credentials.jobs.test", rows)
     number = f"{len(rows)} credential{'s' if len(rows) != 1 else ''}"
-    page = url_for("credentials.index", workspace=access.workspace.slug, since=since)
+    page = url_for(_page(owner_id), workspace=access.workspace.slug, since=since)
     return htmx.go(page, f"Testing {number}. Each result appears in its row.", "info")
 
 
 @blueprint.post("/_order")
-@require("admin")
+@require()
 def reorder(access: Access) -> BaseResponse:
     """Move one credential `up` or `down`, or store a whole order given as `id` again and again."""
+    scope = request.form.get("scope", keeping.WORKSPACE)
+    keeping.demand(access, keeping.owner_of(access, scope))
     if "id" in request.form:
-        actions.reorder(access, request.form.getlist("id"))
-    else:
-        credential = access.get(Credential, request.form.get("credential_id", ""))
-        actions.move(access, credential.id, request.form.get("move", ""))
-    return _table(access)
+        actions.reorder(access, request.form.getlist("id"), scope)
+        return _table(access, keeping.owner_of(access, scope))
+    credential = actions.move(access, request.form.get("credential_id", ""), request.form.get("move", ""))
+    return _table(access, credential.owner_id)
 
 
 @blueprint.post("/<id:credential_id>/default")
-@require("admin")
+@require()
 def make_default(access: Access, credential_id: str) -> BaseResponse:
     """Make it the one that is tried first."""
     credential = actions.set_default(access, credential_id)
-    return _table(access, f"{credential.name} is tried first now.")
+    return _table(access, credential.owner_id, f"{credential.name} is tried first now.")
 
 
 @blueprint.post("/<id:credential_id>/active")
-@require("admin")
+@require()
 def set_active(access: Access, credential_id: str) -> BaseResponse:
     """Switch it on (`active` 1) or off."""
     active = request.form.get("active") == "1"
     credential = actions.set_active(access, credential_id, active)
     state = "on again" if active else "off: executions pass it over"
-    return _table(access, f"{credential.name} is switched {state}.")
+    return _table(access, credential.owner_id, f"{credential.name} is switched {state}.")
 
 
 @blueprint.get("/<id:credential_id>/delete")
-@require("admin")
+@require()
 def confirm_delete(access: Access, credential_id: str) -> str:
     """The question before a credential is deleted."""
-    return render_template("credentials/delete.html", credential=access.get(Credential, credential_id))
+    return render_template("credentials/delete.html", credential=keeping.kept(access, credential_id))
 
 
 @blueprint.post("/<id:credential_id>/delete")
-@require("admin")
+@require()
 def delete(access: Access, credential_id: str) -> BaseResponse:
     """Delete it with its key."""
+    owner_id = keeping.kept(access, credential_id).owner_id
     name = actions.delete(access, credential_id)
-    return htmx.go(url_for("credentials.index", workspace=access.workspace.slug), f"{name} is deleted.")
+    return htmx.go(url_for(_page(owner_id), workspace=access.workspace.slug), f"{name} is deleted.")
 
 
 @blueprint.get("/_health")
@@ -148,7 +167,8 @@ def health(access: Access) -> Response:
 @require()
 def options(access: Access) -> Response:
     """Who may answer, as fields for a form that runs something: provider, credential_id and model."""
-    active = [one for one in lines(access) if one.credential.active]
+    both = lines(access, None, access.user.id) + lines(access)
+    active = [one for one in both if one.credential.active]
     provider = request.args.get("provider", "")
     chosen = request.args.get("credential_id", "")
     offered = [one for one in active if provider in ("", one.credential.provider)]
@@ -156,7 +176,7 @@ def options(access: Access) -> Response:
         chosen = ""
     asked = [one for one in offered if chosen in ("", one.credential.id)]
     models = dict.fromkeys(one.model for one in asked if one.model)
-    models.update(dict.fromkeys(name for one in asked if one.provider for name in one.provider.models))
+    models.update(dict.fromkeys(name for one in asked for name in one.offered))
     return htmx.fragment(
         "credentials/_options.html",
         providers=list({one.credential.provider: one.label for one in active}.items()),
@@ -173,12 +193,30 @@ def _page_of(access: Access, credential_id: str) -> str:
     return url_for("credentials.show", workspace=access.workspace.slug, credential_id=credential_id)
 
 
-def _table(access: Access, message: str | None = None) -> BaseResponse:
+def _list(access: Access, scope: str) -> str:
+    owner_id = keeping.owner_of(access, scope)
+    shown = lines(access, awaited_since(), owner_id)
+    return render_template(
+        "credentials/index.html",
+        lines=shown,
+        state=state_of(shown),
+        scope=scope,
+        may_keep=owner_id is not None or access.allows("admin"),
+        others_personal=keeping.others_personal(access) if owner_id is None and access.allows("admin") else 0,
+    )
+
+
+def _page(owner_id: str | None) -> str:
+    return "credentials.index" if owner_id is None else "credentials.personal"
+
+
+def _table(access: Access, owner_id: str | None, message: str | None = None) -> BaseResponse:
     """Answer a change of the list: the table for htmx, else the page that the form was on."""
+    shown = lines(access, None, owner_id)
     if not htmx.wanted():
-        shown = request.form.get("page")
-        known = shown is not None and any(one.credential.id == shown for one in lines(access))
-        back = _page_of(access, shown or "") if known else url_for("credentials.index", workspace=access.workspace.slug)
+        asked = request.form.get("page")
+        known = asked is not None and any(one.credential.id == asked for one in shown)
+        back = _page_of(access, asked or "") if known else url_for(_page(owner_id), workspace=access.workspace.slug)
         return htmx.go(back, message)
-    answer = htmx.fragment("credentials/_table.html", lines=lines(access))
+    answer = htmx.fragment("credentials/_table.html", lines=shown)
     return htmx.toast(answer, message) if message else answer

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from aiapp.columns import new_id
-from aiapp.credentials.models import Credential
+from aiapp.credentials import keeping
 from aiapp.errors import Conflict, InvalidInput
 from aiapp.executions import cancelling, deliveries
 from aiapp.executions.listing import Filters, Page, estimated_completion, list_executions, wait
@@ -79,6 +79,9 @@ def rerun(access: Access, execution: Execution, *, execution_id: str | None = No
         return made
     _demand_repeatable(access, execution)
     taken_over = {name: getattr(execution, name) for name in (*_PROMPT, *_ASKED)}
+    pinned = execution.requested_credential_id
+    if pinned is not None and execution.user_id != access.user.id and not keeping.knows(access, pinned):
+        taken_over["requested_credential_id"] = None
     return _insert(access, {**taken_over, "source": _source(access)}, parent=execution, execution_id=execution_id)
 
 
@@ -187,8 +190,8 @@ def _resubmission(access: Access, execution: Execution, changes: Mapping[str, An
         source=_source(access),
     )
     given = {name: value for name, value in changes.items() if value is not None}
-    if submission.credential_id is not None and db.session.get(Credential, submission.credential_id) is None:
-        submission = replace(submission, credential_id=None)  # it was deleted: whoever can answer may
+    if submission.credential_id is not None and not keeping.knows(access, submission.credential_id):
+        submission = replace(submission, credential_id=None)  # deleted, or somebody else's own: whoever can answer may
     if "provider" in given:
         submission = replace(submission, credential_id=None, model=None)
     elif "credential_id" in given:

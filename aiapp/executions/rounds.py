@@ -66,6 +66,7 @@ def plan(work: Work, rows: attempts.Rows) -> Round | Ending:
     try:
         chain = selection.targets_for(
             work.workspace_id,
+            user_id=work.user_id,
             provider=work.requested_provider,
             credential_id=work.requested_credential_id,
             model=work.requested_model,

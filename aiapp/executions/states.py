@@ -77,6 +77,7 @@ class Work:
 
     id: str
     workspace_id: str
+    user_id: str | None
     priority: str
     round: int
     system: str

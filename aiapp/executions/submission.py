@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiapp.credentials import keeping
 from aiapp.credentials.models import Credential
 from aiapp.errors import InvalidInput
 from aiapp.executions.models import PRIORITIES
@@ -93,7 +94,7 @@ def asked(access: Access, submission: Submission, version: PromptVersion | None)
     if submission.credential_id is not None:
         if not re.fullmatch("[0-9a-f]{32}", submission.credential_id):
             raise missing(Credential)
-        credential = access.get(Credential, submission.credential_id)
+        credential = keeping.find(access, submission.credential_id)
         _check_credential(credential, clean["provider"])
     provider, model = (None, clean["model"]) if credential else (clean["provider"], clean["model"])
     format_, schema = clean["output_format"], None

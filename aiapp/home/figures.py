@@ -59,7 +59,9 @@ def set_up(access: Access) -> SetUp:
     """Return the first credential and prompt template, and whether anything ever ran."""
     executed = access.select(Execution).with_only_columns(Execution.id).limit(1)
     return SetUp(
-        credential=db.session.scalar(access.select(Credential).order_by(Credential.position).limit(1)),
+        credential=db.session.scalar(
+            access.select(Credential).where(Credential.owner_id.is_(None)).order_by(Credential.position).limit(1)
+        ),
         prompt_template=db.session.scalar(access.select(PromptTemplate).order_by(PromptTemplate.id).limit(1)),
         executed=db.session.scalar(executed) is not None,
     )
@@ -116,7 +118,9 @@ def recent(access: Access) -> list[Execution]:
 
 def down(access: Access) -> list[Credential]:
     """Return the credentials that are switched on and cannot answer, in fallback order."""
-    query = access.select(Credential).where(Credential.active.is_(True), Credential.health == "down")
+    query = access.select(Credential).where(
+        Credential.owner_id.is_(None), Credential.active.is_(True), Credential.health == "down"
+    )
     return list(db.session.scalars(query.order_by(*ORDER)))
 
 

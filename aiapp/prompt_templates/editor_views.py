@@ -203,7 +203,7 @@ def _beside(access: Access, version: PromptVersion, bench: workbench.Workbench) 
     """Return what stands beside the prompt: inputs, the filled prompt, what it would cost."""
     return {
         "bench": bench,
-        "estimate": estimating.estimate(version, bench.tokens),
+        "estimate": estimating.estimate(version, bench.tokens, access.user.id),
         "editable": _editable(access, version),
         "variables_url": address(version, "settings", workspace=access.workspace.slug, _anchor="variables"),
     }

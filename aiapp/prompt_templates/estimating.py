@@ -19,14 +19,15 @@ class Estimate:
     cost: Decimal | None
 
 
-def estimate(version: PromptVersion, tokens: int | None) -> Estimate:
+def estimate(version: PromptVersion, tokens: int | None, user_id: str | None = None) -> Estimate:
     """Return what so many tokens of input would cost, now. No provider is called.
 
     Arguments:
         tokens: of the filled prompt; None where it could not be filled.
+        user_id: who would run it: their personal credentials come first.
     """
     try:
-        first = targets_for(version.workspace_id, provider=version.provider, model=version.model)[0]
+        first = targets_for(version.workspace_id, user_id=user_id, provider=version.provider, model=version.model)[0]
     except ProviderError:
         return Estimate(version.model, None)
     cost = None if tokens is None else pricing.estimate(first.provider, first.model, tokens)

@@ -113,7 +113,7 @@ def test_wrong_fields_are_refused(adam):
         ({"max_tokens": 0}, "max_tokens"),
         ({"settings": {"other": 1}}, "settings"),
         ({"settings": {"extra": {"a": "\x00"}}}, "settings"),
-        ({"scope": "personal"}, "scope"),
+        ({"scope": "planet"}, "scope"),
         ({"position": -1}, "position"),
         ({"is_default": "perhaps"}, "is_default"),
     ):
