@@ -63,6 +63,9 @@ class Provider(TypedDict):
     base_url: Annotated[str | None, Field(description="null: every server has its own")]
     needs_key: bool
     capabilities: list[str]
+    apis: Annotated[
+        list[str], Field(description="what a credential's setting `api` may choose; the first is the default")
+    ]
     default_model: str | None
     docs_url: str | None
 
@@ -117,6 +120,19 @@ class Credential(TypedDict):
     last_used_at: Time | None
     created_at: Time
     updated_at: Time
+
+
+class ModelName(TypedDict):
+    """A model by the name that its provider gives it."""
+
+    id: str
+
+
+class Models(TypedDict):
+    """What a provider listed."""
+
+    data: list[ModelName]
+    listed_at: Annotated[Time | None, Field(description="null: it has never told")]
 
 
 @credentials.get("/providers", summary="Providers that credentials can be for")
@@ -179,6 +195,14 @@ def test(path: CredentialId, body: TestBody) -> TestResult:
     return cast("TestResult", climbed.as_json())
 
 
+@credentials.get("/credentials/<id:credential_id>/models", summary="The models that a credential's provider lists")
+@needs("viewer", "read")
+def models(path: CredentialId) -> Models:
+    """As they were last listed, in the provider's order. A test, or a scheduled check, asks anew."""
+    row = keeping.find(asking(), path.credential_id)
+    return {"data": [{"id": name} for name in row.models or ()], "listed_at": iso(row.models_at)}
+
+
 @credentials.post("/credentials/test", summary="Test all credentials")
 @needs("admin", "admin")
 def test_all() -> tuple[TestsQueued, Literal[202]]:
@@ -225,6 +249,7 @@ def _provider(provider: registry.Provider) -> Provider:
         "base_url": provider.base_url or None,
         "needs_key": provider.needs_key,
         "capabilities": list(provider.capabilities),
+        "apis": list(provider.apis),
         "default_model": provider.default_model or None,
         "docs_url": provider.docs_url or None,
     }

@@ -92,6 +92,7 @@ def update(access: Access, credential_id: str) -> BaseResponse:
                 "credentials/_test.html",
                 result=climbed.as_json(),
                 models=climbed.models or (),
+                provider=_known(credential.provider),
                 credential=credential,
                 failed=True,
             )
@@ -118,7 +119,12 @@ def test_typed(access: Access) -> BaseResponse:
         climbed = ping.climb(target)
     except InvalidInput as refusal:
         return _again(provider, refusal, access, credential)
-    shown: dict[str, Any] = {"result": climbed.as_json(), "models": climbed.models or (), "credential": credential}
+    shown: dict[str, Any] = {
+        "result": climbed.as_json(),
+        "models": climbed.models or (),
+        "provider": provider,
+        "credential": credential,
+    }
     if credential and "api_key" not in values and draft.same(target, credential):
         ping.record(credential, climbed)
         shown["line"] = line(access, credential.id)

@@ -14,8 +14,10 @@ from aiapp.errors import InvalidInput
 from aiapp.providers.registry import Provider
 
 # Typed text, as it is sent and shown again; the key is never shown again.
-TEXTS = ("name", "base_url", "preferred_model", "temperature", "max_tokens", "system_prompt", "extra")
-ADVANCED = frozenset({"temperature", "max_tokens", "system_prompt", "stream", "extra"})
+TEXTS = ("name", "base_url", "preferred_model", "temperature", "max_tokens", "system_prompt", "allowed_models")
+# What the form shows of `settings`: texts of their own, and what is JSON.
+CHOICES = ("api", "api_version")
+ADVANCED = frozenset({"temperature", "max_tokens", "system_prompt", "allowed_models", "stream", "extra", *CHOICES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def values_of(form: MultiDict[str, str], stored: Mapping[str, Any] | None = None
 
     Raises InvalidInput where the extra fields are no JSON.
     """
-    values: dict[str, Any] = {name: form[name] for name in TEXTS if name in form and name != "extra"}
+    values: dict[str, Any] = {name: form[name] for name in TEXTS if name in form}
     if "provider" in form:
         values["provider"] = form["provider"]
     if form.get("api_key", "").strip():
@@ -50,6 +52,11 @@ def values_of(form: MultiDict[str, str], stored: Mapping[str, Any] | None = None
     settings = dict(stored or {})
     settings.pop("stream", None)
     settings.pop("extra", None)
+    for name in CHOICES:
+        if name in form:
+            settings.pop(name, None)
+            if form[name].strip():
+                settings[name] = form[name].strip()
     if not form.get("stream"):
         settings["stream"] = False
     try:
@@ -67,7 +74,7 @@ def typed(form: MultiDict[str, str], refusal: InvalidInput) -> Shown:
     errors = {one["field"]: one["message"] for one in refusal.errors}
     if "settings" in errors:
         errors["extra"] = errors.pop("settings")
-    return Shown({name: form.get(name, "") for name in TEXTS}, bool(form.get("stream")), errors)
+    return Shown({name: form.get(name, "") for name in (*TEXTS, *CHOICES, "extra")}, bool(form.get("stream")), errors)
 
 
 def empty(provider: Provider, taken: set[str]) -> Shown:
@@ -76,12 +83,14 @@ def empty(provider: Provider, taken: set[str]) -> Shown:
     while name in taken:
         number += 1
         name = f"{provider.label} {number}"
-    return Shown({**dict.fromkeys(TEXTS, ""), "name": name, "base_url": provider.base_url})
+    return Shown({**dict.fromkeys((*TEXTS, *CHOICES, "extra"), ""), "name": name, "base_url": provider.base_url})
 
 
 def filled(credential: Credential) -> Shown:
     """Return the form of a stored credential."""
-    texts = {name: _text(getattr(credential, name)) for name in TEXTS if name != "extra"}
+    texts = {name: _text(getattr(credential, name)) for name in TEXTS if name != "allowed_models"}
+    texts["allowed_models"] = "\n".join(credential.allowed_models or ())
+    texts |= {name: _text(credential.settings.get(name)) for name in CHOICES}
     extra = credential.settings.get("extra")
     texts["extra"] = json.dumps(extra, indent=2, ensure_ascii=False) if extra else ""
     return Shown(texts, credential.settings.get("stream") is not False)

@@ -37,6 +37,7 @@ STEP_QUESTIONS = {
     "stream": "Does the answer arrive in pieces?",
     "json": "Does it keep to JSON?",
 }
+API_NAMES = {"chat": "Chat completions", "responses": "Responses", "ollama": "Ollama's own"}
 SOURCES = {"test": "Test", "schedule": "Scheduled check", "execution": "Execution"}
 # Longer than a test takes, and than a few of them in a queue: after that, a row no longer asks for its result.
 WATCHED = timedelta(minutes=3)
@@ -150,6 +151,12 @@ def awaited_since() -> datetime | None:
     return since
 
 
+def api_choices(provider: Provider) -> list[tuple[str, str]]:
+    """Return the APIs of a provider as a field's choices; an empty value is its first."""
+    first, *others = provider.apis
+    return [("", f"{API_NAMES.get(first, first)} (default)"), *((api, API_NAMES.get(api, api)) for api in others)]
+
+
 @blueprint.context_processor
 def words() -> dict[str, Any]:
     """Give the templates of this feature the names of steps, and how a hint becomes HTML."""
@@ -158,5 +165,6 @@ def words() -> dict[str, Any]:
         "step_questions": STEP_QUESTIONS,
         "sources": SOURCES,
         "reasons": health.REASONS,
+        "api_choices": api_choices,
         "marked": marked,
     }

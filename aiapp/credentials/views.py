@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx, queue
 from aiapp.columns import now
-from aiapp.credentials import actions, checks, form_views, keeping, ping, schedule
+from aiapp.credentials import actions, checks, form_views, keeping, model_list, ping, schedule
 from aiapp.credentials.routes import awaited_since, blueprint, line, lines, state_of
 from aiapp.workspaces.access import Access, require
 
@@ -81,6 +81,15 @@ def show_checks(access: Access, credential_id: str) -> BaseResponse:
     if (found[0].id if found else "") == request.args.get("last"):
         return Response(status=204)
     return htmx.fragment("credentials/_checks_and_health.html", credential=shown.credential, line=shown, checks=found)
+
+
+@blueprint.post("/<id:credential_id>/_models")
+@require()
+def fetch_models(access: Access, credential_id: str) -> Response:
+    """Ask the provider for its models, and suggest them."""
+    found = model_list.fetch(access, credential_id)
+    shown = line(access, credential_id)
+    return htmx.fragment("credentials/_models.html", models=found, provider=shown.provider, credential=shown.credential)
 
 
 @blueprint.post("/<id:credential_id>/_test")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from aiapp.providers.endpoints import azure
 from aiapp.providers.openai_chat import OpenAIChat
 from aiapp.providers.quirks import Auth, Quirks
 from aiapp.providers.types import Dialect, Embedder
@@ -62,6 +63,11 @@ class Provider:
     def apis(self) -> tuple[str, ...]:
         """The names of its dialects; the first one is spoken where nobody chose."""
         return tuple(self.speaks)
+
+    @property
+    def api_versions(self) -> bool:
+        """Whether its paths depend on an API version that a credential may choose (setting `api_version`)."""
+        return self.quirks.locate is azure
 
     @property
     def auth(self) -> Auth:

@@ -18,6 +18,7 @@ from aiapp.credentials.models import Credential, CredentialCheck
 from aiapp.extensions import db
 
 HOME = "/w/acme/credentials"
+KEY = "sk-canary-4f9a8b7c6d5e4f3a2b1c9x7Z"
 PASSED = {"ok": True, "steps": [{"step": "completion", "ok": True, "ms": 250, "detail": "", "hint": ""}]}
 
 
@@ -249,3 +250,43 @@ def test_a_credentials_page_lists_its_checks_and_asks_for_newer_ones(adam, opena
     for words in ("Scheduled check, stopped at Authentication", "Key refused", f'hx-target="#health-{credential.id}"'):
         assert words in shown
     assert browser.get(url + kept()[0].id).status_code == 204
+
+
+def test_the_models_are_asked_for_kept_and_offered(app, team, server, openai, sign_in, api):
+    with app.app_context():
+        own = actions.create(team.access("adam"), openai).id
+    browser = sign_in("adam")
+    assert "has not been asked" in browser.get(f"{HOME}/{own}").get_data(as_text=True)
+    assert api("vera")("GET", f"/credentials/{own}/models").json == {"data": [], "listed_at": None}
+    server.works()
+    shown = browser.swap(f"{HOME}/{own}/_models").get_data(as_text=True)
+    assert '<option value="gpt-6.1-sol">' in shown
+    assert "2 models listed" in shown
+    listed = api("vera")("GET", f"/credentials/{own}/models").json
+    assert [one["id"] for one in listed["data"]] == ["gpt-6-luna", "gpt-6.1-sol"]
+    assert listed["listed_at"] is not None
+    assert '<option value="gpt-6.1-sol">' in browser.get(f"{HOME}/_options").get_data(as_text=True)
+    server.answers["GET /v1/models"] = (401, {"error": {"message": f"Bad key {KEY}"}})
+    refused = browser.swap(f"{HOME}/{own}/_models")
+    assert refused.status_code == 409
+    assert KEY not in refused.get_data(as_text=True)
+    assert sign_in("bob").swap(f"{HOME}/{own}/_models").status_code == 403
+
+
+def test_the_form_chooses_models_api_and_version(app, sign_in, server):
+    browser = sign_in("adam")
+    form = {"provider": "azure", "name": "az", "api_key": KEY, "base_url": server.url, "extra": "", "stream": "1"}
+    form |= {"allowed_models": "gpt-6\n\ngpt-5 ", "api": "responses", "api_version": "2024-10-21", "then": "save"}
+    assert browser.submit(HOME, form).status_code == 303
+    with app.app_context():
+        made = db.session.scalars(sa.select(Credential)).one()
+        assert made.allowed_models == ["gpt-6", "gpt-5"]
+        assert made.settings == {"api": "responses", "api_version": "2024-10-21"}
+        page = f"{HOME}/{made.id}"
+    shown = browser.get(page).get_data(as_text=True)
+    for words in ("gpt-6\ngpt-5", 'value="2024-10-21"', '<option value="responses" selected'):
+        assert words in shown
+    assert browser.submit(page, {**form, "api_key": "", "api": "", "api_version": ""}).status_code == 303
+    with app.app_context():
+        assert db.session.scalars(sa.select(Credential)).one().settings == {}
+    assert "API version" not in browser.get(f"{HOME}/new/openai").get_data(as_text=True)

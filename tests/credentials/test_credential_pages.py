@@ -379,7 +379,7 @@ def test_testing_what_is_typed_stores_nothing_and_lists_the_models(app, sign_in,
     server.works()
     answer = sign_in("adam").swap(f"{HOME}/_test", form)
     assert "gpt-6-luna answered" in text(answer)
-    assert '<hx-partial hx-target="#model-names"' in text(answer)
+    assert '<hx-partial hx-target="#known-models"' in text(answer)
     assert 'value="gpt-6.1-sol"' in text(answer)
     assert one(app) is None
 
