@@ -15,7 +15,7 @@ from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, in_order
 from aiapp.api.shapes import GONE, Gone, Id, OptionalBody, Text, Time, iso, moment
-from aiapp.credentials import actions, keeping, order, ping, selection
+from aiapp.credentials import actions, keeping, order, ping, selection, transfer
 from aiapp.credentials import models as rows
 from aiapp.errors import InvalidInput
 from aiapp.providers import registry
@@ -135,6 +135,28 @@ class Models(TypedDict):
     listed_at: Annotated[Time | None, Field(description="null: it has never told")]
 
 
+class DocumentBody(BaseModel):
+    """An exported document, with the keys put in."""
+
+    format: Text = transfer.FORMAT
+    version: int = transfer.VERSION
+    credentials: list[CredentialBody]
+
+
+class Document(TypedDict):
+    """An exported document."""
+
+    format: str
+    version: int
+    credentials: list[dict[str, Any]]
+
+
+class Imported(TypedDict):
+    """What was added."""
+
+    data: list[Credential]
+
+
 @credentials.get("/providers", summary="Providers that credentials can be for")
 @needs("viewer", "read")
 def providers(query: PageQuery) -> Listed[Provider]:
@@ -159,6 +181,22 @@ def index(query: PageQuery) -> Listed[Credential]:
 def create(body: CredentialBody) -> tuple[Credential, Literal[201]]:
     """The key is encrypted before it is stored and is never shown again. Needs provider, name and mostly api_key."""
     return show(actions.create(asking(), body.model_dump(exclude_unset=True))), 201
+
+
+@credentials.get("/credentials/export", summary="The workspace's credentials as a document, without keys")
+@needs("admin", "admin")
+def export() -> Document:
+    """What POST /credentials/import takes. What looks like a key in free text is cut."""
+    return cast("Document", transfer.export(asking()))
+
+
+@credentials.post("/credentials/import", summary="Add the credentials of a document")
+@once()
+@needs("admin", "admin")
+def import_all(body: DocumentBody) -> tuple[Imported, Literal[201]]:
+    """All of them or none; a name that is taken is numbered. Each needs its `api_key`, which no export holds."""
+    found = transfer.listed(body.model_dump(exclude_unset=True))
+    return {"data": [show(row) for row in transfer.import_all(asking(), found)]}, 201
 
 
 @credentials.get("/credentials/<id:credential_id>", summary="One credential")

@@ -43,13 +43,24 @@ def create(access: Access, values: Mapping[str, Any]) -> Credential:
     cleaned = draft.completed(values)
     draft.check_models(cleaned.get("preferred_model"), cleaned.get("allowed_models"))
     destination.check((cleaned["provider"], cleaned["base_url"]))
-    others = order.locked(access.workspace.id, owner_id)
+    credential = add(access, cleaned, order.locked(access.workspace.id, owner_id), owner_id)
+    db.session.commit()
+    return credential
+
+
+def add(access: Access, cleaned: Mapping[str, Any], others: list[Credential], owner_id: str | None) -> Credential:
+    """Add a credential of checked fields to `others` and to the session, uncommitted. Raises InvalidInput, Conflict `too_many`.
+
+    Arguments:
+        others: the locked credentials of this scope, in order.
+    """
     if len(others) >= MOST_CREDENTIALS:
-        raise Conflict(f"A workspace has at most {MOST_CREDENTIALS} credentials.", code="too_many")
+        raise Conflict(f"There are at most {MOST_CREDENTIALS} credentials.", code="too_many")
     draft.check_name(others, cleaned["name"])
-    key, position = cleaned.pop("api_key", None), cleaned.pop("position", len(others))
-    default = cleaned.pop("is_default", False)
-    credential = Credential(id=new_id(), workspace_id=access.workspace.id, owner_id=owner_id, **cleaned)
+    fields = dict(cleaned)
+    key, position = fields.pop("api_key", None), fields.pop("position", len(others))
+    default = fields.pop("is_default", False)
+    credential = Credential(id=new_id(), workspace_id=access.workspace.id, owner_id=owner_id, **fields)
     _set_key(access.workspace, credential, key)
     db.session.add(credential)
     others.insert(position, credential)
@@ -57,7 +68,6 @@ def create(access: Access, values: Mapping[str, Any]) -> Credential:
     if default or len(others) == 1:
         order.make_default(others, credential)
     access.audit("credential.create", _named(credential), after=_facts(credential))
-    db.session.commit()
     return credential
 
 
@@ -156,14 +166,39 @@ def set_active(access: Access, credential_id: str, active: bool) -> Credential:
 def delete(access: Access, credential_id: str) -> str:
     """Delete the credential with its key and return its name; where it was the default, the next one is. Raises NotFound."""
     rows = order.locked(access.workspace.id, keeping.kept(access, credential_id).owner_id)
-    credential = _one(rows, credential_id)
+    name = _delete(access, rows, _one(rows, credential_id))
+    db.session.commit()
+    return name
+
+
+def delete_all(access: Access, ids: Sequence[str]) -> int:
+    """Delete several credentials, all or none, and return how many. Raises NotFound, Denied."""
+    chosen = [keeping.kept(access, credential_id) for credential_id in dict.fromkeys(ids)]
+    for owner_id in {row.owner_id for row in chosen}:
+        rows = order.locked(access.workspace.id, owner_id)
+        for row in [row for row in chosen if row.owner_id == owner_id]:
+            _delete(access, rows, _one(rows, row.id))
+    db.session.commit()
+    return len(chosen)
+
+
+def set_all_active(access: Access, ids: Sequence[str], active: bool) -> int:
+    """Let executions use several credentials, or no longer, all or none; return how many changed. Raises NotFound, Denied."""
+    changed = [row for row in [keeping.kept(access, one) for one in dict.fromkeys(ids)] if row.active is not active]
+    for row in changed:
+        row.active = active
+        access.audit("credential.update", _named(row), before={"active": not active}, after={"active": active})
+    db.session.commit()
+    return len(changed)
+
+
+def _delete(access: Access, rows: list[Credential], credential: Credential) -> str:
     rows.remove(credential)
     access.audit("credential.delete", _named(credential), before=_facts(credential))
     if credential.is_default and rows:
         order.make_default(rows, next((row for row in rows if row.active), rows[0]))
     db.session.delete(credential)
     order.number(rows)
-    db.session.commit()
     return credential.name
 
 

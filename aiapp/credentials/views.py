@@ -7,11 +7,11 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx, queue
 from aiapp.columns import now
-from aiapp.credentials import actions, checks, form_views, keeping, model_list, ping, schedule
+from aiapp.credentials import actions, checks, form_views, keeping, model_list, ping, schedule, transfer_views
 from aiapp.credentials.routes import awaited_since, blueprint, line, lines, state_of
 from aiapp.workspaces.access import Access, require
 
-__all__ = ["blueprint", "form_views"]
+__all__ = ["blueprint", "form_views", "transfer_views"]
 
 # How many credentials Home lists.
 HOME_ROWS = 6
