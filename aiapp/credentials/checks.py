@@ -92,11 +92,16 @@ def record_test(
     return kept is not None
 
 
-def record_call(workspace_id: str, credential_id: str, verdict: Verdict, started_at: datetime) -> None:
+def record_call(
+    workspace_id: str, credential_id: str, verdict: Verdict, started_at: datetime, ms: int | None = None
+) -> bool:
     """Note what a call of an execution has shown of its credential, in the caller's transaction and commit.
 
     The row is written only where that is news; not by a call that began before the credential was changed or its health
-    became what it is.
+    became what it is. Returns whether it was news.
+
+    Arguments:
+        ms: how long an answered call took.
     """
     changed = db.session.execute(
         sa.update(Credential)
@@ -117,7 +122,8 @@ def record_call(workspace_id: str, credential_id: str, verdict: Verdict, started
         .execution_options(synchronize_session=False)
     ).first()
     if changed is not None:
-        _keep(workspace_id, credential_id, "execution", verdict.health, verdict.reason)
+        _keep(workspace_id, credential_id, "execution", verdict.health, verdict.reason, None, ms)
+    return changed is not None
 
 
 def sample(workspace_id: str, credential_id: str, ms: int) -> None:

@@ -164,14 +164,17 @@ def _note(result: AttemptResult) -> None:
         return
     if not _noted_lately(target.credential_id, "used"):
         mark_used(target.workspace_id, target.credential_id, now())
-    if error is None and not _noted_lately(target.credential_id, "sampled", SAMPLED_EVERY):
-        sample(target.workspace_id, target.credential_id, result.duration_ms)
     shown = health.after_call(error.error_class if error else None)
-    if error is not None and shown is not None:
-        _noted.pop((target.credential_id, "answered"), None)  # the next success is news
-    elif shown is None or _noted_lately(target.credential_id, "answered"):
+    if error is not None:
+        if shown is not None:
+            _noted.pop((target.credential_id, "answered"), None)  # the next success is news
+            record_call(target.workspace_id, target.credential_id, shown, result.started_at)
         return
-    record_call(target.workspace_id, target.credential_id, shown, result.started_at)
+    ms, kept = result.duration_ms, False
+    if shown is not None and not _noted_lately(target.credential_id, "answered"):
+        kept = record_call(target.workspace_id, target.credential_id, shown, result.started_at, ms)
+    if not _noted_lately(target.credential_id, "sampled", SAMPLED_EVERY) and not kept:
+        sample(target.workspace_id, target.credential_id, ms)
 
 
 def _noted_lately(credential_id: str, what: str, every: timedelta = USED_EVERY) -> bool:
