@@ -98,6 +98,93 @@ def chat(provider: str) -> list[Documented]:
     return answers
 
 
+RESPONSES_USAGE = {
+    "input_tokens": 20,
+    "output_tokens": 9,
+    "total_tokens": 29,
+    "input_tokens_details": {"cached_tokens": 4},
+    "output_tokens_details": {"reasoning_tokens": 2},
+}
+THOUGHT = {"type": "reasoning", "id": "rs1", "summary": [{"type": "summary_text", "text": "Hm."}]}
+SAID = {
+    "type": "message",
+    "id": "m1",
+    "role": "assistant",
+    "status": "completed",
+    "content": [{"type": "output_text", "text": "One moment 😀", "annotations": []}],
+}
+FIND = {"type": "function_call", "id": "f1", "call_id": "t1", "name": "find", "arguments": '{"name": "Zoë", "n": 1}'}
+NOW = {"type": "function_call", "id": "f2", "call_id": "t2", "name": "now", "arguments": "{}"}
+
+
+def response(output: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    head = {"id": "r1", "object": "response", "created_at": 1, "model": "m-1", "status": "completed", "error": None}
+    return {**head, "output": output, "usage": RESPONSES_USAGE, **more}
+
+
+def numbered(*events: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{**event, "sequence_number": number} for number, event in enumerate(events)]
+
+
+RESPONSES = [
+    whole("openai_responses", "openai", "tools", response([THOUGHT, SAID, FIND, NOW])),
+    whole(
+        "openai_responses",
+        "openai",
+        "cut",
+        response([SAID], status="incomplete", incomplete_details={"reason": "max_output_tokens"}),
+    ),
+    whole(
+        "openai_responses",
+        "openai",
+        "refusal",
+        response([{**SAID, "content": [{"type": "refusal", "refusal": "I won't."}]}]),
+    ),
+    stream(
+        "openai_responses",
+        "openai",
+        "tools",
+        *numbered(
+            {"type": "response.created", "response": response([], status="in_progress", usage=None)},
+            {"type": "response.output_item.added", "output_index": 0, "item": {**THOUGHT, "summary": []}},
+            {
+                "type": "response.reasoning_summary_text.delta",
+                "item_id": "rs1",
+                "output_index": 0,
+                "summary_index": 0,
+                "delta": "Hm.",
+            },
+            {"type": "response.output_item.done", "output_index": 0, "item": THOUGHT},
+            {
+                "type": "response.output_item.added",
+                "output_index": 1,
+                "item": {**SAID, "content": [], "status": "in_progress"},
+            },
+            *(
+                {
+                    "type": "response.output_text.delta",
+                    "item_id": "m1",
+                    "output_index": 1,
+                    "content_index": 0,
+                    "delta": each,
+                    "logprobs": [],
+                }
+                for each in ("One ", "moment 😀")
+            ),
+            {"type": "response.output_item.done", "output_index": 1, "item": SAID},
+            {"type": "response.output_item.added", "output_index": 2, "item": {**FIND, "arguments": ""}},
+            *(
+                {"type": "response.function_call_arguments.delta", "item_id": "f1", "output_index": 2, "delta": each}
+                for each in ('{"name": "Zo', 'ë", "n": 1}')
+            ),
+            {"type": "response.output_item.done", "output_index": 2, "item": FIND},
+            {"type": "response.output_item.added", "output_index": 3, "item": {**NOW, "arguments": ""}},
+            {"type": "response.output_item.done", "output_index": 3, "item": NOW},
+            {"type": "response.completed", "response": response([THOUGHT, SAID, FIND, NOW])},
+        ),
+    ),
+]
+
 MISTRAL_PARTS = [
     {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
     {"type": "text", "text": "Hi "},
@@ -297,7 +384,7 @@ OLLAMA = [
     ),
 ]
 
-ANSWERS = [*chat("openai"), *chat("groq"), *MISTRAL, *ANTHROPIC, *GOOGLE, *COHERE, *OLLAMA]
+ANSWERS = [*chat("openai"), *chat("groq"), *MISTRAL, *RESPONSES, *ANTHROPIC, *GOOGLE, *COHERE, *OLLAMA]
 
 # What a list of two models looks like, by the API that lists them.
 OPENAI_LIST = {
@@ -347,4 +434,32 @@ REFUSALS: dict[str, Any] = {
     "cohere_v2": {"id": "1", "message": "No."},
     "ollama": {"error": "No."},
 }
+
+# How a stream says, in a 200, that it goes no further.
+BROKEN = [
+    stream(
+        "openai_chat",
+        "openai",
+        "broken",
+        chunk({"content": "One "}),
+        {"error": {"message": "No.", "type": "server_error", "code": None}},
+    ),
+    stream(
+        "openai_chat",
+        "groq",
+        "broken",
+        chunk({"content": "One "}),
+        {"error": {"message": "No.", "type": "server_error"}},
+    ),
+    stream(
+        "openai_responses",
+        "openai",
+        "broken",
+        {"type": "error", "sequence_number": 0, "code": "server_error", "message": "No.", "param": None},
+    ),
+    stream(
+        "anthropic", "anthropic", "broken", {"type": "error", "error": {"type": "overloaded_error", "message": "No."}}
+    ),
+    stream("ollama", "ollama", "broken", ollama_line("One "), {"error": "No."}),
+]
 STATUSES = (400, 401, 402, 403, 404, 409, 413, 422, 429, 500, 502, 503, 504, 529)

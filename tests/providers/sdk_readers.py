@@ -10,6 +10,10 @@ from sdk_recorder import Clients
 USER = {"role": "user", "content": "Hello"}
 
 
+class BrokenOff(Exception):
+    """A stream showed that it has no answer, and its client leaves it to the caller to look."""
+
+
 @dataclass
 class Seen:
     """An answer as a client shows it. `usage` has the numbers as they are reported, before CONTRACT.md normalises them."""
@@ -117,9 +121,12 @@ def responses(clients: Clients, stream: bool) -> Seen:
     for event in answer:
         if event.type in ("response.output_text.delta", "response.refusal.delta"):
             text += event.delta
+        if event.type == "error":  # the client hands it out like any other event
+            raise BrokenOff(event.message)
         if event.type in ("response.completed", "response.incomplete"):
             last = event.response
-    assert last is not None
+    if last is None:
+        raise BrokenOff("the response was not completed")
     seen = response(last)
     assert seen.text in ("", text)
     seen.text = text

@@ -7,7 +7,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from documented_answers import ANSWERS, LISTS, REFUSALS, STATUSES, VECTORS, Documented
+from documented_answers import ANSWERS, BROKEN, LISTS, REFUSALS, STATUSES, VECTORS, Documented
 from sdk_readers import EMBEDDERS, LISTERS, READERS, Seen, reader_for
 from sdk_recorder import KEY, Clients, Recorder
 from test_recordings import APIS, body_of, entry_for, normalised, recordings, settings_for
@@ -179,6 +179,16 @@ def test_what_goes_wrong_inside_a_200_is_an_answer_for_neither(both, recording):
     with pytest.raises(ProviderError) as ours:
         both.complete(entry_for(recording).kind, settings_for(recording), stream=recording["stream"])
     assert ours.value.http_status is None
+
+
+@pytest.mark.parametrize("documented", BROKEN, ids=lambda each: each.id)
+def test_a_stream_that_breaks_off_with_an_error_raises_for_both(both, documented: Documented):
+    both.serve(documented.body, documented.content_type)
+    with pytest.raises(Exception, match=r"No\."):
+        reader_for(documented.api, documented.provider)(both.clients, True)
+    with pytest.raises(ProviderError, match=r"No\.") as ours:
+        both.complete(documented.provider, settings_of(documented.api), stream=True)
+    assert ours.value.retryable
 
 
 def test_anthropics_reasoning_tokens_are_shown_by_its_client_only(both):
