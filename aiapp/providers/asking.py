@@ -89,7 +89,10 @@ def get(target: Target, quirks: Quirks, path: str) -> HttpRequest:
 
 
 def _located(target: Target, quirks: Quirks, path: str, model: str) -> str:
-    return quirks.locate(target.base_url, path, model, string(target.settings.get("api_version")))
+    try:
+        return quirks.locate(target.base_url, path, model, string(target.settings.get("api_version")))
+    except ValueError:  # nobody can store one; a database is not only written by us
+        raise ProviderError("blocked_address", "The credential's base URL cannot be read.") from None
 
 
 def _signed(target: Target, quirks: Quirks) -> dict[str, str]:
