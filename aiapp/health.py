@@ -22,7 +22,8 @@ def healthz() -> Response:
 @blueprint.get("/readyz")
 def readyz() -> tuple[Response, int]:
     """Check database, Redis and workers; 503 names the parts that are missing."""
-    parts = {"database": _database(), "redis": _redis(), "workers": _workers()}
+    store = _redis()  # where it does not answer, nobody waits for it twice
+    parts = {"database": _database(), "redis": store, "workers": store and _workers()}
     missing = [name for name, fine in parts.items() if not fine]
     state = {name: "ok" if fine else "unavailable" for name, fine in parts.items()}
     return jsonify(status="unavailable" if missing else "ok", missing=missing, **state), 503 if missing else 200

@@ -15,13 +15,13 @@ from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, in_order
 from aiapp.api.shapes import GONE, Gone, Id, OptionalBody, Text, Time, iso, moment
-from aiapp.credentials import actions, keeping, order, ping, selection, transfer
+from aiapp.credentials import actions, jobs, keeping, order, ping, selection, transfer
 from aiapp.credentials import models as rows
+from aiapp.credentials.rungs import LEVELS
 from aiapp.errors import InvalidInput
 from aiapp.providers import registry
 
 credentials = APIBlueprint("credentials", __name__, abp_tags=[Tag(name="Credentials")], abp_security=[{"token": []}])
-TEST = "aiapp.credentials.jobs.test"
 
 
 class CredentialId(BaseModel):
@@ -52,7 +52,7 @@ class CredentialBody(BaseModel):
 class TestBody(OptionalBody):
     """How far a test climbs."""
 
-    level: Text = Field(ping.FULL, description=", ".join(ping.LEVELS))
+    level: Text = Field(ping.FULL, description=", ".join(LEVELS))
 
 
 class Provider(TypedDict):
@@ -115,7 +115,9 @@ class Credential(TypedDict):
     health: Annotated[str, Field(description="unknown, healthy, degraded or down")]
     health_reason: str | None
     health_since: Annotated[Time | None, Field(description="since when its health is what it is; null: not known yet")]
-    last_test: TestResult | None
+    last_test: Annotated[
+        TestResult | None, Field(description="for those who may change the credential; null: none yet")
+    ]
     last_tested_at: Time | None
     last_used_at: Time | None
     created_at: Time
@@ -225,8 +227,8 @@ def delete(path: CredentialId) -> Gone:
 @needs("editor", "write")
 def test(path: CredentialId, body: TestBody) -> TestResult:
     """Climb up to a level; stops at the first failure and says what to do. Answers within 60 s."""
-    if body.level not in ping.LEVELS:
-        message = f"Use one of {', '.join(ping.LEVELS)}."
+    if body.level not in LEVELS:
+        message = f"Use one of {', '.join(LEVELS)}."
         raise InvalidInput(errors=[{"field": "level", "message": message}])
     access = asking()
     climbed = ping.check(access.workspace.id, keeping.kept(access, path.credential_id).id, body.level)
@@ -246,13 +248,15 @@ def models(path: CredentialId) -> Models:
 def test_all() -> tuple[TestsQueued, Literal[202]]:
     """The active ones. Each one's health is written when its test ends; look at the list again."""
     ids = [row.id for row in order.in_order(asking().workspace.id) if row.active]
-    queue.enqueue_many(TEST, ids)
+    queue.enqueue_many(jobs.TEST, ids)
     return {"queued": len(ids)}, 202
 
 
 def show(row: rows.Credential) -> Credential:
     """Return a credential of the asking workspace without its key; one whose key cannot be read is down."""
-    health, reason = selection.health_of(asking().workspace, row)
+    access = asking()
+    health, reason = selection.health_of(access.workspace, row)
+    keeps = row.owner_id is not None or access.allows("admin")
     return {
         "id": row.id,
         "provider": row.provider,
@@ -272,7 +276,7 @@ def show(row: rows.Credential) -> Credential:
         "health": health,
         "health_reason": reason,
         "health_since": iso(row.health_since),
-        "last_test": cast("TestResult | None", row.last_test),
+        "last_test": cast("TestResult | None", row.last_test) if keeps else None,
         "last_tested_at": iso(row.last_tested_at),
         "last_used_at": iso(row.last_used_at),
         "created_at": moment(row.created_at),

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from aiapp.columns import UtcDateTime, new_id, now
 from aiapp.credentials.health import Verdict
 from aiapp.credentials.models import Credential, CredentialCheck
+from aiapp.credentials.rungs import LEVELS
 from aiapp.extensions import db
 from aiapp.workspaces.access import Access
 
@@ -20,6 +21,10 @@ USED_EVERY = timedelta(seconds=10)
 # Of the calls of a busy credential one in this span is kept as a check.
 SAMPLED_EVERY = timedelta(minutes=5)
 KEPT = timedelta(days=7)
+# The same result again within this span is not kept again.
+SAME_WITHIN = timedelta(seconds=5)
+# Of a provider's model list; the longest known one has about five hundred.
+MOST_MODELS = 1000
 HOURS = 24
 SHOWN_CHECKS = 20
 _WORST_FIRST = ("down", "degraded", "healthy", "unknown")
@@ -75,19 +80,21 @@ def record_test(
             last_test=dict(result)
         )  # a short scheduled test that holds says less than the last long one
     if models is not None:
-        change = change.values(models=list(models), models_at=now())
+        change = change.values(models=list(models)[:MOST_MODELS], models_at=now())
     if verdict is not None:
         news = sa.and_(sa.not_(_is(verdict)), _may_replace(verdict))
         change = change.values(
             health=sa.case((news, verdict.health), else_=Credential.health),
             health_reason=sa.case((news, sa.literal(verdict.reason, sa.String())), else_=Credential.health_reason),
+            health_rung=sa.case((news, sa.literal(verdict.rung, sa.String())), else_=Credential.health_rung),
             health_since=sa.case((news, sa.literal(now(), UtcDateTime())), else_=Credential.health_since),
         )
     kept = db.session.execute(change.returning(Credential.health, Credential.health_reason)).first()
     if kept is not None:
         failed = next((step["step"] for step in result["steps"] if step.get("ok") is False), None)
         asked = (step["ms"] for step in result["steps"] if step.get("ok") and step["step"] == "completion")
-        _keep(tested.workspace_id, tested.id, source, kept.health, kept.health_reason, failed, next(asked, None))
+        if not _kept_lately(tested.id, source, kept.health):
+            _keep(tested.workspace_id, tested.id, source, kept.health, kept.health_reason, failed, next(asked, None))
     db.session.commit()
     return kept is not None
 
@@ -115,6 +122,7 @@ def record_call(
         .values(
             health=verdict.health,
             health_reason=verdict.reason,
+            health_rung=verdict.rung,
             health_since=now(),
             updated_at=Credential.updated_at,
         )
@@ -152,13 +160,15 @@ def mark_used(workspace_id: str, credential_id: str, at: datetime | None = None)
     )
 
 
-def days(workspace_id: str, at: datetime | None = None) -> dict[str, Day]:
-    """Return the last 24 hours of every credential of the workspace that was looked at in them, by its id."""
+def days(workspace_id: str, credential_id: str | None = None, at: datetime | None = None) -> dict[str, Day]:
+    """Return the last 24 hours of every credential of the workspace (or of one) that was looked at in them, by its id."""
     at = at or now()
     first = at - timedelta(hours=HOURS)
     seen: dict[str, list[str]] = {}
     took: dict[str, list[int]] = {}
     query = sa.select(CredentialCheck.credential_id, CredentialCheck.at, CredentialCheck.health, CredentialCheck.ms)
+    if credential_id is not None:
+        query = query.where(CredentialCheck.credential_id == credential_id)
     for row in db.session.execute(
         query.where(CredentialCheck.workspace_id == workspace_id, CredentialCheck.at > first, CredentialCheck.at <= at)
     ):
@@ -198,14 +208,26 @@ def _keep(
     db.session.execute(sa.insert(CredentialCheck).values(**row, health=health, reason=reason, step=step, ms=ms))
 
 
+def _kept_lately(credential_id: str, source: str, health: str) -> bool:
+    """Whether a look from there has just shown the same: whoever tests in a loop fills no table."""
+    same = (
+        CredentialCheck.credential_id == credential_id,
+        CredentialCheck.source == source,
+        CredentialCheck.health == health,
+        CredentialCheck.at > now() - SAME_WITHIN,
+    )
+    return db.session.scalar(sa.select(sa.exists().where(*same))) is True
+
+
 def _is(verdict: Verdict) -> sa.ColumnElement[bool]:
     return sa.and_(Credential.health == verdict.health, Credential.health_reason.is_not_distinct_from(verdict.reason))
 
 
 def _may_replace(verdict: Verdict) -> sa.ColumnElement[bool]:
-    if verdict.over is None:
+    if verdict.up_to is None:
         return sa.true()
-    return sa.or_(Credential.health == "unknown", Credential.health_reason.in_(sorted(verdict.over)))
+    held = LEVELS[: LEVELS.index(verdict.up_to) + 1]
+    return sa.or_(Credential.health == "unknown", Credential.health_rung.in_(held))
 
 
 def _p95(took: list[int]) -> int | None:

@@ -8,8 +8,9 @@ from typing import Any
 from flask import Response, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from aiapp import htmx
-from aiapp.credentials import actions, checks, destination, draft, fields, forms, keeping, order, ping
+from aiapp import htmx, queue
+from aiapp.columns import now
+from aiapp.credentials import actions, checks, destination, draft, fields, forms, jobs, keeping, order, ping
 from aiapp.credentials.models import Credential
 from aiapp.credentials.ping import Climb
 from aiapp.credentials.routes import blueprint, line
@@ -53,7 +54,7 @@ def create(access: Access) -> BaseResponse:
     """Test what was typed and store it, or store it untested (`then` other than test).
 
     With htmx a test that fails is shown beside the form and nothing is stored: the typed key stays where it is, in the browser.
-    Without, the credential is stored first and its page shows the result.
+    Without, the credential is stored first, switched off where its test fails, and its page shows the result.
     """
     scope = _asked_scope(access)
     provider = _known(request.form.get("provider", ""))
@@ -61,13 +62,11 @@ def create(access: Access) -> BaseResponse:
         values = {**forms.values_of(request.form), "scope": scope}
         climbed = _tested_first(access, values)
         if climbed is not None and not climbed.ok:
-            return htmx.fragment(
-                "credentials/_test.html", result=climbed.as_json(), models=climbed.models or (), failed=True
-            )
+            return _result(climbed, provider, failed=True)
         credential = actions.create(access, values)
     except InvalidInput as refusal:
         return _again(provider, refusal, None)
-    return _stored(access, credential, climbed)
+    return _stored(access, credential, climbed, new=True)
 
 
 @blueprint.get("/<id:credential_id>")
@@ -88,14 +87,7 @@ def update(access: Access, credential_id: str) -> BaseResponse:
         values = _changes(credential)
         climbed = _tested_first(access, values, credential_id)
         if climbed is not None and not climbed.ok:
-            return htmx.fragment(
-                "credentials/_test.html",
-                result=climbed.as_json(),
-                models=climbed.models or (),
-                provider=_known(credential.provider),
-                credential=credential,
-                failed=True,
-            )
+            return _result(climbed, _known(credential.provider), credential=credential, failed=True)
         credential = actions.update(access, credential_id, values)
     except InvalidInput as refusal:
         return _again(_known(credential.provider), refusal, access, credential)
@@ -119,16 +111,11 @@ def test_typed(access: Access) -> BaseResponse:
         climbed = ping.climb(target)
     except InvalidInput as refusal:
         return _again(provider, refusal, access, credential)
-    shown: dict[str, Any] = {
-        "result": climbed.as_json(),
-        "models": climbed.models or (),
-        "provider": provider,
-        "credential": credential,
-    }
+    shown: dict[str, Any] = {"credential": credential}
     if credential and "api_key" not in values and draft.same(target, credential):
         ping.record(credential, climbed)
         shown["line"] = line(access, credential.id)
-    return htmx.fragment("credentials/_test.html", **shown)
+    return _result(climbed, provider, **shown)
 
 
 @blueprint.get("/_validate")
@@ -149,6 +136,16 @@ def validate(access: Access) -> Response:
     except InvalidInput as refusal:
         message = refusal.errors[0]["message"]
     return htmx.fragment("credentials/_validate.html", message=message)
+
+
+def _result(climbed: Climb, provider: Provider, **context: Any) -> Response:
+    """Answer a test of what was typed: its steps, and the models that it found, to choose from."""
+    found: dict[str, Any] = {
+        "result": climbed.as_json(),
+        "models": climbed.models or (),
+        "listed": bool(climbed.models),
+    }
+    return htmx.fragment("credentials/_test.html", provider=provider, **found, **context)
 
 
 def _asked_scope(access: Access) -> str:
@@ -176,16 +173,22 @@ def _tested_first(access: Access, values: Mapping[str, Any], credential_id: str 
     return ping.climb(draft.target(access, values, credential_id))
 
 
-def _stored(access: Access, credential: Credential, climbed: Climb | None) -> BaseResponse:
+def _stored(access: Access, credential: Credential, climbed: Climb | None, *, new: bool = False) -> BaseResponse:
     """Lead on from a stored credential: to the list, or to its page where its test failed."""
     workspace, name = access.workspace.slug, credential.name
     if climbed is not None:
         ping.record(credential, climbed)
     elif request.form.get("then") == "test":
         climbed = ping.check(access.workspace.id, credential.id)
-    back = url_for("credentials.personal" if credential.owner_id else "credentials.index", workspace=workspace)
+    endpoint = "credentials.personal" if credential.owner_id else "credentials.index"
     if climbed is None:
-        return htmx.go(back, f"{name} is saved. It has not been tested.", "info")
+        since = now().isoformat()
+        tested = queue.try_enqueue(jobs.TEST, credential.id)
+        back = url_for(endpoint, workspace=workspace, since=since if tested else None)
+        return htmx.go(
+            back, f"{name} is saved. {'A test of it runs.' if tested else 'It has not been tested.'}", "info"
+        )
+    back = url_for(endpoint, workspace=workspace)
     if climbed.ok:
         with_model = ""
         if not credential.preferred_model and not PROVIDERS[credential.provider].default_model:
@@ -194,6 +197,9 @@ def _stored(access: Access, credential: Credential, climbed: Climb | None) -> Ba
             with_model = f" with {climbed.model}"
         return htmx.go(back, f"{name} is saved and works{with_model}.")
     page = url_for("credentials.show", workspace=workspace, credential_id=credential.id)
+    if new:  # a browser without scripts cannot keep the typed key: it is stored, and not yet used
+        actions.set_active(access, credential.id, False)
+        return htmx.go(page, f"{name} is saved and switched off, because its test failed.", "warn")
     return htmx.go(page, f"{name} is saved, but its test failed.", "warn")
 
 

@@ -39,9 +39,6 @@ REASONS: Mapping[str, str] = {
     "no_stream": "Streams break",
     "no_json": "JSON not kept to",
 }
-# What is disproved once the address answers, and once the key is let in; that a completion is refused is not.
-_REACHED = frozenset({"unreachable"})
-_LET_IN = _REACHED | {"bad_key", "unreadable", "not_an_api", "overloaded", "server_error", "timeout"}
 # What goes wrong with a stream or with JSON although a completion was answered a moment ago.
 _OWN_REASON: Mapping[str, str] = {"stream": "no_stream", "json": "no_json"}
 _OWN_TROUBLE = frozenset({"bad_response", "bad_request", "too_large", "timeout", "network", "model_not_found"})
@@ -51,12 +48,15 @@ _OWN_TROUBLE = frozenset({"bad_response", "bad_request", "too_large", "timeout",
 class Verdict:
     """What a look at a credential has shown.
 
-    over: the reasons that it replaces, None for all of them. An unknown health is always replaced.
+    rung: where a trouble was found, None where there was none.
+    up_to: the highest rung that held, where there was no trouble: only what was found up to there is taken back by it. None is
+        all of it.
     """
 
     health: str
     reason: str | None = None
-    over: frozenset[str] | None = None
+    rung: str | None = None
+    up_to: str | None = None
 
 
 # What a call of an execution tells of its credential, and not of the request, the model or the moment.
@@ -71,7 +71,7 @@ def after_call(error_class: str | None) -> Verdict | None:
     """
     if error_class is None:
         return Verdict("healthy")
-    return Verdict(*_BY_ERROR[error_class]) if error_class in _TELLING else None
+    return Verdict(*_BY_ERROR[error_class], rung="completion") if error_class in _TELLING else None
 
 
 def after_test(passed: frozenset[str], failed: str | None, error: ProviderError | None) -> Verdict | None:
@@ -84,12 +84,12 @@ def after_test(passed: frozenset[str], failed: str | None, error: ProviderError 
     if failed is not None:
         reason = _OWN_REASON.get(failed)
         if error is None:
-            return Verdict("down", "unreadable")
+            return Verdict("down", "unreadable", failed)
         if reason and error.error_class in _OWN_TROUBLE:
-            return Verdict("degraded", reason)
-        return Verdict(*_BY_ERROR.get(error.error_class, ("degraded", "request_refused")))
+            return Verdict("degraded", reason, failed)
+        return Verdict(*_BY_ERROR.get(error.error_class, ("degraded", "request_refused")), rung=failed)
     if "completion" in passed:
         return Verdict("healthy")
     if "auth" in passed:
-        return Verdict("healthy", over=_LET_IN)
-    return Verdict("unknown", over=_REACHED) if "network" in passed else None
+        return Verdict("healthy", up_to="models" if "models" in passed else "auth")
+    return Verdict("unknown", up_to="network") if "network" in passed else None

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import sqlalchemy as sa
 
+from aiapp import queue
+from aiapp.columns import now
 from aiapp.credentials import ping
 from aiapp.credentials.models import Credential
-from aiapp.errors import NotFound
+from aiapp.errors import NotFound, Unavailable
 from aiapp.extensions import db
+
+TEST, CHECK = "aiapp.credentials.jobs.test", "aiapp.credentials.jobs.check"
+AGAIN = timedelta(seconds=2)
 
 
 def test(credential_id: str) -> None:
     """Test one credential, as somebody asked for, and keep the result."""
-    _climb(credential_id, ping.FULL, "test")
+    _climb(TEST, credential_id, ping.FULL, "test")
 
 
 def check(credential_id: str) -> None:
     """Look at one credential as far as that costs nothing, and keep the result."""
-    _climb(credential_id, ping.FREE, "schedule")
+    _climb(CHECK, credential_id, ping.FREE, "schedule")
 
 
-def _climb(credential_id: str, level: str, source: str) -> None:
+def _climb(function: str, credential_id: str, level: str, source: str) -> None:
     workspace_id = db.session.scalar(sa.select(Credential.workspace_id).where(Credential.id == credential_id))
     if workspace_id is None:
         return
@@ -28,3 +35,6 @@ def _climb(credential_id: str, level: str, source: str) -> None:
         ping.check(workspace_id, credential_id, level, source=source)
     except NotFound:
         return
+    except Unavailable:
+        # Too many are running here: this one comes back, and leaves its thread to other work.
+        queue.enqueue_at(function, credential_id, now() + AGAIN, priority="low")

@@ -6,11 +6,12 @@ import sqlalchemy as sa
 
 from aiapp.columns import now
 from aiapp.credentials import keeping, selection
+from aiapp.credentials.checks import MOST_MODELS
 from aiapp.credentials.models import Credential
 from aiapp.errors import Conflict
 from aiapp.extensions import db
 from aiapp.gateway import complete as gateway
-from aiapp.providers.key_redaction import without_secrets
+from aiapp.providers.key_redaction import tells_of, without_secrets
 from aiapp.providers.types import ProviderError
 from aiapp.workspaces.access import Access
 
@@ -31,7 +32,7 @@ def fetch(access: Access, credential_id: str) -> list[str]:
     except ProviderError as error:
         message = without_secrets(error, (target.api_key,)).message
         raise Conflict(f"No models were listed: {message}", code="not_listed") from error
-    names = [model.id for model in listed if not target.api_key or target.api_key not in model.id]
+    names = [model.id for model in listed if not tells_of(model.id, target.api_key)][:MOST_MODELS]
     same_key = Credential.api_key.is_not_distinct_from(credential.api_key)
     change = sa.update(Credential).where(Credential.id == credential_id, same_key)
     db.session.execute(change.values(models=names, models_at=now(), updated_at=Credential.updated_at))

@@ -19,7 +19,8 @@ class Credential(Model):
 
     owner_id: whose personal credential it is, None for the workspace's.
     api_key: the vault's blob, never the key.
-    health: what the last look at it has shown, with `health_reason`; since `health_since`.
+    health: what the last look at it has shown, with `health_reason`; since `health_since`. `health_rung`: the rung of a test at
+        which a trouble was found (a call of an execution is a completion).
     last_test: the result of the last connection test: `{"ok", "steps": [{"step", "ok", "ms", "detail", "hint"}], "error_class"}`.
     check_asked_at: when a scheduled check of it was last put on a queue.
     models: the names that the provider listed at `models_at`, None where it has never told.
@@ -61,6 +62,7 @@ class Credential(Model):
     position: Mapped[int] = mapped_column(default=0)
     active: Mapped[bool] = mapped_column(default=True)
     health: Mapped[str] = mapped_column(sa.String(10), default="unknown")
+    health_rung: Mapped[str | None] = mapped_column(sa.String(10))
     health_reason: Mapped[str | None] = mapped_column(sa.String(30))
     health_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_test: Mapped[dict[str, Any] | None] = mapped_column(Json)

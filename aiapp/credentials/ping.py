@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +14,8 @@ import sqlalchemy as sa
 
 from aiapp.credentials import checks, health, hints, selection
 from aiapp.credentials.models import Credential
-from aiapp.credentials.rungs import RUNGS, Rope, Undecided
+from aiapp.credentials.rungs import LEVELS, RUNGS, Rope, Undecided
+from aiapp.errors import Unavailable
 from aiapp.extensions import db
 from aiapp.providers.bounds import Cancel
 from aiapp.providers.key_redaction import without_secrets
@@ -23,8 +25,13 @@ from aiapp.workspaces.models import Workspace
 
 # A request of the API answers within 60 seconds (CONTRACT).
 SECONDS = 55.0
-LEVELS = tuple(RUNGS)
 FULL = LEVELS[-1]
+# A check that nobody waits for does not wait long either.
+FREE_SECONDS = 15.0
+# So many tests at once in a process, and of one workspace: servers that hang must not take every thread from the others' work.
+MOST, MOST_OF_ONE = 16, 4
+_lock = threading.Lock()
+_climbing: Counter[str] = Counter()
 # As far as a test goes that nobody asked for: what follows costs money, or wakes a model on somebody's machine.
 FREE = "models"
 # What a credential may do without: a slow server that answered has not failed because there was no time left to ask for more.
@@ -67,7 +74,7 @@ class Climb:
 def check(workspace_id: str, credential_id: str, level: str = FULL, *, source: str = "test") -> Climb:
     """Test a stored credential up to `level`, and keep the result and what it says about its health.
 
-    Takes up to 60 seconds; the caller's transaction is ended before. Raises NotFound.
+    Takes up to 60 seconds; the caller's transaction is ended before. Raises NotFound, Unavailable `busy`.
 
     Arguments:
         source: see checks.record_test.
@@ -99,10 +106,14 @@ def record(tested: Credential, climbed: Climb, *, source: str = "test") -> bool:
 
 
 def climb(target: Target, level: str = FULL) -> Climb:
-    """Climb up to `level` (one of LEVELS) with `target`, which needs no stored credential. Needs an app context."""
+    """Climb up to `level` (one of LEVELS) with `target`, which needs no stored credential. Needs an app context.
+
+    Raises Unavailable `busy` where too many tests are running in this process.
+    """
     steps: list[Step] = []
     error: ProviderError | None = None
-    with _deadline() as cancel:
+    seconds = SECONDS if LEVELS.index(level) > LEVELS.index(FREE) else min(SECONDS, FREE_SECONDS)
+    with _place(target.workspace_id), _deadline(seconds) as cancel:
         rope = Rope(target, cancel)
         for name in LEVELS[: LEVELS.index(level) + 1]:
             if error is not None:
@@ -115,9 +126,9 @@ def climb(target: Target, level: str = FULL) -> Climb:
                 ok, detail = None, str(reason)
             except ProviderError as failure:
                 if name in EXTRAS and _late(failure, cancel):
-                    ok, detail = None, f"Not waited for: a test takes {SECONDS:.0f} s at most"
+                    ok, detail = None, f"Not waited for: a test takes {seconds:.0f} s at most"
                 else:
-                    error = without_secrets(_in_time(failure, cancel), (target.api_key,))
+                    error = without_secrets(_in_time(failure, cancel, seconds), (target.api_key,))
             milliseconds = round((monotonic() - start) * 1000)
             if error is None:
                 steps.append(Step(name, ok, milliseconds, detail))
@@ -136,9 +147,27 @@ def _proven(step: Step, steps: list[Step]) -> Step:
 
 
 @contextmanager
-def _deadline() -> Iterator[Cancel]:
+def _place(workspace_id: str) -> Iterator[None]:
+    """Take one of the places that this process has for tests. Raises Unavailable `busy`."""
+    with _lock:
+        if sum(_climbing.values()) >= MOST or _climbing[workspace_id] >= MOST_OF_ONE:
+            raise Unavailable(
+                "Several connection tests are running. Try again in a moment.", code="busy", retry_after=5
+            )
+        _climbing[workspace_id] += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _climbing[workspace_id] -= 1
+            if not _climbing[workspace_id]:
+                del _climbing[workspace_id]
+
+
+@contextmanager
+def _deadline(seconds: float) -> Iterator[Cancel]:
     cancel = Cancel()
-    timer = threading.Timer(SECONDS, cancel.cancel)
+    timer = threading.Timer(seconds, cancel.cancel)
     timer.daemon = True
     timer.start()
     try:
@@ -151,9 +180,9 @@ def _late(error: ProviderError, cancel: Cancel) -> bool:
     return cancel.is_set() and error.error_class == "cancelled"
 
 
-def _in_time(error: ProviderError, cancel: Cancel) -> ProviderError:
+def _in_time(error: ProviderError, cancel: Cancel, seconds: float) -> ProviderError:
     if _late(error, cancel):
-        return ProviderError("timeout", f"The test took longer than {SECONDS:.0f} s.")
+        return ProviderError("timeout", f"The test took longer than {seconds:.0f} s.")
     return error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from aiapp.credentials.checks import Day
 from aiapp.credentials.models import Credential
 from aiapp.credentials.wording import marked
 from aiapp.providers.registry import PROVIDERS, Provider
-from aiapp.workspaces.access import Access, missing
+from aiapp.workspaces.access import Access
 
 blueprint = Blueprint("credentials", __name__, url_prefix="/w/<workspace>/credentials")
 
@@ -100,24 +100,32 @@ def lines(access: Access, awaited: datetime | None = None, owner_id: str | None 
     """Return the workspace's credentials, or the personal ones of `owner_id`, in fallback order."""
     rows = order.in_order(access.workspace.id, owner_id)
     days = checks.days(access.workspace.id)
-    first = 1 if rows and rows[0].is_default else 0
-    made = []
-    for place, row in enumerate(rows):
-        state, reason = selection.health_of(access.workspace, row)
-        made.append(
-            Line(
-                credential=row,
-                provider=PROVIDERS.get(row.provider),
-                health=state,
-                reason=reason,
-                place=place,
-                up=place > first,
-                down=first <= place < len(rows) - 1,
-                day=days.get(row.id, Day()),
-                awaited=awaited if awaited and _untested_since(row, awaited) else None,
-            )
-        )
-    return made
+    return [_line(access, row, rows, days, awaited) for row in rows]
+
+
+def line(access: Access, credential_id: str, awaited: datetime | None = None) -> Line:
+    """Return one of `lines` that the asking person may know of. Raises NotFound."""
+    found = keeping.find(access, credential_id)
+    rows = order.in_order(access.workspace.id, found.owner_id)
+    return _line(access, found, rows, checks.days(access.workspace.id, credential_id), awaited)
+
+
+def _line(
+    access: Access, row: Credential, rows: Sequence[Credential], days: Mapping[str, Day], awaited: datetime | None
+) -> Line:
+    state, reason = selection.health_of(access.workspace, row)
+    place, first = rows.index(row), 1 if rows[0].is_default else 0
+    return Line(
+        credential=row,
+        provider=PROVIDERS.get(row.provider),
+        health=state,
+        reason=reason,
+        place=place,
+        up=place > first,
+        down=first <= place < len(rows) - 1,
+        day=days.get(row.id, Day()),
+        awaited=awaited if awaited and _untested_since(row, awaited) else None,
+    )
 
 
 def state_of(lines: Sequence[Line]) -> str:
@@ -129,15 +137,6 @@ def state_of(lines: Sequence[Line]) -> str:
 
 def _untested_since(row: Credential, moment: datetime) -> bool:
     return row.active and (row.last_tested_at is None or row.last_tested_at < moment)
-
-
-def line(access: Access, credential_id: str, awaited: datetime | None = None) -> Line:
-    """Return one of `lines` that the asking person may know of. Raises NotFound."""
-    owner_id = keeping.find(access, credential_id).owner_id
-    for one in lines(access, awaited, owner_id):
-        if one.credential.id == credential_id:
-            return one
-    raise missing(Credential)
 
 
 def awaited_since() -> datetime | None:

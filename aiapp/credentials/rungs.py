@@ -11,6 +11,7 @@ from aiapp.gateway.complete import AttemptResult
 from aiapp.providers import json_text
 from aiapp.providers.addresses import UNREACHABLE
 from aiapp.providers.bounds import Cancel
+from aiapp.providers.key_redaction import tells_of
 from aiapp.providers.registry import PROVIDERS
 from aiapp.providers.types import Completion, Delta, Message, ModelInfo, ProviderError, Request, Target
 
@@ -40,9 +41,9 @@ class Rope:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The names of the listed models. A hostile list could say the key: such a name is left out."""
+        """The names of the listed models. A hostile list could say the key, or most of it: such a name is left out."""
         key = self.target.api_key
-        return tuple(model.id for model in self.listed or () if not key or key not in model.id)
+        return tuple(model.id for model in self.listed or () if not tells_of(model.id, key))
 
 
 def _network(rope: Rope) -> str:
@@ -67,8 +68,8 @@ def _auth(rope: Rope) -> str:
             rope.unreadable = error
             raise Undecided("Something answered; the next step reads it") from error
         raise
-    if open_models and not proven:
-        raise Undecided("Its model list is open to everybody; the completion decides")
+    if open_models and rope.target.api_key and not proven:
+        raise Undecided("Its model list may be open to everybody; the completion decides")
     return "The key is accepted" if rope.target.api_key else "No key asked for"
 
 
@@ -130,6 +131,9 @@ RUNGS: Mapping[str, Callable[[Rope], str]] = {
     "stream": _stream,
     "json": _json,
 }
+
+
+LEVELS = tuple(RUNGS)
 
 
 @dataclass(slots=True)

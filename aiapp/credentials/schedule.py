@@ -8,12 +8,12 @@ import sqlalchemy as sa
 
 from aiapp import queue
 from aiapp.columns import now
+from aiapp.credentials import jobs
 from aiapp.credentials.models import Credential
 from aiapp.errors import Unavailable
 from aiapp.extensions import db, settings
 from aiapp.observability.logs import log
 
-CHECK = "aiapp.credentials.jobs.check"
 # How often the scheduler looks for credentials that are due.
 EVERY_SECONDS = 20.0
 MOST_AT_ONCE = 500
@@ -49,7 +49,7 @@ def ask_due(workspace_id: str | None = None) -> int:
     claimed = list(db.session.scalars(claim.execution_options(synchronize_session=False)))
     db.session.commit()
     try:
-        queue.enqueue_many(CHECK, claimed, priority="low")
+        queue.enqueue_many(jobs.CHECK, claimed, priority="low")
     except Unavailable:
         log(__name__).warning("credentials.checks_not_queued", number=len(claimed))
     return len(claimed)

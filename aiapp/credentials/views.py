@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx, queue
 from aiapp.columns import now
-from aiapp.credentials import actions, checks, form_views, keeping, model_list, ping, schedule, transfer_views
+from aiapp.credentials import actions, checks, form_views, jobs, keeping, model_list, ping, schedule, transfer_views
 from aiapp.credentials.routes import awaited_since, blueprint, line, lines, state_of
 from aiapp.workspaces.access import Access, require
 
@@ -111,7 +111,7 @@ def test_all(access: Access) -> BaseResponse:
     keeping.demand(access, owner_id)
     rows = [one.credential.id for one in lines(access, None, owner_id) if one.credential.active]
     since = now().isoformat()
-    queue.enqueue_many("aiapp.credentials.jobs.test", rows)
+    queue.enqueue_many(jobs.TEST, rows)
     number = f"{len(rows)} credential{'s' if len(rows) != 1 else ''}"
     page = url_for(_page(owner_id), workspace=access.workspace.slug, since=since)
     return htmx.go(page, f"Testing {number}. Each result appears in its row.", "info")

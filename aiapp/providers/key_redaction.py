@@ -40,6 +40,13 @@ _MASKED = re.compile(rf"…[^*.…]{{1,{SHOWN}}}")
 _RUN = re.compile(r"[A-Za-z0-9_-]{20,}")
 
 
+def tells_of(text: str, secret: str | None) -> bool:
+    """Whether `text` holds so much of `secret` that it should not be shown: all of it, or any twelve characters in a row."""
+    if not secret:
+        return False
+    return any(secret[at : at + _LONG_ENOUGH] in text for at in range(max(1, len(secret) - _LONG_ENOUGH + 1)))
+
+
 def redact_keys(text: str, *, secrets: Iterable[str | None] = ()) -> str:
     """Return `text` with everything that looks like a key cut to "…" and its last 4 characters, or to "[key]".
 

@@ -40,7 +40,7 @@ OWN_SERVERS = (
         base_url="http://localhost:1234/v1",
         speaks={"chat": OpenAIChat, "responses": OpenAIResponses},
         # https://lmstudio.ai/docs/developer/openai-compat/structured-output: a schema is taken, json_object is refused.
-        quirks=Quirks(json_modes=frozenset({"json_schema"})),
+        quirks=Quirks(json_modes=frozenset({"json_schema"}), open_models=True),
         needs_key=False,
         docs_url="https://lmstudio.ai/docs/developer",
         embeds=OpenAIEmbeddings,
@@ -56,7 +56,7 @@ OWN_SERVERS = (
         base_url="",
         base_url_example="https://models.example.com/v1",
         speaks={"chat": OpenAIChat, "responses": OpenAIResponses},
-        quirks=Quirks(end_marker=False),  # GPUStack sends none
+        quirks=Quirks(end_marker=False, open_models=True),  # GPUStack sends none; many list to everybody
         needs_key=False,
         docs_url="https://developers.openai.com/api/reference/chat",
         embeds=OpenAIEmbeddings,

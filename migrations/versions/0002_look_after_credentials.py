@@ -35,6 +35,7 @@ def upgrade():
 
     with op.batch_alter_table('credential', schema=None) as batch_op:
         batch_op.add_column(sa.Column('owner_id', sa.String(length=32), nullable=True))
+        batch_op.add_column(sa.Column('health_rung', sa.String(length=10), nullable=True))
         batch_op.add_column(sa.Column('check_asked_at', sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column('models', sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql"), nullable=True))
         batch_op.add_column(sa.Column('models_at', sa.DateTime(timezone=True), nullable=True))
@@ -60,6 +61,7 @@ def downgrade():
         batch_op.drop_column('models_at')
         batch_op.drop_column('models')
         batch_op.drop_column('check_asked_at')
+        batch_op.drop_column('health_rung')
         batch_op.drop_column('owner_id')
 
     with op.batch_alter_table('credential_check', schema=None) as batch_op:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +16,8 @@ from aiapp.credentials import actions, checks, jobs, ping, schedule
 from aiapp.credentials.checks import Day
 from aiapp.credentials.health import Verdict
 from aiapp.credentials.models import Credential, CredentialCheck
-from aiapp.extensions import db
+from aiapp.errors import Unavailable
+from aiapp.extensions import db, redis
 
 HOME = "/w/acme/credentials"
 KEY = "sk-canary-4f9a8b7c6d5e4f3a2b1c9x7Z"
@@ -68,24 +70,86 @@ def test_a_scheduled_check_asks_nothing_that_costs(adam, server, openai):
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    ("trouble", "taken_back"),
     [
-        (("down", "out_of_credit"), ("down", "out_of_credit")),
-        (("degraded", "model_not_found"), ("degraded", "model_not_found")),
-        (("degraded", "no_json"), ("degraded", "no_json")),
-        (("down", "unreachable"), ("healthy", None)),
-        (("down", "bad_key"), ("healthy", None)),
-        (("degraded", "timeout"), ("healthy", None)),
-        (("unknown", None), ("healthy", None)),
+        (("down", "out_of_credit", "completion"), False),
+        (("down", "bad_key", "completion"), False),
+        (("degraded", "no_json", "json"), False),
+        (("down", "bad_key", "auth"), True),
+        (("degraded", "rate_limited", "auth"), True),
+        (("down", "unreachable", "network"), True),
+        (("down", "not_an_api", "models"), True),
     ],
 )
-def test_a_check_takes_back_only_what_it_disproves(adam, server, openai, before, after):
+def test_a_check_takes_back_what_was_found_where_it_has_passed_now(adam, server, openai, trouble, taken_back):
     server.works()
     credential = actions.create(adam, openai)
-    checks.record_test(credential, {"ok": False, "steps": []}, Verdict(*before))
+    checks.record_test(credential, {"ok": False, "steps": []}, Verdict(*trouble))
     jobs.check(credential.id)
-    assert state(credential) == after
-    assert (kept()[-1].health, kept()[-1].reason) == after
+    assert state(credential) == (("healthy", None) if taken_back else trouble[:2])
+    assert (kept()[-1].health, kept()[-1].reason) == state(credential)
+
+
+def test_what_was_never_looked_at_is_healthy_after_a_check(adam, server, openai):
+    server.works()
+    credential = actions.create(adam, openai)
+    jobs.check(credential.id)
+    assert state(credential) == ("healthy", None)
+
+
+def test_a_list_that_anybody_gets_does_not_hide_that_the_key_is_refused(adam, server, openai):
+    server.works().answers["POST /v1/chat/completions"] = (401, {"error": {"message": "No."}})
+    credential = actions.create(adam, {**openai, "provider": "openai_compatible", "preferred_model": "gpt-6-luna"})
+    ping.check(adam.workspace.id, credential.id)
+    assert state(credential) == ("down", "bad_key")
+    jobs.check(credential.id)
+    assert state(credential) == ("down", "bad_key")
+
+
+def test_a_test_again_and_again_fills_no_table(adam, server, openai):
+    server.works()
+    credential = actions.create(adam, openai)
+    for _ in range(5):
+        ping.check(adam.workspace.id, credential.id, "network")
+    assert len(kept()) == 1
+
+
+def test_a_list_of_any_length_is_kept_to_a_bound_and_without_what_tells_of_the_key(adam, server, openai):
+    names = [f"model-{number}" for number in range(checks.MOST_MODELS + 50)]
+    long = "x" * 170 + KEY  # cut to 200 characters somewhere, it would still hold most of the key
+    server.answers["GET /v1/models"] = (200, {"data": [{"id": name} for name in [KEY[:-2], long, KEY[3:], *names]]})
+    credential = actions.create(adam, {**openai, "preferred_model": ""})
+    climbed = ping.check(adam.workspace.id, credential.id, "models")
+    db.session.expire_all()
+    assert credential.models == names[: checks.MOST_MODELS]
+    assert KEY[:12] not in str(climbed.as_json())
+
+
+def test_tests_take_only_some_of_a_process_and_of_a_workspace(adam, server, openai, monkeypatch):
+    monkeypatch.setattr(ping, "MOST_OF_ONE", 2)
+    credential = actions.create(adam, openai)
+    with ping._place(adam.workspace.id), ping._place(adam.workspace.id):
+        with pytest.raises(Unavailable) as refusal:
+            ping.check(adam.workspace.id, credential.id)
+        assert (refusal.value.code, refusal.value.retry_after) == ("busy", 5)
+        with ping._place("another"):
+            pass
+        jobs.check(credential.id)  # it comes back later
+        jobs.test(credential.id)
+    assert server.seen == []
+    later = redis().zrange(queue.LATER, 0, -1)
+    assert sorted(json.loads(member)[1] for member in later) == [jobs.CHECK, jobs.TEST]
+    with ping._place(adam.workspace.id):
+        server.works()
+        assert ping.check(adam.workspace.id, credential.id).ok
+
+
+def test_a_viewers_token_does_not_read_how_a_test_went(app, team, api, server, openai):
+    server.works()
+    made = api("adam")("POST", "/credentials", openai).json["id"]
+    api("adam")("POST", f"/credentials/{made}/test", {"level": "models"})
+    assert api("adam")("GET", f"/credentials/{made}").json["last_test"]["ok"]
+    assert api("vera")("GET", f"/credentials/{made}").json["last_test"] is None
 
 
 @pytest.mark.parametrize(

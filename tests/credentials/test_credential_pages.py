@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from aiapp import queue
 from aiapp.audit import AuditEvent
 from aiapp.columns import now
 from aiapp.credentials import actions, checks
@@ -354,12 +355,16 @@ def test_a_failed_test_stores_nothing_and_leaves_the_typed_key_in_the_browser(ap
     assert one(app) is None
 
 
-def test_save_anyway_stores_without_a_test(app, sign_in, server, form):
+def test_save_anyway_stores_first_and_has_a_worker_test_it(app, sign_in, server, form):
     browser = sign_in("adam")
     answer = browser.swap(HOME, {**form, "then": "save"})
-    assert answer.headers["HX-Redirect"] == HOME
+    assert answer.headers["HX-Redirect"].startswith(f"{HOME}?since=")
     assert (one(app).health, server.seen) == ("unknown", [])
-    assert "has not been tested" in text(browser.get(HOME))
+    page = text(browser.get(answer.headers["HX-Redirect"]))
+    assert "A test of it runs" in page
+    assert ">Testing<" in page
+    with app.app_context():
+        assert queue.waiting() == {one(app).id}
 
 
 def test_without_scripts_it_is_stored_and_its_page_shows_what_failed(app, sign_in, server, form):
@@ -448,7 +453,7 @@ def test_a_change_keeps_the_key_and_its_page_never_shows_it(app, sign_in, stored
     assert f"stored, ends in …{KEY[-4:]}" in page
     before = one(app).api_key
     change = {**form, "api_key": "", "name": "renamed", "max_tokens": "77", "stream": "", "then": "save"}
-    assert browser.swap(f"{HOME}/{stored.id}", change).headers["HX-Redirect"] == HOME
+    assert browser.swap(f"{HOME}/{stored.id}", change).headers["HX-Redirect"].startswith(f"{HOME}?since=")
     credential = one(app, "renamed")
     assert (credential.api_key, credential.max_tokens, credential.settings) == (before, 77, {"stream": False})
     page = text(browser.get(f"{HOME}/{stored.id}"))

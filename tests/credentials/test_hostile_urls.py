@@ -51,7 +51,7 @@ def test_none_is_run_even_where_it_came_to_be_stored(app, team, nobody_dialled):
     with app.app_context():
         adam = team.access("adam")
         credential = actions.create(adam, {"provider": "demo", "name": "x", "preferred_model": "m"})
-        # A query, a line break or what follows a # changes nothing about where a call goes: that it is refused when it is saved is enough.
+        # A query, a line break or what follows a # changes nothing about where a call goes.
         for url in (url for url in TYPED if url.isprintable() and not {"#", "?"} & set(url) and len(url) <= 500):
             change = sa.update(Credential).where(Credential.id == credential.id)
             db.session.execute(change.values(provider="openai_compatible", base_url=url))

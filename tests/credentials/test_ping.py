@@ -11,6 +11,7 @@ import pytest
 from provider_server import says, streams
 
 from aiapp.credentials import actions, jobs, ping
+from aiapp.credentials.rungs import LEVELS
 from aiapp.errors import NotFound
 from aiapp.extensions import db
 from aiapp.providers.types import Target
@@ -27,14 +28,14 @@ def target(server, **more):
     return Target(**values)
 
 
-NETWORK, AUTH, MODELS, COMPLETION, STREAM, JSON = ping.LEVELS
-PASSED = [(name, True) for name in ping.LEVELS]
+NETWORK, AUTH, MODELS, COMPLETION, STREAM, JSON = LEVELS
+PASSED = [(name, True) for name in LEVELS]
 
 
 def stopped_at(name):
     """The states of a climb that broke at this rung and had decided all before it."""
-    place = ping.LEVELS.index(name)
-    return [(one, True if at < place else False if at == place else None) for at, one in enumerate(ping.LEVELS)]
+    place = LEVELS.index(name)
+    return [(one, True if at < place else False if at == place else None) for at, one in enumerate(LEVELS)]
 
 
 def step_of(climbed, name):
@@ -78,7 +79,7 @@ def test_the_demo_provider_needs_no_server(stage):
     assert climbed.steps[1].detail.startswith("No key asked for")
 
 
-@pytest.mark.parametrize("level", ping.LEVELS)
+@pytest.mark.parametrize("level", LEVELS)
 def test_a_test_climbs_no_further_than_it_is_told(stage, server, level):
     climbed = ping.climb(target(server.works()), level)
     assert climbed.steps[-1].step == level
@@ -285,7 +286,7 @@ def test_the_first_model_of_the_list_is_tried_where_none_is_chosen(stage, server
 def test_where_there_is_no_model_at_all_one_has_to_be_chosen(stage, server):
     server.works().answers["GET /v1/models"] = (200, {"data": []})
     climbed = ping.climb(target(server, provider="openai_compatible", model=""))
-    assert states(climbed)[:4] == [(NETWORK, True), (AUTH, True), (MODELS, False), (COMPLETION, None)]
+    assert states(climbed)[:4] == [(NETWORK, True), (AUTH, None), (MODELS, False), (COMPLETION, None)]
     assert climbed.steps[2].hint == "Choose the preferred model."
 
 
