@@ -32,9 +32,9 @@ def targets_for(
     """Return the targets that may answer, best first.
 
     The order is that of the credentials' pages: the user's own, then the workspace's; the default one, then by position. A model
-    that is asked for without a provider comes from the credentials that are known to have it first; where it belongs to nobody
-    here, the first credential's provider is asked for it. A credential of another provider answers with its own model, and its
-    reason says so.
+    that is asked for without a provider comes from the credentials that are known to have it first; then one of another
+    provider answers with its own model, and its reason says so. A model that none of them is known to have is asked of each
+    under that very name, but of those that do not allow it: who mistypes a name is never answered by another model.
 
     Arguments:
         user_id: whose personal credentials count too.
@@ -47,16 +47,21 @@ def targets_for(
     workspace = db.session.get(Workspace, workspace_id)
     listed = usable_by(workspace_id, user_id)
     places = {row.id: place for place, row in enumerate(row for row in listed if row.owner_id is None)}
-    chosen, asked_of = _arranged(
-        _chosen(listed, provider, credential_id), model, limited=bool(provider or credential_id)
-    )
+    chosen = _chosen(listed, provider, credential_id)
+    limited = bool(provider or credential_id)
+    having = frozenset(row.provider for row in chosen if model and not limited and _knows(row, model))
+    if having:
+        chosen = sorted(chosen, key=lambda row: (row.provider not in having, not _knows(row, model)))
     targets, problems = [], []
     for row in chosen:
-        wanted = model if row.provider in asked_of else None
+        swapped = bool(having) and row.provider not in having
+        wanted = None if swapped else model
         try:
             reason = "Chosen for this execution" if credential_id else _place_words(row, places.get(row.id, 0))
-            if model and wanted is None:
+            if swapped:
                 reason = f"{reason}; with its own model, because {model} belongs to another provider"
+            elif model and not limited and not having:
+                reason = f"{reason}; no credential here is known to have {model}"
             targets.append(target_of(workspace, row, model=wanted, reason=reason))
         except Unusable as problem:
             problems.append(str(problem))
@@ -147,17 +152,7 @@ def _chosen(listed: Sequence[Credential], provider: str | None, credential_id: s
     )
 
 
-def _arranged(chosen: list[Credential], model: str | None, *, limited: bool) -> tuple[list[Credential], frozenset[str]]:
-    """Return the credentials in the order to be tried, and the providers that are asked for `model`."""
-    if model is None or limited:
-        return chosen, frozenset(row.provider for row in chosen)
-    known = frozenset(row.provider for row in chosen if _knows(row, model))
-    if not known:
-        return chosen, frozenset({chosen[0].provider})
-    return sorted(chosen, key=lambda row: (row.provider not in known, not _knows(row, model))), known
-
-
-def _knows(credential: Credential, model: str) -> bool:
+def _knows(credential: Credential, model: str | None) -> bool:
     provider = PROVIDERS.get(credential.provider)
     if credential.allowed_models is not None:
         return model in credential.allowed_models

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import SystemRandom
@@ -15,7 +15,7 @@ from aiapp.executions.endings import Ending
 from aiapp.executions.states import Work
 from aiapp.extensions import settings
 from aiapp.gateway import fallback
-from aiapp.gateway.complete import Outcome
+from aiapp.gateway.complete import AttemptResult, Outcome
 from aiapp.providers.types import Message, ProviderError, Request, Target
 
 _rng = SystemRandom()
@@ -25,11 +25,12 @@ _rng = SystemRandom()
 class Round:
     """What a round is going to do.
 
-    `chain` are all targets, `targets` those that this round asks; `number` is that of its first attempt. `clock` is the
-    database's time.
+    `rows` are the attempts of earlier rounds. `chain` are all targets, `targets` those that this round asks; `number` is that of
+    its first attempt. `clock` is the database's time.
     """
 
     work: Work
+    rows: attempts.Rows
     chain: tuple[Target, ...]
     targets: tuple[Target, ...]
     failures: tuple[fallback.Failure, ...]
@@ -79,10 +80,11 @@ def plan(work: Work, rows: attempts.Rows) -> Round | Ending:
     if opened.wait is not None:
         return endings.postponed(opened.wait)
     if not opened.targets:
-        return endings.failed(_error_of(rows))
+        return endings.failed(_model_trouble(work, rows, ()) or _error_of(rows))
     again = f"; retry {work.round} of {rules.rounds}" if work.round else ""
     return Round(
         work=work,
+        rows=rows,
         chain=tuple(chain),
         targets=tuple(replace(target, reason=target.reason + again) for target in opened.targets),
         failures=tuple(failures),
@@ -113,7 +115,7 @@ def conclude(asked: Round, outcome: Outcome, answer: dict[str, Any]) -> Ending:
         rng=_rng,
     )
     if verdict.wait is None:
-        return endings.failed(error, verdict.reason)
+        return endings.failed(_model_trouble(asked.work, asked.rows, outcome.attempts) or error, verdict.reason)
     return endings.retried(asked.work.round + 1, verdict.wait, verdict.reason)
 
 
@@ -128,6 +130,19 @@ def _failures(outcome: Outcome) -> list[fallback.Failure]:
         for result in outcome.attempts
         if result.error is not None
     ]
+
+
+def _model_trouble(work: Work, rows: attempts.Rows, results: Sequence[AttemptResult]) -> ProviderError | None:
+    """Return the error that names the wanted model as the cause, where nothing but that was said of it."""
+    errors = [
+        ProviderError(row.error_class, row.error_message or "")
+        for row in rows
+        if row.error_class is not None and row.model == work.requested_model
+    ]
+    errors += [
+        result.error for result in results if result.error is not None and result.target.model == work.requested_model
+    ]
+    return fallback.telling_of_model(errors)
 
 
 def _error_of(rows: attempts.Rows) -> ProviderError:

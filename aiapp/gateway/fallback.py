@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from aiapp.providers.types import NEXT_CREDENTIAL, ProviderError, Target
+from aiapp.providers.types import NEXT_CREDENTIAL, RETRYABLE, ProviderError, Target
 
 _WORDS = {
     "auth": "The key was refused",
@@ -32,6 +32,9 @@ _WORDS = {
     "content_filter": "The provider's content filter stopped the answer",
     "cancelled": "Cancelled",
 }
+
+# Failures that leave open whether the model exists: nobody had looked for it yet.
+_MUTE = (RETRYABLE | NEXT_CREDENTIAL) - {"model_not_found", "bad_response", "too_large"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +187,24 @@ def after_round(
     earliest = min(_still_to_wait(last.get(one), now) for one in hopeful)
     jitter = backoff(round_number, rules.base, rules.maximum, rng=rng) or 0.0
     wait = max(jitter, earliest)
-    return Verdict(wait, f"{what}; retry {round_number + 1} of {rules.rounds} in {_seconds(wait)}.")
+    retry = f"retry {round_number + 1} of {rules.rounds} in {_seconds(wait)}"
+    if ending.place in given_up:
+        return Verdict(wait, f"{what}, so it is not asked again; {retry} asks others.")
+    if ending.place in hopeful and _still_to_wait(ending, now) > wait:
+        return Verdict(wait, f"{what}, for {_seconds(ending.retry_after or 0.0)}; {retry} asks others meanwhile.")
+    return Verdict(wait, f"{what}; {retry}.")
+
+
+def telling_of_model(errors: Sequence[ProviderError]) -> ProviderError | None:
+    """Return the last error that says that a model does not exist, where no call proved the contrary; else None.
+
+    Arguments:
+        errors: of the calls for one model, in order. A server that is away or refuses the key says nothing about the model; one
+            that read the request does.
+    """
+    if any(error.error_class not in _MUTE and error.error_class != "model_not_found" for error in errors):
+        return None
+    return next((error for error in reversed(errors) if error.error_class == "model_not_found"), None)
 
 
 def _still_to_wait(failure: Failure | None, now: float) -> float:

@@ -58,8 +58,8 @@ OWN = {"a": "gpt-6-luna", "b": "claude-opus-5-5", "c": "gpt-6.1-sol", "d": "llam
         ({"model": "claude-haiku-5-5"}, "b=claude-haiku-5-5 c a d e"),
         # known because a credential prefers it
         ({"model": "llama-local"}, "d=llama-local c a b e"),
-        # known to nobody: the order stays, the first one's provider is asked for it
-        ({"model": "mystery-1"}, "c=mystery-1 a=mystery-1 b d e"),
+        # known to nobody: the order stays, and nobody answers with another model
+        ({"model": "mystery-1"}, "c=mystery-1 a=mystery-1 b=mystery-1 d=mystery-1 e=mystery-1"),
     ],
 )
 def test_the_chain(adam, rows, asked, expected):
@@ -97,6 +97,25 @@ def test_every_target_says_why_it_stands_where_it_stands(adam, rows):
         "Third in the fallback order",
         "Default credential; with its own model, because claude-haiku-5-5 belongs to another provider",
     ]
+
+
+def test_a_model_that_nobody_has_is_swapped_for_no_other_and_the_reason_says_so(adam, rows):
+    targets = targets_for(adam.workspace.id, model="no-such-model-xyz")
+    assert {target.model for target in targets} == {"no-such-model-xyz"}
+    assert targets[0].reason == "Default credential; no credential here is known to have no-such-model-xyz"
+    assert not any("belongs to another provider" in target.reason for target in targets)
+
+
+def test_a_model_that_nobody_has_is_not_asked_of_a_credential_that_does_not_allow_it(adam, rows):
+    rows["c"].allowed_models = ["gpt-6-luna"]
+    db.session.commit()
+    assert [name for name, _ in chain(adam, model="mystery-1")] == ["a", "b", "d", "e"]
+
+
+def test_a_model_that_a_credential_has_listed_is_known(adam, rows):
+    rows["d"].models = ["brand-new-1"]
+    db.session.commit()
+    assert chain(adam, model="brand-new-1")[:2] == [("d", "brand-new-1"), ("c", "gpt-6.1-sol")]
 
 
 def test_inactive_credentials_are_left_out_and_keep_their_place(adam, rows):

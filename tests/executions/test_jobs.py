@@ -48,6 +48,24 @@ def test_an_execution_is_answered_and_everything_about_it_is_written_down(engine
     assert db.session.get(Credential, credential_id).last_used_at is not None
 
 
+def test_a_mistyped_model_is_answered_by_no_other_and_the_end_names_it(engine, provider):
+    engine.credential("demo", provider="demo", api_key="", base_url="", preferred_model=None)
+    engine.credential("first")
+    provider.on("first", refuses(503, "away"))
+    row = engine.finish(engine.submit(model="no-such-model-xyz"))
+    assert {call.body["model"] for call in provider.calls} == {"no-such-model-xyz"}
+    assert (row.status, row.error_class, row.model) == ("failed", "model_not_found", "no-such-model-xyz")
+    assert "no-such-model-xyz" in row.error_message
+    assert [attempt.error_class for attempt in row.attempts].count("model_not_found") == 1
+
+
+def test_an_unknown_model_is_not_blamed_where_nobody_asked_for_it(engine, provider):
+    engine.credential("demo", provider="demo", api_key="", base_url="", preferred_model="gone")
+    engine.credential("first")
+    provider.on("first", refuses(503, "away"))
+    assert engine.finish(engine.submit()).error_class == "overloaded"
+
+
 def test_a_failed_credential_falls_back_to_the_next_in_order_and_each_attempt_says_why(engine, provider):
     engine.credential("first")
     engine.credential("second")

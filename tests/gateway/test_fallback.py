@@ -78,6 +78,37 @@ def test_a_round_goes_on_for_the_credential_that_may_recover_and_leaves_the_refu
     assert opened.targets == (SECOND,)
 
 
+def test_the_reason_of_a_refused_credential_does_not_promise_to_ask_it_again():
+    found = verdict(failure(SECOND, "server"), failure(FIRST, "model_not_found"), targets=(SECOND, FIRST))
+    assert found.reason.startswith("The model does not exist there, so it is not asked again; retry 1 of 5 in ")
+    assert found.reason.endswith(" s asks others.")
+
+
+def test_the_reason_of_a_credential_that_asks_to_wait_says_that_the_others_come_first():
+    failures = (failure(SECOND, "server"), failure(FIRST, "rate_limit", retry_after=60.0))
+    found = verdict(*failures, targets=(SECOND, FIRST))
+    assert found.wait < 60.0
+    assert "asked to slow down, for 60 s; retry 1 of 5 in " in found.reason
+    assert found.reason.endswith(" s asks others meanwhile.")
+
+
+@pytest.mark.parametrize(
+    ("classes", "telling"),
+    [
+        (["model_not_found", "network"], 0),
+        (["auth", "model_not_found", "model_not_found", "timeout"], 2),
+        (["model_not_found", "content_filter"], None),
+        (["model_not_found", "bad_response"], None),
+        (["network", "server"], None),
+        ([], None),
+    ],
+)
+def test_an_unknown_model_is_the_cause_where_no_call_proved_the_contrary(classes, telling):
+    errors = [ProviderError(error_class, "no") for error_class in classes]
+    expected = None if telling is None else errors[telling]
+    assert fallback.telling_of_model(errors) is expected
+
+
 def test_after_the_last_round_it_is_given_up():
     found = verdict(failure(FIRST, "server"), round_number=5)
     assert found.wait is None
