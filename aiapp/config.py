@@ -175,7 +175,7 @@ class _Environment:
         if value.startswith(("postgres://", "postgresql://")):  # the spelling of other tools; ours names the driver
             value = "postgresql+psycopg://" + value.split("://", 1)[1]
         if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
-            raise ConfigError(f"{name} must begin with sqlite:/// or postgresql+psycopg://")
+            raise ConfigError(f"{name} must begin with sqlite:/// or postgresql://")
         start, _, path = value.partition("sqlite:///")
         return f"sqlite:///{Path(path).absolute()}" if not start and path else value
 

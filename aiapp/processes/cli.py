@@ -29,6 +29,7 @@ class Command(click.Group):
 
 
 @click.group(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="aiapp", message="%(package)s %(version)s")
 def main() -> None:
     """Prompt templates, credentials and executions for teams.
 

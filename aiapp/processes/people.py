@@ -48,7 +48,10 @@ def _print_link(email: str) -> None:
     secret = actions.start_reset(email)
     if secret is None:
         raise NotFound(f"nobody with the address {email} can sign in")
-    base = settings().base_url or f"http://{settings().host}:{settings().port}"
+    base = settings().base_url
+    if not base:
+        base = f"http://{settings().host}:{settings().port}"
+        click.echo(f"AIAPP_BASE_URL is not set: this link is for {base}", err=True)
     click.echo(f"{base}/reset/{secret}")
 
 

@@ -91,7 +91,7 @@ def check_url(url: str, allow: Allow, *, query: bool = False) -> Url:
         query: whether a query is acceptable: only in a URL that a dialect has built.
     """
     match = _URL.fullmatch(url) if len(url) <= MAX_URL else None
-    if match is None:
+    if match is None or "@" in url.partition("://")[2].partition("/")[0]:
         raise _refused("This is not an address that can be called: write https://host/path, without user, spaces or #.")
     scheme = match["scheme"].lower()
     if scheme not in ("http", "https"):
