@@ -101,9 +101,9 @@ class NotFound(AppError):
 
 
 class Conflict(AppError):
-    """Somebody was faster, or the name is taken."""
+    """Somebody was faster, the name is taken, or things stand so that it cannot be done."""
 
-    status, code, title = 409, "conflict", "This has changed meanwhile"
+    status, code, title = 409, "conflict", "This cannot be done as things stand"
 
 
 class TooManyRequests(AppError):
