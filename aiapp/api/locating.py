@@ -33,6 +33,9 @@ def locate(response: Response) -> Response:
     if made is not None and response.status_code in MADE:
         endpoint, names = made
         answer = response.get_json()
-        values = {name: answer[field] for field, name in names.items()}
-        response.headers["Location"] = url_for(f"api.{endpoint}", **{**(request.view_args or {}), **values})
+        values = {**(request.view_args or {}), **{name: answer[field] for field, name in names.items()}}
+        # url_for makes a query of what the address does not take
+        takes = {name for rule in current_app.url_map.iter_rules(f"api.{endpoint}") for name in rule.arguments}
+        taken = {name: value for name, value in values.items() if name in takes}
+        response.headers["Location"] = url_for(f"api.{endpoint}", **taken)
     return response
