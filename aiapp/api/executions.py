@@ -61,7 +61,13 @@ class ListQuery(PageQuery):
     q: Text = Field("", max_length=200, description="in output and inputs, or an id")
 
 
-class Choice(BaseModel):
+class Strict(BaseModel):
+    """A body of which every field has a meaning: a mistyped one would otherwise be left out without a word."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Choice(Strict):
     """Who should answer, and how. What is left out is the prompt template's, then the credential's choice."""
 
     provider: Text | None = Field(None, description="limits the choice to that provider's credentials")
@@ -89,7 +95,7 @@ class PromptTemplateExecutionBody(OptionalBody, Choice):
     version: int | None = Field(None, description="default: the published one")
 
 
-class LlmJobBody(BaseModel):
+class LlmJobBody(Strict):
     """The short form."""
 
     template: Text = Field(description="the text itself; `{{name}}` stands for a value of the context")
@@ -98,7 +104,7 @@ class LlmJobBody(BaseModel):
     format: Text | None = Field(None, description="text, json, markdown or html")
 
 
-class RegenerateBody(OptionalBody):
+class RegenerateBody(OptionalBody, Strict):
     """What is different this time; what is left out stays."""
 
     context: dict[str, Any] | None = None
@@ -109,7 +115,7 @@ class RegenerateBody(OptionalBody):
     temperature: float | None = None
 
 
-class FeedbackBody(BaseModel):
+class FeedbackBody(Strict):
     """A thumb."""
 
     rating: Literal["up", "down"]

@@ -179,6 +179,7 @@ def _resubmission(access: Access, execution: Execution, changes: Mapping[str, An
         template=execution.template,
         system=execution.template_system,
         context=execution.context,
+        kept_context=changes.get("context") is None,
         format=execution.format,
         provider=execution.requested_provider,
         credential_id=execution.requested_credential_id,

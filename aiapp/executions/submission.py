@@ -24,6 +24,8 @@ MAX_CONTEXT_BYTES = 2**20
 # More than any model reads; a value that a template repeats grows the prompt beyond what was sent.
 MAX_PROMPT_CHARACTERS = 4_000_000
 MAX_CONTEXT_DEPTH = 32
+# Who sends more values that no variable takes has meant another prompt template: the first ones tell.
+MOST_UNKNOWN = 10
 
 # The names of our fields where the prompt templates' checks use others.
 _OURS = {"body": "template", "output_format": "format"}
@@ -34,7 +36,7 @@ class Submission:
     """What is to be executed, and by whom; None leaves a choice to the version, then to the credential that answers.
 
     Either a prompt template by its slug (the published version, or the one with the number `version`), or the text `template`
-    with `system`.
+    with `system`. `kept_context` says that the context is an earlier execution's: what no variable takes any more is left out.
     """
 
     prompt_template: str | None = None
@@ -42,6 +44,7 @@ class Submission:
     template: str | None = None
     system: str | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
+    kept_context: bool = False
     format: str | None = None
     provider: str | None = None
     credential_id: str | None = None
@@ -69,13 +72,14 @@ def columns(access: Access, submission: Submission) -> dict[str, Any]:
     context = _checked_context(submission.context)
     settings = asked(access, submission, version)
     prompt = _rendered(submission, version, context)
+    left_out = frozenset(prompt.unknown if submission.kept_context else ())
     return {
         "source": submission.source,
         "prompt_template_id": version and version.prompt_template_id,
         "prompt_version_id": version and version.id,
         "template": submission.template,
         "template_system": submission.system if version is None else None,
-        "context": context,
+        "context": {name: context[name] for name in context if name not in left_out},
         "system": prompt.system,
         "body": prompt.body,
         "messages": [dict(message) for message in prompt.messages],
@@ -203,6 +207,12 @@ def _rendered(submission: Submission, version: PromptVersion | None, context: Ma
         for error in prompt.errors
     ]
     errors += [{"field": f"context.{name}", "message": "This variable needs a value."} for name in prompt.missing]
+    # The editor's test run sends what its form held before the text was changed.
+    if not submission.kept_context and submission.source != "preview":
+        errors += [
+            {"field": f"context.{name[:100]}", "message": f"No variable is called {name[:100]}."}
+            for name in prompt.unknown[:MOST_UNKNOWN]
+        ]
     size = len(prompt.system) + len(prompt.body) + sum(len(message["content"]) for message in prompt.messages)
     if size > MAX_PROMPT_CHARACTERS:
         errors.append(

@@ -48,6 +48,43 @@ def test_a_text_is_submitted_and_waits(bob):
     assert bob("GET", f"/executions/{one['id']}").json == one
 
 
+def errors_of(answer):
+    assert answer.status_code == 422, answer.json
+    return {error["field"]: error["message"] for error in answer.json["errors"]}
+
+
+def test_a_mistyped_field_is_named_and_nothing_starts(bob, demo, work):
+    assert list(errors_of(bob("POST", "/executions", {"template": "Hi", "temprature": 3}))) == ["temprature"]
+    path = "/prompt-templates/greeting/executions"
+    assert list(errors_of(bob("POST", path, {"contxt": {"name": "Ada"}}))) == ["contxt"]
+    assert list(errors_of(bob("POST", "/llm_jobs", {"template": "Hi", "modell": "m"}))) == ["modell"]
+    ended = f"/executions/{done(bob, work)['id']}"
+    assert list(errors_of(bob("POST", f"{ended}/regenerate", {"modle": "m"}))) == ["modle"]
+    assert list(errors_of(bob("PUT", f"{ended}/feedback", {"rating": "up", "coment": "x"}))) == ["coment"]
+
+
+def test_a_value_that_no_variable_takes_is_named(bob, rows):
+    named = {"context.nmae": "No variable is called nmae."}
+    sent = {"context": {"name": "Ada", "nmae": "Ada"}}
+    assert errors_of(bob("POST", "/prompt-templates/greeting/executions", sent)) == named
+    sent = {"template": "Hi {{user.name}}", "context": {"user": {"name": "Ada"}, "nmae": 1}}
+    assert errors_of(bob("POST", "/executions", sent)) == named
+    assert errors_of(bob("POST", "/llm_jobs", sent)) == named
+    many = {"template": "Hi", "context": {f"v{number}": 1 for number in range(1000)}}
+    assert len(errors_of(bob("POST", "/executions", many))) == 10
+
+
+def test_the_location_of_what_was_made_is_its_address_and_nothing_else(bob, rows):
+    for path, body in (
+        ("/prompt-templates/greeting/executions", {"context": {"name": "Ada"}}),
+        ("/executions", {"template": "Hi"}),
+    ):
+        answer = bob("POST", path, body)
+        assert answer.headers["Location"] == f"/api/v1/executions/{answer.json['id']}"
+    again = bob("POST", f"/executions/{answer.json['id']}/rerun")
+    assert again.headers["Location"] == f"/api/v1/executions/{again.json['id']}"
+
+
 def test_a_finished_one_tells_everything(bob, demo, work):
     one = done(bob, work, format="json")
     assert one["status"] == "completed"

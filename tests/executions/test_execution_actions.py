@@ -238,6 +238,17 @@ def test_a_rerun_asks_the_same_even_where_the_draft_has_changed(engine, bob, gre
     assert engine.run(again.id).status == "completed"
 
 
+def test_regenerate_leaves_out_the_values_that_the_other_version_does_not_take(engine, bob, greeting):
+    parent = actions.submit(
+        bob, Submission(prompt_template=greeting, context={"name": "A", "gone": 1}, source="preview")
+    )
+    assert parent.context == {"name": "A", "gone": 1}
+    assert actions.regenerate(bob, parent, {"version": 2}).context == {"name": "A"}
+    assert fields(lambda: actions.regenerate(bob, parent, {"context": {"name": "B", "gone": 1}})) == {
+        "context.gone": "No variable is called gone."
+    }
+
+
 def test_regenerate_fills_the_prompt_anew_with_another_context_or_version(engine, bob, greeting):
     parent = actions.submit(bob, Submission(prompt_template=greeting, context={"name": "A"}))
     other = actions.regenerate(bob, parent, {"context": {"name": "B"}})
