@@ -74,6 +74,7 @@ def fitting(path: str) -> dict[str, Any]:
     number = next(NUMBERS)
     return {
         "/credentials": {"provider": "demo", "name": f"Credential {number}"},
+        "/credentials/import": {"credentials": [{"provider": "demo", "name": f"Imported {number}"}]},
         "/invitations": {"email": f"{number}@example.com"},
         "/tokens": {"name": "Token"},
         "/members/{membership_id}": {"role": "editor"},
