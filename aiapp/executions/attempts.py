@@ -101,7 +101,7 @@ def lose(execution_id: str, message: str, next_reason: str, *, error_class: str 
     db.session.connection().execute(_LOSE, {**values, "b_execution": execution_id})
 
 
-def failures(rows: Rows) -> list[Failure]:
+def failures(rows: Rows | Sequence[Attempt]) -> list[Failure]:
     """Return the failed calls as gateway.fallback wants them."""
     return [
         Failure(

@@ -12,6 +12,7 @@ from typing import Any
 from aiapp.credentials import selection
 from aiapp.executions import attempts, endings
 from aiapp.executions.endings import Ending
+from aiapp.executions.round_words import with_retry
 from aiapp.executions.states import Work
 from aiapp.extensions import settings
 from aiapp.gateway import fallback
@@ -59,10 +60,10 @@ def plan(work: Work, rows: attempts.Rows) -> Round | Ending:
     Arguments:
         rows: the execution's attempts so far, none of them under way.
     """
-    rules = _rules()
+    limits = rules()
     if work.cancel_requested_at is not None:
         return endings.cancelled()
-    if work.round > rules.rounds:
+    if work.round > limits.rounds:
         return endings.failed(ProviderError("worker_lost", attempts.LOST))
     try:
         chain = selection.targets_for(
@@ -76,17 +77,18 @@ def plan(work: Work, rows: attempts.Rows) -> Round | Ending:
         return endings.failed(error)
     failures = attempts.failures(rows)
     clock = clock_of(work)
-    opened = fallback.open_round(chain, failures, rules, clock().timestamp())
+    opened = fallback.open_round(chain, failures, limits, clock().timestamp())
     if opened.wait is not None:
         return endings.postponed(opened.wait)
     if not opened.targets:
         return endings.failed(_model_trouble(work, rows, ()) or _error_of(rows))
-    again = f"; retry {work.round} of {rules.rounds}" if work.round else ""
     return Round(
         work=work,
         rows=rows,
         chain=tuple(chain),
-        targets=tuple(replace(target, reason=target.reason + again) for target in opened.targets),
+        targets=tuple(
+            replace(target, reason=with_retry(target.reason, work.round, limits.rounds)) for target in opened.targets
+        ),
         failures=tuple(failures),
         number=rows[-1].number + 1 if rows else 1,
         clock=clock,
@@ -109,7 +111,7 @@ def conclude(asked: Round, outcome: Outcome, answer: dict[str, Any]) -> Ending:
     verdict = fallback.after_round(
         asked.chain,
         [*asked.failures, *(_failures(outcome) or [fallback.Failure(("", ""), error.error_class, now)])],
-        _rules(),
+        rules(),
         round_number=asked.work.round,
         now=now,
         rng=_rng,
@@ -152,7 +154,8 @@ def _error_of(rows: attempts.Rows) -> ProviderError:
     return ProviderError(last.error_class, last.error_message or "")
 
 
-def _rules() -> fallback.Rules:
+def rules() -> fallback.Rules:
+    """Return how often and when this deployment tries again."""
     config = settings()
     return fallback.Rules(config.max_retries, config.retry_base_seconds, config.retry_max_seconds)
 

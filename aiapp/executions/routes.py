@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, request, url_for
 
-from aiapp.executions import showing
+from aiapp.executions import round_words, rounds, showing
 from aiapp.executions.models import Execution
 from aiapp.workspaces.access import Access
 
@@ -17,7 +17,8 @@ blueprint = Blueprint("executions", __name__)
 def words() -> dict[str, Any]:
     """The words that the templates of executions use."""
     names = ("error_title", "error_advice", "provider_label", "state_word", "author", "waited_ms")
-    return {**{name: getattr(showing, name) for name in names}, "cut_off": showing.CUT_OFF}
+    told = {name: getattr(showing, name) for name in names}
+    return {**told, "cut_off": showing.CUT_OFF, "starts": round_words.starts, "listed": round_words.listed}
 
 
 def address(access: Access, execution: Execution) -> str:
@@ -35,6 +36,8 @@ def shown(access: Access, execution: Execution) -> dict[str, Any]:
         "execution": execution,
         "view": view,
         "rendered": showing.rendered(execution) if execution.output and view == "rendered" else None,
+        "rounds": round_words.rounds_of(execution),
+        "next_round": round_words.next_round(execution, rounds.rules()),
         "costs": showing.costs(execution),
         "stream_url": url_for("executions.stream_text", attempt=last, **path) if not execution.finished else None,
         "may_run": access.allows("editor") or (version is not None and version.status == "published"),
