@@ -72,10 +72,12 @@ def _register_blueprints(app: OpenAPI) -> None:
     from aiapp.executions import views as executions
     from aiapp.feedback import views as feedback
     from aiapp.home import views as home
+    from aiapp.installation import views as installation
     from aiapp.prompt_templates import views as prompt_templates
     from aiapp.workspaces import views as workspaces
 
-    for feature in (health, accounts, workspaces, credentials, prompt_templates, executions, feedback, home):
+    features = (health, accounts, workspaces, installation, credentials, prompt_templates, executions, feedback, home)
+    for feature in features:
         app.register_blueprint(feature.blueprint)
     app.register_api(api.blueprint)
     for part in api.PARTS:

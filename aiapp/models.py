@@ -3,9 +3,10 @@
 from aiapp.accounts.models import ApiToken, PasswordReset, User, UserSession
 from aiapp.api.models import IdempotencyKey
 from aiapp.audit import AuditEvent
-from aiapp.credentials.models import Credential
+from aiapp.credentials.models import Credential, CredentialCheck
 from aiapp.executions.models import Attempt, Execution
 from aiapp.feedback.models import Feedback
+from aiapp.installation.models import ProviderSetting
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion, Tag
 from aiapp.workspaces.models import Invitation, Membership, Workspace
 
@@ -14,6 +15,7 @@ __all__ = [
     "Attempt",
     "AuditEvent",
     "Credential",
+    "CredentialCheck",
     "Execution",
     "Feedback",
     "IdempotencyKey",
@@ -22,6 +24,7 @@ __all__ = [
     "PasswordReset",
     "PromptTemplate",
     "PromptVersion",
+    "ProviderSetting",
     "Tag",
     "User",
     "UserSession",

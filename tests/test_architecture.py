@@ -28,6 +28,7 @@ ORDER = [
     "audit",
     "accounts",
     "workspaces",
+    "installation",
     "usage",
     "gateway",
     "credentials",
@@ -201,7 +202,7 @@ def test_every_table_with_workspace_data_names_its_workspace():
     import aiapp.models  # noqa: F401
     from aiapp.extensions import Base
 
-    without = {"user", "user_session", "password_reset", "workspace"}
+    without = {"user", "user_session", "password_reset", "workspace", "provider_setting"}
     for table in Base.metadata.sorted_tables:
         assert ("workspace_id" in table.columns) != (table.name in without), table.name
 

@@ -19,7 +19,7 @@ from aiapp.credentials import actions, jobs, keeping, order, ping, selection, tr
 from aiapp.credentials import models as rows
 from aiapp.credentials.rungs import LEVELS
 from aiapp.errors import InvalidInput
-from aiapp.providers import registry
+from aiapp.installation.offers import Offer, offers
 
 credentials = APIBlueprint("credentials", __name__, abp_tags=[Tag(name="Credentials")], abp_security=[{"token": []}])
 
@@ -162,9 +162,10 @@ class Imported(TypedDict):
 @credentials.get("/providers", summary="Providers that credentials can be for")
 @needs("viewer", "read")
 def providers(query: PageQuery) -> Listed[Provider]:
-    """In the order of the catalogue."""
-    kinds = list(registry.PROVIDERS)
-    return in_order(registry.PROVIDERS.values(), lambda provider: (kinds.index(provider.kind),), query, _provider)
+    """Those that this installation offers, in the order of its catalogue."""
+    found = [one for one in offers().values() if one.enabled]
+    kinds = [one.provider.kind for one in found]
+    return in_order(found, lambda one: (kinds.index(one.provider.kind),), query, _provider)
 
 
 @credentials.get("/credentials", summary="Credentials in fallback order")
@@ -284,14 +285,15 @@ def show(row: rows.Credential) -> Credential:
     }
 
 
-def _provider(provider: registry.Provider) -> Provider:
+def _provider(offer: Offer) -> Provider:
+    provider = offer.provider
     return {
         "kind": provider.kind,
         "label": provider.label,
-        "base_url": provider.base_url or None,
+        "base_url": offer.base_url or None,
         "needs_key": provider.needs_key,
         "capabilities": list(provider.capabilities),
         "apis": list(provider.apis),
-        "default_model": provider.default_model or None,
+        "default_model": offer.default_model or None,
         "docs_url": provider.docs_url or None,
     }

@@ -8,6 +8,7 @@ from typing import Any
 from aiapp.credentials.models import Credential
 from aiapp.errors import InvalidInput
 from aiapp.extensions import db, settings
+from aiapp.installation.offers import offer
 from aiapp.providers.addresses import check_url, resolve
 from aiapp.providers.registry import PROVIDERS
 from aiapp.providers.types import ProviderError
@@ -21,8 +22,14 @@ def after_change(credential: Credential, cleaned: Mapping[str, Any]) -> Destinat
     """Return the provider and base URL that a change leads to: an emptied base URL is the provider's own, "" if it has none."""
     provider = cleaned.get("provider", credential.provider)
     if "base_url" in cleaned or provider != credential.provider:
-        return provider, cleaned.get("base_url") or PROVIDERS[provider].base_url
+        return provider, cleaned.get("base_url") or offered_url(provider)
     return provider, credential.base_url
+
+
+def offered_url(kind: str) -> str:
+    """Return where a credential without an address of its own goes; "" where everyone has their own."""
+    found = offer(kind)
+    return found.base_url if found else ""
 
 
 def check(destination: Destination) -> None:
@@ -40,9 +47,9 @@ def check(destination: Destination) -> None:
         if base_url != own:
             raise mistake("base_url", f"This provider has one address: {own}")
         return
+    expected = base_url in (own, offered_url(provider))
     db.session.commit()
     allow = settings().outbound_allow
-    expected = base_url == own
     try:
         url = check_url(base_url, allow)
         expected = expected or url.authority in allow

@@ -12,7 +12,7 @@ from aiapp.credentials.models import Credential
 from aiapp.credentials.order import in_order
 from aiapp.credentials.selection import Unusable, key_of
 from aiapp.errors import InvalidInput
-from aiapp.providers.registry import PROVIDERS
+from aiapp.installation.offers import offer
 from aiapp.providers.types import Target
 from aiapp.workspaces.access import Access
 
@@ -28,7 +28,8 @@ def completed(values: Mapping[str, Any]) -> dict[str, Any]:
         cleaned = checked(values)
     except InvalidInput as refusal:
         errors.extend(refusal.errors)
-    provider = PROVIDERS.get(str(values.get("provider")))
+    found = offer(str(values.get("provider")))
+    provider = found.provider if found else None
     missing = {"provider": "Choose a provider.", "name": "Use 1 to 100 characters."}
     if provider is not None and provider.needs_key:
         missing["api_key"] = f"{provider.label} needs a key."
@@ -36,9 +37,11 @@ def completed(values: Mapping[str, Any]) -> dict[str, Any]:
     for field, message in missing.items():
         if field not in wrong and not str(values.get(field) or "").strip():
             errors.append({"field": field, "message": message})
-    if errors or provider is None:
+    if found is not None and not found.enabled:
+        errors.append({"field": "provider", "message": f"{found.provider.label} is not offered in this installation."})
+    if errors or found is None:
         raise InvalidInput(errors=errors)
-    return {**cleaned, "base_url": cleaned.get("base_url") or provider.base_url}
+    return {**cleaned, "base_url": cleaned.get("base_url") or found.base_url}
 
 
 def check_models(preferred_model: str | None, allowed_models: Sequence[str] | None) -> None:
@@ -81,27 +84,30 @@ def target(access: Access, values: Mapping[str, Any], credential_id: str | None 
 
 def same(asked: Target, credential: Credential) -> bool:
     """Whether a test of `asked` says something about the credential as it is stored (keys are not compared)."""
-    own_model = credential.preferred_model or PROVIDERS[credential.provider].default_model
+    found = offer(credential.provider)
+    own_model = credential.preferred_model or (found.default_model if found else "")
     return (asked.provider, asked.base_url, asked.model, asked.temperature, asked.settings) == (
         credential.provider,
         credential.base_url,
         own_model,
         credential.temperature,
-        credential.settings,
+        found.merged(credential.settings) if found else credential.settings,
     )
 
 
 def _asked(access: Access, cleaned: Mapping[str, Any], where: destination.Destination, key: str | None) -> Target:
     destination.check(where)
     provider, base_url = where
+    found = offer(provider)
+    own = cleaned.get("settings") or {}
     return Target(
         provider=provider,
         base_url=base_url,
-        model=cleaned.get("preferred_model") or PROVIDERS[provider].default_model,
+        model=cleaned.get("preferred_model") or (found.default_model if found else ""),
         api_key=key,
         workspace_id=access.workspace.id,
         credential_name=cleaned["name"],
         reason="Connection test",
         temperature=cleaned.get("temperature"),
-        settings=cleaned.get("settings") or {},
+        settings=found.merged(own) if found else own,
     )

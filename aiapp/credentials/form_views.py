@@ -15,6 +15,7 @@ from aiapp.credentials.models import Credential
 from aiapp.credentials.ping import Climb
 from aiapp.credentials.routes import blueprint, line
 from aiapp.errors import InvalidInput, NotFound
+from aiapp.installation.offers import Offer, offer, offers
 from aiapp.providers.registry import PROVIDERS, Provider
 from aiapp.workspaces.access import Access, require
 
@@ -27,10 +28,9 @@ def catalogue(access: Access) -> str:
     """The providers that a credential can be for."""
     scope = _asked_scope(access)
     wanted, place = request.args.get("q", "").strip().lower(), request.args.get("place", "")
+    offered = [one.provider for one in offers().values() if one.enabled]
     found = [
-        one
-        for one in PROVIDERS.values()
-        if wanted in f"{one.label} {one.tagline} {one.kind}".lower() and place in ("", one.place)
+        one for one in offered if wanted in f"{one.label} {one.tagline} {one.kind}".lower() and place in ("", one.place)
     ]
     groups = [(name, [one for one in found if one.place == kind]) for kind, name in PLACES]
     return render_template(
@@ -43,9 +43,12 @@ def catalogue(access: Access) -> str:
 def add(access: Access, provider: str) -> str:
     """The form of a new credential."""
     scope = _asked_scope(access)
-    chosen = _known(provider)
+    chosen = _offered(provider)
     taken = {row.name for row in order.in_order(access.workspace.id, keeping.owner_of(access, scope))}
-    return render_template("credentials/form.html", **_form(chosen, forms.empty(chosen, taken), scope=scope))
+    return render_template(
+        "credentials/form.html",
+        **_form(chosen.provider, forms.empty(chosen.provider, taken, chosen.base_url), scope=scope),
+    )
 
 
 @blueprint.post("")
@@ -155,6 +158,17 @@ def _asked_scope(access: Access) -> str:
     return scope
 
 
+def _offered(kind: str) -> Offer:
+    found = offer(kind)
+    if found is None or not found.enabled:
+        raise NotFound("There is no such provider.")
+    return found
+
+
+def _offer_of(credential: Credential) -> Offer:
+    return offer(credential.provider) or Offer(_known(credential.provider))
+
+
 def _known(kind: str) -> Provider:
     if kind not in PROVIDERS:
         raise NotFound("There is no such provider.")
@@ -191,7 +205,7 @@ def _stored(access: Access, credential: Credential, climbed: Climb | None, *, ne
     back = url_for(endpoint, workspace=workspace)
     if climbed.ok:
         with_model = ""
-        if not credential.preferred_model and not PROVIDERS[credential.provider].default_model:
+        if not credential.preferred_model and not _offer_of(credential).default_model:
             # Without a model of its own it could only run what names one: keep the one that has just answered.
             actions.update(access, credential.id, {"preferred_model": climbed.model})
             with_model = f" with {climbed.model}"
@@ -229,6 +243,7 @@ def _form(
     return {
         "scope": scope,
         "provider": provider,
+        "offer": offer(provider.kind),
         "shown": shown,
         "credential": credential,
         "line": line(access, credential.id) if access and credential else None,

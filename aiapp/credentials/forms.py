@@ -77,13 +77,13 @@ def typed(form: MultiDict[str, str], refusal: InvalidInput) -> Shown:
     return Shown({name: form.get(name, "") for name in (*TEXTS, *CHOICES, "extra")}, bool(form.get("stream")), errors)
 
 
-def empty(provider: Provider, taken: set[str]) -> Shown:
-    """Return the form of a new credential: a name that is free, and the provider's own address."""
+def empty(provider: Provider, taken: set[str], base_url: str) -> Shown:
+    """Return the form of a new credential: a name that is free, and the address that is offered."""
     name, number = provider.label, 1
     while name in taken:
         number += 1
         name = f"{provider.label} {number}"
-    return Shown({**dict.fromkeys((*TEXTS, *CHOICES, "extra"), ""), "name": name, "base_url": provider.base_url})
+    return Shown({**dict.fromkeys((*TEXTS, *CHOICES, "extra"), ""), "name": name, "base_url": base_url})
 
 
 def filled(credential: Credential) -> Shown:

@@ -16,7 +16,8 @@ from aiapp.credentials import checks, health, keeping, order, selection
 from aiapp.credentials.checks import Day
 from aiapp.credentials.models import Credential
 from aiapp.credentials.wording import marked
-from aiapp.providers.registry import PROVIDERS, Provider
+from aiapp.installation.offers import Offer, offer, offers
+from aiapp.providers.registry import Provider
 from aiapp.workspaces.access import Access
 
 blueprint = Blueprint("credentials", __name__, url_prefix="/w/<workspace>/credentials")
@@ -48,7 +49,7 @@ class Line:
     """A credential as people see it. `awaited` is the moment since when a test that a worker runs is waited for."""
 
     credential: Credential
-    provider: Provider | None
+    offer: Offer | None
     health: str
     reason: str | None
     place: int
@@ -56,6 +57,11 @@ class Line:
     down: bool
     day: Day
     awaited: datetime | None = None
+
+    @property
+    def provider(self) -> Provider | None:
+        """The provider, None where this release does not know it."""
+        return self.offer.provider if self.offer else None
 
     @property
     def scope(self) -> str:
@@ -82,13 +88,13 @@ class Line:
     @property
     def model(self) -> str:
         """The model that it answers with unless another one is asked for."""
-        return self.credential.preferred_model or (self.provider.default_model if self.provider else "")
+        return self.credential.preferred_model or (self.offer.default_model if self.offer else "")
 
     @property
     def offered(self) -> tuple[str, ...]:
         """The models to choose from: the allowed ones, else what the provider listed, else what it is known for."""
         credential = self.credential
-        return tuple(credential.allowed_models or credential.models or (self.provider.models if self.provider else ()))
+        return tuple(credential.allowed_models or credential.models or (self.offer.models if self.offer else ()))
 
     @property
     def reason_words(self) -> str:
@@ -99,25 +105,31 @@ class Line:
 def lines(access: Access, awaited: datetime | None = None, owner_id: str | None = None) -> list[Line]:
     """Return the workspace's credentials, or the personal ones of `owner_id`, in fallback order."""
     rows = order.in_order(access.workspace.id, owner_id)
-    days = checks.days(access.workspace.id)
-    return [_line(access, row, rows, days, awaited) for row in rows]
+    days, offered = checks.days(access.workspace.id), offers()
+    return [_line(access, row, rows, days, offered.get(row.provider), awaited) for row in rows]
 
 
 def line(access: Access, credential_id: str, awaited: datetime | None = None) -> Line:
     """Return one of `lines` that the asking person may know of. Raises NotFound."""
     found = keeping.find(access, credential_id)
     rows = order.in_order(access.workspace.id, found.owner_id)
-    return _line(access, found, rows, checks.days(access.workspace.id, credential_id), awaited)
+    days = checks.days(access.workspace.id, credential_id)
+    return _line(access, found, rows, days, offer(found.provider), awaited)
 
 
 def _line(
-    access: Access, row: Credential, rows: Sequence[Credential], days: Mapping[str, Day], awaited: datetime | None
+    access: Access,
+    row: Credential,
+    rows: Sequence[Credential],
+    days: Mapping[str, Day],
+    offered: Offer | None,
+    awaited: datetime | None,
 ) -> Line:
     state, reason = selection.health_of(access.workspace, row)
     place, first = rows.index(row), 1 if rows[0].is_default else 0
     return Line(
         credential=row,
-        provider=PROVIDERS.get(row.provider),
+        offer=offered,
         health=state,
         reason=reason,
         place=place,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aiapp.credentials import vault
 from aiapp.credentials.models import Credential
 from aiapp.credentials.order import usable_by
 from aiapp.extensions import db
+from aiapp.installation.offers import Offer, offers
 from aiapp.providers.registry import PROVIDERS
 from aiapp.providers.types import ProviderError, Target
 from aiapp.workspaces.models import Workspace
@@ -52,6 +53,7 @@ def targets_for(
     having = frozenset(row.provider for row in chosen if model and not limited and _knows(row, model))
     if having:
         chosen = sorted(chosen, key=lambda row: (row.provider not in having, not _knows(row, model)))
+    offered = offers()
     targets, problems = [], []
     for row in chosen:
         swapped = bool(having) and row.provider not in having
@@ -62,7 +64,7 @@ def targets_for(
                 reason = f"{reason}; with its own model, because {model} belongs to another provider"
             elif model and not limited and not having:
                 reason = f"{reason}; no credential here is known to have {model}"
-            targets.append(target_of(workspace, row, model=wanted, reason=reason))
+            targets.append(target_of(workspace, row, model=wanted, reason=reason, offered=offered))
         except Unusable as problem:
             problems.append(str(problem))
     if not targets:
@@ -77,17 +79,25 @@ def target_of(
     model: str | None = None,
     reason: str = "",
     need_model: bool = True,
+    offered: Mapping[str, Offer] | None = None,
 ) -> Target:
-    """Return the target that asks this credential, active or not, with its key. Raises Unusable."""
-    provider = PROVIDERS.get(credential.provider)
-    if provider is None or workspace is None:
+    """Return the target that asks this credential, active or not, with its key. Raises Unusable.
+
+    Arguments:
+        offered: what the installation offers, where the caller has asked already.
+    """
+    offer = (offers() if offered is None else offered).get(credential.provider)
+    if offer is None or workspace is None:
         raise Unusable(f"{credential.name}: this version does not know the provider {credential.provider}.")
+    provider = offer.provider
+    if not offer.enabled:
+        raise Unusable(f"{credential.name}: {provider.label} is not offered in this installation.")
     key = key_of(workspace, credential)
     if key is None and provider.needs_key:
         raise Unusable(f"{credential.name} has no key. An admin enters it under Credentials.")
     allowed = credential.allowed_models or ()
     own = credential.preferred_model or (
-        provider.default_model if not allowed or provider.default_model in allowed else allowed[0]
+        offer.default_model if not allowed or offer.default_model in allowed else allowed[0]
     )
     wanted = model or own
     if allowed and wanted not in allowed:
@@ -106,7 +116,7 @@ def target_of(
         temperature=credential.temperature,
         max_tokens=credential.max_tokens,
         system_prompt=credential.system_prompt,
-        settings=credential.settings,
+        settings=offer.merged(credential.settings),
     )
 
 

@@ -15,6 +15,17 @@ depends_on = None
 
 
 def upgrade():
+    op.create_table('provider_setting',
+    sa.Column('kind', sa.String(length=30), nullable=False),
+    sa.Column('enabled', sa.Boolean(), nullable=False),
+    sa.Column('position', sa.Integer(), nullable=True),
+    sa.Column('base_url', sa.String(length=500), nullable=True),
+    sa.Column('default_model', sa.String(length=200), nullable=True),
+    sa.Column('models', sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql"), nullable=True),
+    sa.Column('settings', sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql"), nullable=False),
+    sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('kind', name=op.f('pk_provider_setting'))
+    )
     op.create_table('credential_check',
     sa.Column('id', sa.String(length=32), nullable=False),
     sa.Column('workspace_id', sa.String(length=32), nullable=False),
@@ -69,3 +80,4 @@ def downgrade():
         batch_op.drop_index(batch_op.f('ix_credential_check_credential_id'))
 
     op.drop_table('credential_check')
+    op.drop_table('provider_setting')

@@ -1,0 +1,1 @@
+"""What a system administrator sets for the whole installation; workspaces inherit it."""

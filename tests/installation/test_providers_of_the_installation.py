@@ -1,0 +1,174 @@
+"""What a system administrator sets for providers, and what workspaces inherit of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import sqlalchemy as sa
+
+from aiapp.accounts.models import User
+from aiapp.audit import AuditEvent
+from aiapp.credentials import actions, selection
+from aiapp.credentials.models import Credential
+from aiapp.errors import Denied, InvalidInput, NotFound
+from aiapp.extensions import db
+from aiapp.installation import actions as installation
+from aiapp.installation.models import ProviderSetting
+from aiapp.installation.offers import offer, offers
+from aiapp.providers.types import ProviderError
+
+ADMIN = "/admin/providers"
+KEY = "sk-canary-4f9a8b7c6d5e4f3a2b1c9x7Z"
+
+
+@pytest.fixture
+def stage(app, team):
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
+def alice(stage, team):
+    """The owner of acme, who is a system administrator too."""
+    access = team.access("alice")
+    access.user.is_admin = True
+    db.session.commit()
+    return access
+
+
+def set_(access, kind, **given):
+    return installation.set_provider(access.user, kind, {"enabled": "1", **given})
+
+
+def demo(access, **more):
+    return actions.create(access, {"provider": "demo", "name": "demo", **more})
+
+
+def test_nothing_set_is_the_registry(stage):
+    assert [one.enabled for one in offers().values()] == [True] * len(offers())
+    assert offer("openai").base_url == offer("openai").provider.base_url
+    assert offer("nobody") is None
+
+
+def test_only_system_administrators_set_anything(stage, team):
+    with pytest.raises(Denied):
+        set_(team.access("alice"), "openai", base_url="https://8.8.8.8/v1")
+    assert db.session.scalars(sa.select(ProviderSetting)).all() == []
+
+
+def test_a_provider_that_is_not_offered_is_neither_added_nor_used(alice):
+    kept = demo(alice)
+    set_(alice, "demo", enabled="")
+    with pytest.raises(InvalidInput) as refusal:
+        demo(alice, name="another")
+    assert refusal.value.errors[0]["field"] == "provider"
+    with pytest.raises(ProviderError) as refused:
+        selection.targets_for(alice.workspace.id)
+    assert "not offered in this installation" in refused.value.message
+    set_(alice, "demo")
+    assert [target.credential_id for target in selection.targets_for(alice.workspace.id)] == [kept.id]
+
+
+def test_credentials_inherit_address_model_and_settings_and_override_them(alice):
+    set_(
+        alice,
+        "openai",
+        base_url="https://8.8.8.8/v1",
+        default_model="gateway-small",
+        settings='{"stream": false, "extra": {"seed": 1, "user": "us"}}',
+    )
+    values = {"provider": "openai", "name": "inherits", "api_key": KEY}
+    plain = actions.create(alice, values)
+    actions.create(
+        alice,
+        {
+            **values,
+            "name": "overrides",
+            "base_url": "https://8.8.4.4/v1",
+            "preferred_model": "own",
+            "settings": {"stream": True, "extra": {"seed": 2}},
+        },
+    )
+    first, second = selection.targets_for(alice.workspace.id)
+    assert (first.base_url, first.model) == ("https://8.8.8.8/v1", "gateway-small")
+    assert first.settings == {"stream": False, "extra": {"seed": 1, "user": "us"}}
+    assert (second.base_url, second.model) == ("https://8.8.4.4/v1", "own")
+    assert second.settings == {"stream": True, "extra": {"seed": 2, "user": "us"}}
+    # a stored key stays where it was entered for: a new address is for new credentials
+    set_(alice, "openai", base_url="https://1.1.1.1/v1")
+    db.session.expire_all()
+    assert db.session.get(Credential, plain.id).base_url == "https://8.8.8.8/v1"
+
+
+def test_the_order_is_that_of_the_catalogue(alice):
+    set_(alice, "ollama", position="0")
+    set_(alice, "groq", position="1")
+    assert list(offers())[:2] == ["ollama", "groq"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("base_url", "https://10.0.0.1/v1"),
+        ("base_url", "http://gateway.example/v1"),
+        ("base_url", "nonsense"),
+        ("position", "-1"),
+        ("position", "ten"),
+        ("default_model", "x" * 201),
+        ("models", "\n".join(f"m{number}" for number in range(201))),
+        ("settings", "nonsense"),
+        ("settings", "[]"),
+        ("settings", '{"api": "chat"}'),
+        ("settings", '{"stream": 1}'),
+        ("settings", '{"extra": 1}'),
+        ("settings", "[" * 10_000),
+    ],
+)
+def test_wrong_values_are_refused(alice, field, value):
+    with pytest.raises(InvalidInput) as refusal:
+        set_(alice, "openai", **{field: value})
+    assert [error["field"] for error in refusal.value.errors] == [field]
+    with pytest.raises(NotFound):
+        set_(alice, "nobody")
+
+
+def test_a_change_is_audited_without_what_looks_like_a_key(alice):
+    set_(alice, "openai", settings=json.dumps({"extra": {"note": KEY}}), default_model="x")
+    (event,) = db.session.scalars(sa.select(AuditEvent).where(AuditEvent.action == "provider.update")).all()
+    assert (event.subject, event.workspace_id) == ("OpenAI", None)
+    assert event.after["default_model"] == "x"
+    assert KEY not in json.dumps(event.after)
+
+
+def test_its_pages(app, team, sign_in, visitor, api):
+    assert visitor().get(ADMIN).status_code == 303
+    browser = sign_in("alice")
+    assert browser.get(ADMIN).status_code == 403
+    assert browser.submit(f"{ADMIN}/openai", {}).status_code == 403
+    with app.app_context():
+        db.session.execute(sa.update(User).where(User.email == "alice@example.com").values(is_admin=True))
+        db.session.commit()
+    page = browser.get(ADMIN).get_data(as_text=True)
+    assert "as it comes" in page
+    assert browser.get(f"{ADMIN}/nobody").status_code == 404
+    form = {"enabled": "1", "base_url": "https://8.8.8.8/v1", "models": "a\nb", "settings": "{}"}
+    refused = browser.submit(f"{ADMIN}/openai", {**form, "position": "ten"})
+    assert refused.status_code == 422
+    assert "whole number" in refused.get_data(as_text=True)
+    assert "https://8.8.8.8/v1" in refused.get_data(as_text=True)
+    assert browser.submit(f"{ADMIN}/openai", form).headers["Location"] == ADMIN
+    assert "set here" in browser.get(ADMIN).get_data(as_text=True)
+    assert 'value="https://8.8.8.8/v1"' in browser.get(f"{ADMIN}/openai").get_data(as_text=True)
+    shown = browser.get("/w/acme/credentials/new/openai").get_data(as_text=True)
+    assert "This installation&#39;s own is https://8.8.8.8/v1" in shown
+    assert '<option value="a">' in shown
+    browser.submit(f"{ADMIN}/groq", {})
+    assert "/new/groq" not in browser.get("/w/acme/credentials/new").get_data(as_text=True)
+    assert browser.get("/w/acme/credentials/new/groq").status_code == 404
+    kinds = {one["kind"]: one for one in api("vera")("GET", "/providers?limit=200").json["data"]}
+    assert "groq" not in kinds
+    assert kinds["openai"]["base_url"] == "https://8.8.8.8/v1"
+    menu = browser.get("/w/acme/").get_data(as_text=True)
+    assert "Providers of this installation" in menu
+    assert "Providers of this installation" not in sign_in("bob").get("/w/acme/").get_data(as_text=True)
