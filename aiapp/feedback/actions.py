@@ -40,10 +40,12 @@ def rate(
     Raises InvalidInput, Conflict `unfinished`.
     """
     errors = []
+    kept = None if comment is None else comment.replace("\x00", "").strip()
     if rating not in RATINGS:
         errors.append({"field": "rating", "message": "Use up or down."})
-    if comment is not None and len(comment) > COMMENT:
-        errors.append({"field": "comment", "message": f"Use at most {COMMENT:,} characters."})
+    if kept is not None and len(kept) > COMMENT:
+        message = f"This is too long: {len(kept):,} characters. Use at most {COMMENT:,}."
+        errors.append({"field": "comment", "message": message})
     if reasons is not None and (len(reasons) > REASONS or any(not 1 <= len(reason) <= 100 for reason in reasons)):
         errors.append({"field": "reasons", "message": f"Use at most {REASONS} reasons of at most 100 characters."})
     if errors:
@@ -55,8 +57,8 @@ def rate(
         feedback = Feedback(workspace_id=access.workspace.id, execution_id=execution.id, user_id=access.user.id)
         db.session.add(feedback)
     feedback.rating = rating
-    if comment is not None:
-        feedback.comment = comment.replace("\x00", "").strip()
+    if kept is not None:
+        feedback.comment = kept
     if reasons is not None:
         feedback.reasons = reasons
     try:

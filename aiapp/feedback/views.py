@@ -52,15 +52,12 @@ def rate(access: Access, execution_id: str) -> Response:
     if not htmx.wanted() and not error:
         onward = "feedback.page" if rating and comment is None else "executions.show"  # a comment may follow the thumb
         return htmx.go(url_for(onward, workspace=access.workspace.slug, execution_id=execution.id), message)
-    mine = actions.mine(access, execution)
+    shown = {"execution": execution, "mine": actions.mine(access, execution), "message": message, "error": error}
+    if error:
+        shown |= {"typed": comment, "chosen": rating}  # what was refused stays, to be made to fit
     if not htmx.wanted():
-        return Response(
-            render_template("feedback/page.html", execution=execution, mine=mine, error=error),
-            422,
-            mimetype="text/html",
-        )
-    status = 422 if error else 200
-    return htmx.fragment("feedback/_form.html", status, execution=execution, mine=mine, message=message, error=error)
+        return Response(render_template("feedback/page.html", **shown), 422, mimetype="text/html")
+    return htmx.fragment("feedback/_form.html", 422 if error else 200, **shown)
 
 
 @blueprint.get("/w/<workspace>/feedback/_of")

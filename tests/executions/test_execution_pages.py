@@ -297,6 +297,23 @@ def test_a_thumb_counts_changes_and_is_withdrawn(app, sign_in, add):
     assert vera.swap(f"/w/acme/executions/{unfinished}/feedback", {"rating": "up"}).status_code == 409
 
 
+def test_a_comment_that_is_too_long_stays_as_it_was_typed_and_is_not_cut(app, sign_in, add):
+    execution_id, vera = add(), sign_in("vera")
+    path = f"/w/acme/executions/{execution_id}/feedback"
+    vera.swap(path, {"rating": "up", "comment": "short"})
+    assert "maxlength" not in text(vera.get(f"/w/acme/executions/{execution_id}/_feedback"))
+    long = "pasted" * 400
+    for answer in (
+        vera.swap(path, {"rating": "up", "comment": long}),
+        vera.submit(path, {"rating": "up", "comment": long}),
+    ):
+        assert answer.status_code == 422
+        assert f'value="{long}"' in text(answer)
+        assert "This is too long: 2,400 characters. Use at most 2,000." in text(answer)
+    with app.app_context():
+        assert [row.comment for row in db.session.scalars(sa.select(Feedback)).unique()] == ["short"]
+
+
 def test_a_prompt_template_shows_its_executions_and_feedback(sign_in, template, add, app):
     bob = sign_in("bob")
     assert "not been run yet" in text(bob.get(f"/w/acme/executions/_of?template={template}"))
