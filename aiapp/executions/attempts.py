@@ -27,6 +27,7 @@ _SUMMED = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens
 _READ = (
     "number",
     "credential_id",
+    "credential_name",
     "provider",
     "model",
     "status",
@@ -127,6 +128,15 @@ def totals(rows: Rows) -> dict[str, Any]:
         unknown = not known or (answered is not None and getattr(answered, column) is None)
         sums[column] = None if unknown else sum(known)
     return sums
+
+
+def asked_last(rows: Rows) -> dict[str, Any]:
+    """Return the columns of an execution that name whom its last call asked; none where there was no call."""
+    return (
+        {name: getattr(rows[-1], name) for name in ("provider", "model", "credential_id", "credential_name")}
+        if rows
+        else {}
+    )
 
 
 def longest_partial(rows: Rows) -> str | None:

@@ -95,11 +95,14 @@ def served_by(target: Target) -> dict[str, Any]:
 
 
 def sums(ending: Ending, rows: attempts.Rows) -> dict[str, Any]:
-    """Return what all attempts together used, and the text that is left of an execution that ended without an answer."""
+    """Return what all attempts together used; of an execution that ended without an answer also whom it asked last, and the
+    text that is left.
+    """
     if ending.status == "pending":
         return {}
     found = attempts.totals(rows)
     if ending.status != "completed" and "output" not in ending.values:
         partial = attempts.longest_partial(rows)
+        found |= attempts.asked_last(rows)
         found |= {"output": partial, "partial": partial is not None}
     return found

@@ -32,7 +32,9 @@ POLLED = 50
 def index(access: Access) -> str:
     """The list, newest first."""
     given = {name: request.args[name] for name in FILTERS if request.args.get(name)}
-    found = actions.list_executions(access, _filters(given), cursor=request.args.get("cursor"), texts=False)
+    found = actions.list_executions(
+        access, _filters(given), cursor=request.args.get("cursor"), texts=False, openings=True
+    )
     return render_template(
         "executions/index.html",
         executions=found.rows,
@@ -51,7 +53,9 @@ def index(access: Access) -> str:
 def more(access: Access) -> Response:
     """The next rows of the list."""
     given = {name: request.args[name] for name in FILTERS if request.args.get(name)}
-    found = actions.list_executions(access, _filters(given), cursor=request.args.get("cursor"), texts=False)
+    found = actions.list_executions(
+        access, _filters(given), cursor=request.args.get("cursor"), texts=False, openings=True
+    )
     return htmx.fragment("executions/_more.html", executions=found.rows, next_cursor=found.next_cursor, filters=given)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import defer, joinedload
+from sqlalchemy.orm import defer, joinedload, with_expression
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -30,6 +30,7 @@ MAX_WAIT_SECONDS = 60.0
 # A text is looked for in the newest executions only: nobody waits for a walk through all of them.
 SEARCHED = 5000
 _RECENT = 50
+_OPENING = 200
 _LOOK_SECONDS = (0.05, 0.5)
 # at most between the making of a row's id and its created_at
 _SLACK = timedelta(minutes=1)
@@ -79,7 +80,13 @@ class Page:
 
 
 def list_executions(
-    access: Access, filters: Filters | None = None, *, cursor: str | None = None, limit: int = 50, texts: bool = True
+    access: Access,
+    filters: Filters | None = None,
+    *,
+    cursor: str | None = None,
+    limit: int = 50,
+    texts: bool = True,
+    openings: bool = False,
 ) -> Page:
     """Return executions of the workspace, newest first, with their prompt template, version and user.
 
@@ -87,6 +94,7 @@ def list_executions(
         cursor: `next_cursor` of the page before.
         limit: 1 to MAX_LIMIT.
         texts: False leaves prompts and outputs in the database until one is read: for lists that do not show them.
+        openings: True reads the first words of those that have no prompt template to be called by.
 
     Raises InvalidInput for a cursor that is none and for an unknown value of `feedback`.
     """
@@ -95,6 +103,9 @@ def list_executions(
     )
     if not texts:
         query = query.options(*(defer(column) for column in _TEXTS))
+    if openings:
+        nameless = sa.case((Execution.prompt_template_id.is_(None), sa.func.substr(Execution.body, 1, _OPENING)))
+        query = query.options(with_expression(Execution.opening, nameless))
     if cursor:
         if not re.fullmatch("[0-9a-f]{32}", cursor):
             raise InvalidInput(errors=[{"field": "cursor", "message": "This is not a cursor of this list."}])

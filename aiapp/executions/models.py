@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, query_expression, relationship
 
 from aiapp.accounts.models import User
 from aiapp.columns import Id, Json, Money, UtcDateTime, new_id, now
@@ -25,6 +25,8 @@ class Execution(Model):
     States move by compare-and-set: pending -> processing (a lease) -> completed, failed or cancelled; back to pending for a
     retry (`next_attempt_at`) or when a worker was lost. `round` counts the retries. `partial` says that
     `output` broke off. `template` and `template_system` are texts that were sent instead of the name of a prompt template.
+    `provider`, `model` and the credential are those that answered, else that were asked last. `opening` is no column: lists
+    that leave `body` in the database have its beginning there, where no prompt template gives a name.
     """
 
     __tablename__ = "execution"
@@ -103,6 +105,7 @@ class Execution(Model):
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
+    opening: Mapped[str | None] = query_expression()
     user: Mapped[User | None] = relationship()
     prompt_template: Mapped[PromptTemplate | None] = relationship()
     prompt_version: Mapped[PromptVersion | None] = relationship()

@@ -76,7 +76,7 @@ def starts(when: datetime) -> str:
     return relative(when) if (when - now()).total_seconds() >= 1 else "now"
 
 
-def listed(names: Sequence[str]) -> str:
+def name_all(names: Sequence[str]) -> str:
     """Return names as a sentence lists them."""
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 

@@ -16,9 +16,18 @@ blueprint = Blueprint("executions", __name__)
 @blueprint.app_context_processor
 def words() -> dict[str, Any]:
     """The words that the templates of executions use."""
-    names = ("error_title", "error_advice", "provider_label", "state_word", "author", "waited_ms")
+    names = (
+        "error_title",
+        "error_advice",
+        "provider_label",
+        "state_word",
+        "author",
+        "waited_ms",
+        "execution_title",
+        "poll",
+    )
     told = {name: getattr(showing, name) for name in names}
-    return {**told, "cut_off": showing.CUT_OFF, "starts": round_words.starts, "listed": round_words.listed}
+    return {**told, "cut_off": showing.CUT_OFF, "starts": round_words.starts, "name_all": round_words.name_all}
 
 
 def address(access: Access, execution: Execution) -> str:

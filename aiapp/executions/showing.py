@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 from markupsafe import Markup
 
+from aiapp.columns import now
 from aiapp.executions import formats
 from aiapp.executions.models import Attempt, Execution
 from aiapp.providers.registry import PROVIDERS
@@ -41,6 +43,28 @@ ERRORS = {
     "worker_lost": ("its worker was lost", "Run it again."),
     "no_credential": ("no credential can answer", "An admin adds or switches on a credential."),
 }
+
+
+TITLE_CHARACTERS = 48
+# How often a page asks until an answer is being written: a fast one would else be over before it was seen to begin.
+SOON = timedelta(seconds=3)
+
+
+def execution_title(execution: Execution) -> str:
+    """Return what an execution is called: its prompt template, else the first words of its text."""
+    if execution.prompt_template is not None:
+        return execution.prompt_template.name
+    text = " ".join((execution.body if execution.opening is None else execution.opening)[:1000].split())
+    if len(text) <= TITLE_CHARACTERS:
+        return text or "Free text"
+    # a word that would be cut goes whole, where the text has words
+    return (text[: TITLE_CHARACTERS + 1].rpartition(" ")[0] or text[: TITLE_CHARACTERS - 1]) + "…"
+
+
+def poll(execution: Execution) -> str:
+    """Return how often a page looks again that hears of nothing by itself, as htmx writes it."""
+    starting = execution.status == "pending" and execution.next_attempt_at is None
+    return "every 250ms" if starting and now() - execution.created_at < SOON else "every 1s"
 
 
 def error_title(error_class: str | None) -> str:

@@ -238,6 +238,30 @@ def test_a_rerun_asks_the_same_even_where_the_draft_has_changed(engine, bob, gre
     assert engine.run(again.id).status == "completed"
 
 
+def test_what_ends_without_an_answer_names_whom_it_asked_last(engine, bob, provider):
+    credential_id = engine.credential("first")
+    provider.on("first", refuses(503, "away"))
+    cancelled = engine.run(engine.submit())
+    assert (cancelled.status, cancelled.model) == ("pending", None)
+    actions.cancel(bob, db.session.get(Execution, cancelled.id))
+    credentials.set_active(engine.team.access("alice"), credential_id, False)
+    unanswerable = engine.run(engine.submit())
+    assert (unanswerable.status, unanswerable.model) == ("failed", None)
+    row = engine.row(cancelled.id)
+    assert (row.status, row.provider, row.model) == ("cancelled", "openai_compatible", "small")
+    assert (row.credential_id, row.credential_name) == (credential_id, "first")
+
+
+def test_a_round_that_finds_nobody_left_names_whom_the_one_before_asked(engine, bob, provider):
+    credential_id = engine.credential("first")
+    provider.on("first", refuses(503, "away"))
+    execution_id = engine.submit()
+    engine.run(execution_id)
+    credentials.set_active(engine.team.access("alice"), credential_id, False)
+    row = engine.run(execution_id)
+    assert (row.status, row.error_class, row.model) == ("failed", "no_credential", "small")
+
+
 def test_regenerate_leaves_out_the_values_that_the_other_version_does_not_take(engine, bob, greeting):
     parent = actions.submit(
         bob, Submission(prompt_template=greeting, context={"name": "A", "gone": 1}, source="preview")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -83,6 +84,40 @@ def test_the_list_pages_on_without_repeating(sign_in, add):
     assert set(shown).isdisjoint(rest)
 
 
+def test_a_text_is_called_by_its_first_words(sign_in, add):
+    body = "Summarise   the\nminutes of <b>Monday</b>, and name everybody who owes somebody an answer."
+    title = "Summarise the minutes of &lt;b&gt;Monday&lt;/b&gt;, and name…"
+    execution_id = add(body=body, status="completed")
+    add(body="x" * 5000)
+    bob = sign_in("bob")
+    for path in ("executions", "executions/_more", f"executions/_status?ids={execution_id}"):
+        page = text(bob.get(f"/w/acme/{path}"))
+        assert f">{title}</a>" in page, path
+        assert "Free text" not in page
+    assert f">{'x' * 47}…</a>" in text(bob.get("/w/acme/executions"))
+    assert f"<h1>{title}</h1>" in text(bob.get(f"/w/acme/executions/{execution_id}"))
+
+
+def test_the_list_reads_the_first_words_of_all_at_once(app, sign_in, add):
+    bob = sign_in("bob")
+    counts = []
+    for number in (1, 20):
+        for _ in range(number):
+            add(body="Hi")
+        statements = []
+        with app.app_context():
+            engine = db.engine
+
+        def note(connection, cursor, statement, *rest, found=statements):
+            found.append(statement)
+
+        sa.event.listen(engine, "before_cursor_execute", note)
+        bob.get("/w/acme/executions")
+        sa.event.remove(engine, "before_cursor_execute", note)
+        counts.append(len(statements))
+    assert counts[0] == counts[1]
+
+
 def test_one_poll_refreshes_the_rows_and_ends_when_all_have_ended(app, sign_in, add):
     running, ended = add(status="processing", output=None), add()
     bob = sign_in("bob")
@@ -99,8 +134,14 @@ def test_one_poll_refreshes_the_rows_and_ends_when_all_have_ended(app, sign_in, 
 
 def test_the_page_of_one_that_waits_polls_and_one_that_ended_does_not(sign_in, add):
     bob = sign_in("bob")
-    waiting = text(bob.get(f"/w/acme/executions/{add(status='pending', output=None)}"))
+    older = now() - timedelta(seconds=4)
+    waiting = text(bob.get(f"/w/acme/executions/{add(status='pending', output=None, created_at=older)}"))
     assert 'hx-trigger="every 1s"' in waiting
+    retrying = add(status="pending", output=None, round=1, next_attempt_at=now() + timedelta(seconds=9))
+    assert 'hx-trigger="every 1s"' in text(bob.get(f"/w/acme/executions/{retrying}"))
+    fresh = add(status="pending", output=None)
+    for part in ("", "/_live", "/_panel"):
+        assert 'hx-trigger="every 250ms"' in text(bob.get(f"/w/acme/executions/{fresh}{part}")), part
     running = text(bob.get(f"/w/acme/executions/{add(status='processing', output=None)}"))
     assert "hx-sse:connect" in running
     ended = text(bob.get(f"/w/acme/executions/{add()}/_live"))
