@@ -20,11 +20,12 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
-from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
+from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request, url_for
 from flask_limiter.errors import RateLimitExceeded
 from flask_login import current_user
-from flask_wtf.csrf import CSRFError
+from flask_wtf.csrf import CSRFError, generate_csrf
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
@@ -195,9 +196,24 @@ def answer(error: AppError) -> Response:
 
 
 def _on_csrf(error: CSRFError) -> Response:
-    return answer(
-        AppError("The form is too old or came from elsewhere. Reload the page and send it again.", code="csrf")
-    )
+    """Refuse a request without the token of its session.
+
+    To htmx it says what has become of the session that the page was made in. Nobody is signed in any more: 401 and where to
+    sign in, as to_login of workspaces/access.py does. Somebody has signed in since: their token and who they are, so that a
+    page of the same person can go on (static/app.js). No page of another site reads these headers: that would take CORS.
+    """
+    refusal = AppError("The form is too old or came from elsewhere. Reload the page and send it again.", code="csrf")
+    if request.headers.get("HX-Request") != "true":
+        return answer(refusal)
+    if not signed_in():
+        page = urlsplit(request.headers.get("HX-Current-URL", ""))
+        here = page._replace(scheme="", netloc="", fragment="").geturl() or None  # checked where it leads to
+        target = url_for("accounts.login", next=here)
+        return Response(status=401, headers={"HX-Redirect": target, "Vary": "HX-Request", "Cache-Control": "no-store"})
+    response = answer(refusal)
+    response.headers["X-CSRFToken"] = generate_csrf()
+    response.headers["X-User"] = current_user.id
+    return response
 
 
 def _on_limit(error: RateLimitExceeded) -> Response:

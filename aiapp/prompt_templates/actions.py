@@ -122,7 +122,7 @@ def save_draft(
         lock_version: what the writer last saw.
         tidy: forget what was declared of variables that are gone; False while somebody is still typing.
         tried: values, by variable, that the writer tries the prompt with: they become the samples, unless somebody else has
-            written meanwhile.
+            written meanwhile. New samples alone are no new writing: they make nobody else's next save a conflict.
     Raises InvalidInput, Conflict `frozen`, and Conflict `conflict` with `extra` `yours` and `theirs`, where somebody else has
     written meanwhile. Writing what stands there already is no conflict.
     """
@@ -130,15 +130,21 @@ def save_draft(
         raise _frozen(version)
     clean = fields.content(given)
     wanted = versioning.with_variables({**versioning.content(version), **clean}, tidy=tidy)
-    if tried and lock_version == version.lock_version:
-        wanted["variables"] = declaring.sampled(wanted["variables"], tried)
     changed = {field: value for field, value in wanted.items() if value != getattr(version, field)}
-    if not changed:
+    sampled = wanted["variables"]
+    if tried and lock_version == version.lock_version:
+        sampled = declaring.sampled(sampled, tried)
+    if not changed and sampled == wanted["variables"]:
         return version
-    versioning.touch(
-        version.prompt_template
-    )  # first, as publish does: two who lock two rows the other way wait for ever
-    if lock_version != version.lock_version or not versioning.move(version, {**changed, "status": "draft"}):
+    if not changed:
+        moved = versioning.move(version, {"variables": sampled}, quietly=True)
+    else:
+        # first, as publish does: two who lock two rows the other way wait for ever
+        versioning.touch(version.prompt_template)
+        moved = lock_version == version.lock_version and versioning.move(
+            version, {**changed, "variables": sampled, "status": "draft"}
+        )
+    if not moved:
         raise _lost(version, clean)
     db.session.commit()
     db.session.refresh(version)

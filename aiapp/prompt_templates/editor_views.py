@@ -45,20 +45,13 @@ def save(access: Access, slug: str, version: int) -> BaseResponse:
 @blueprint.post("/<slug>/versions/<int:version>/_autosave")
 @require("editor")
 def autosave(access: Access, slug: str, version: int) -> BaseResponse:
-    """Save what is typed while it is being typed.
-
-    After a change the page asks once more: what was typed while the request was under way is saved by that.
-    """
+    """Save what is typed while it is being typed. The page asks again for what was typed meanwhile (static/app.js)."""
     found = _find(access, slug, version)
-    before = found.lock_version
     try:
-        _save_typed(access, found, tidy=False)
+        _save_typed(access, found, tidy=False, tried=forms.typed_values())
     except (InvalidInput, Conflict) as error:
         return _not_saved(access, found, error)
-    response = _saved(found)
-    if found.lock_version != before:
-        response.headers["HX-Trigger"] = "prompt-saved"
-    return response
+    return _saved(found)
 
 
 @blueprint.post("/<slug>/versions/<int:version>/_preview")
@@ -84,8 +77,7 @@ def run(access: Access, slug: str, version: int) -> BaseResponse:
     saves = _editable(access, found) and bool(forms.typed_text())
     if saves:
         try:
-            # a page that stays has what was typed; one that is left finds it again as samples
-            _save_typed(access, found, tried={} if htmx.wanted() else forms.typed_values())
+            _save_typed(access, found, tried=forms.typed_values())
         except (InvalidInput, Conflict) as error:
             return _not_saved(access, found, error)
     target = url_for("executions.create", workspace=access.workspace.slug)

@@ -95,8 +95,11 @@ def archive_published(template: PromptTemplate) -> int | None:
     )
 
 
-def move(version: PromptVersion, values: Mapping[str, Any]) -> bool:
-    """Change an open version if it still is what was read; False where somebody was faster."""
+def move(version: PromptVersion, values: Mapping[str, Any], *, quietly: bool = False) -> bool:
+    """Change an open version if it still is what was read; False where somebody was faster.
+
+    `quietly` leaves its lock as it is, so that nobody else's next save is a conflict.
+    """
     moved = db.session.scalar(
         sa.update(PromptVersion)
         .where(
@@ -104,7 +107,7 @@ def move(version: PromptVersion, values: Mapping[str, Any]) -> bool:
             PromptVersion.lock_version == version.lock_version,
             PromptVersion.status.in_(OPEN),
         )
-        .values(lock_version=PromptVersion.lock_version + 1, updated_at=now(), **values)
+        .values(lock_version=PromptVersion.lock_version + (0 if quietly else 1), updated_at=now(), **values)
         .returning(PromptVersion.id)
         .execution_options(synchronize_session=False)
     )

@@ -1,6 +1,7 @@
 /* What pages do beyond HTML and htmx. Each part improves something that works without it; nothing is evaluated (CSP).
    Attributes it reads: data-key, data-opens, data-close, data-copy, data-copy-from, data-dismiss, data-autosubmit, data-guard,
-   data-saves, data-theme-switch, data-missing, data-missing-variables. Events of HX-Trigger: aiapp:toast, aiapp:saved, aiapp:close. */
+   data-saves, data-once, data-user, data-theme-switch, data-missing, data-missing-variables. Events of HX-Trigger: aiapp:toast,
+   aiapp:saved, aiapp:close. */
 "use strict";
 
 const find = (selector, root = document) => root.querySelector(selector);
@@ -14,7 +15,11 @@ function toast(kind, title, text = "") {
   const template = find(`template[data-toast="${kind}"]`) ?? find('template[data-toast="info"]');
   const copy = template.content.cloneNode(true);
   find(".toast-title", copy).textContent = title;
-  if (text) find(".toast-body", copy).append(Object.assign(document.createElement("p"), { className: "muted", textContent: text }));
+  if (text) {
+    const line = Object.assign(document.createElement("p"), { className: "muted" });
+    line.append(...[text].flat());
+    find(".toast-body", copy).append(line);
+  }
   find("#toasts").append(copy);
 }
 
@@ -33,24 +38,78 @@ on("click", (event) => within(event, "[data-dismiss]")?.closest(".toast").remove
 
 /* ---------- requests that fail ---------- */
 
-on("htmx:after:request", ({ detail: { ctx } }) => {
+const NO_ANSWER = "The server did not answer";
+const OUT_OF_REACH = "The server cannot be reached";
+const autosaves = (ctx) => ctx.saves && ctx.sourceElement === editor; // nobody asked for it: the editor's header says how it went
+
+on("htmx:after:request", (event) => {
+  const { ctx } = event.detail;
   const { status } = ctx.response;
+  if (status < 500) all(".toast").filter((one) => [NO_ANSWER, OUT_OF_REACH].includes(titleOf(one))).forEach((one) => one.remove());
   if (status < 400) return;
-  if (ctx.hx.retarget) {
+  if (outlived(ctx) || (status >= 500 && autosaves(ctx))) {
+    event.preventDefault(); // nothing of the answer is for the page
+  } else if (ctx.hx.retarget) {
     // our own error message: shown whole, whatever part of a page the element had asked for; the address stays
     ctx.select = ctx.push = ctx.replace = null;
   } else if (status >= 500 || status === 413) {
     ctx.swap = "none"; // a proxy's page, not ours
-    toast("bad", "The server did not answer", `It is being restarted or out of reach (${status}). Try again in a moment.`);
+    toast("bad", NO_ANSWER, `It is being restarted or out of reach (${status}). Try again in a moment.`);
   }
 });
 on("htmx:error", ({ detail: { ctx } }) => {
-  if (ctx && !ctx.response) toast("bad", "The server cannot be reached", "Check the connection; what you typed is still here.");
+  if (ctx && !ctx.response && !autosaves(ctx)) toast("bad", OUT_OF_REACH, "Check the connection; what you typed is still here.");
 });
 on("htmx:config:request", ({ detail: { ctx } }) => {
   if (!ctx.sourceElement.matches(".filter-bar")) return;
   for (const [name, value] of [...ctx.request.body]) if (!value) ctx.request.body.delete(name); // a short address to share
 });
+
+/* ---------- a session that ends while the page is open: what was typed stays, and goes on with the token of the next one ---------- */
+
+const editor = find("#editor"); // of a prompt template
+let typed = Boolean(editor); // into something that is sent
+let renewed = 0;
+let fresh; // the token that has replaced the page's own
+
+on("input", ({ target }) => (typed ||= target.form?.method === "post"));
+
+function signInLink({ hx }) {
+  const href = new URL(hx.redirect, location).pathname;
+  return Object.assign(document.createElement("a"), { className: "link", href, target: "_blank", rel: "noopener", textContent: "Sign in in a new tab" });
+}
+
+/* Whether a refused request was one of a session before this one, and the page can go on without its answer. */
+function outlived(ctx) {
+  const { status, headers } = ctx.response;
+  const token = headers.get("X-CSRFToken");
+  if (status === 401 && ctx.hx.redirect && typed) {
+    ctx.hx.trouble = ["Not saved: you are signed out. ", signInLink(ctx)];
+    if (guarded(ctx.sourceElement)) unsaved.add(guarded(ctx.sourceElement));
+    if (!ctx.saves) toast("warn", "You are signed out", ["What you typed is still here. ", signInLink(ctx), ", then try again here."]);
+    return true;
+  }
+  // Only for who this page was made for: nobody else sends what somebody typed before them.
+  const owner = find("[data-user]")?.dataset.user;
+  const overtaken = fresh && ctx.request.headers["X-CSRFToken"] !== fresh; // sent before the token was renewed
+  if (!token || !owner || (!overtaken && Date.now() - renewed < 2000)) return false;
+  if (owner !== headers.get("X-User")) {
+    ctx.hx.trouble = ["Not saved: somebody else is signed in by now"];
+    return ctx.saves;
+  }
+  renewed = Date.now();
+  fresh = token;
+  document.body.setAttribute("hx-headers:inherited", JSON.stringify({ "X-CSRFToken": token }));
+  for (const input of all("input[name=csrf_token]")) input.value = token;
+  ctx.hx.renewed = true;
+  setTimeout(() => repeat(ctx), 50); // once this request has given way
+  return true;
+}
+
+function repeat({ sourceElement, sourceEvent: { type } }) {
+  if (type === "submit") sourceElement.requestSubmit();
+  else sourceElement.dispatchEvent(new Event(type, { bubbles: true, cancelable: true }));
+}
 
 /* ---------- dialogs: #dialog holds the one of this page, or the one that a link brought ---------- */
 
@@ -128,10 +187,10 @@ let forget;
 const apple = /Mac|iPhone|iPad/.test(navigator.platform);
 const singleKeys = () => localStorage.getItem("aiapp.single-keys") !== "off"; // speech input types letters: they can be turned off
 
-function press(keys) {
+function press(keys, repeated = false) {
   const target = all("[data-key]").find((one) => one.dataset.key === keys && (one.dataset.opens || one.checkVisibility()));
   if (target?.matches("input")) target.select();
-  else target?.click();
+  else if (!repeated) target?.click();
   return Boolean(target);
 }
 
@@ -145,7 +204,7 @@ function handled(event) {
   const { key } = event;
   const dialog = find("dialog:modal");
   const typed = event.getModifierState("AltGraph"); // how some keyboards type [ and ]
-  if (!typed && (event.ctrlKey || event.metaKey)) return !event.altKey && !event.shiftKey && press(`mod+${key.toLowerCase()}`);
+  if (!typed && (event.ctrlKey || event.metaKey)) return !event.altKey && !event.shiftKey && press(`mod+${key.toLowerCase()}`, event.repeat);
   if (!typed && event.altKey) return false;
   const arrow = { ArrowDown: 1, ArrowUp: -1 }[key];
   const menu = within(event, ".menu[open]");
@@ -270,9 +329,13 @@ const unsaved = new Set();
 const guarded = (element) => element.closest?.("form[data-guard]") ?? element.form?.closest("form[data-guard]");
 
 on("input", ({ target }) => guarded(target) && unsaved.add(guarded(target)));
-on("submit", ({ target }) => unsaved.delete(target));
+on("submit", (event) => {
+  if (event.target !== editor || !tries) return void unsaved.delete(event.target);
+  event.preventDefault(); // it would lead to an error page, without what was typed
+  saveIn(0);
+});
 on("htmx:before:request", ({ detail: { ctx } }) => {
-  if (ctx.sourceElement.matches("[data-saves]")) unsaved.delete(guarded(ctx.sourceElement));
+  if (ctx.sourceElement.matches("[data-saves]") && !ctx.saves) unsaved.delete(guarded(ctx.sourceElement));
 });
 for (const failure of ["htmx:response:error", "htmx:error"]) {
   on(failure, ({ detail: { ctx } }) => {
@@ -283,6 +346,110 @@ for (const failure of ["htmx:response:error", "htmx:error"]) {
 on("aiapp:saved", ({ target }) => (target === document ? unsaved.clear() : unsaved.delete(guarded(target))));
 addEventListener("beforeunload", (event) => {
   if ([...unsaved].some((form) => form.isConnected)) event.preventDefault();
+});
+
+/* ---------- the editor of a draft: its header says what is not saved yet, and autosave does not give up ---------- */
+
+let tries = 0; // saves that failed in a row, and are repeated
+let trouble; // why the last one failed
+let standing; // what the save under way takes along
+let saving;
+let behind; // whose preview could not be had
+
+const written = () => JSON.stringify([...new FormData(editor)].filter(([name]) => /^(system$|body$|var-)/.test(name)));
+
+function saveIn(wait) {
+  clearTimeout(saving);
+  saving = setTimeout(() => editor.dispatchEvent(new Event("save-draft")), wait);
+}
+
+function notSaved() {
+  const header = find("#autosave");
+  const words = trouble ?? ["Not saved yet"];
+  unsaved.add(editor);
+  header.classList.toggle("bad", Boolean(trouble));
+  if (header.textContent !== words.map((one) => one.textContent ?? one).join("")) header.replaceChildren(...words);
+}
+
+on("input", ({ target }) => {
+  if (target.form !== editor || !editor?.matches("[data-saves]")) return;
+  notSaved();
+  saveIn(1500);
+});
+on("htmx:config:request", ({ detail: { ctx } }) => {
+  const source = ctx.sourceElement;
+  ctx.saves = Boolean(editor?.matches("[data-saves]")) && source.matches("[data-saves]") && (source.form ?? source) === editor;
+});
+on("htmx:before:request", ({ detail: { ctx } }) => {
+  if (!ctx.saves) return;
+  standing = written();
+  if (ctx.request.body.has("lock_version")) ctx.request.body.set("lock_version", find("#lock-version").value); // it may have waited for another save
+});
+on("htmx:finally:request", ({ detail: { ctx } }) => {
+  const status = ctx.response?.status ?? 0;
+  const unanswered = !status || status >= 500 || status === 429;
+  if (ctx.target?.id === "preview" && !/AbortError/.test(ctx.status)) behind = status && status < 300 ? null : ctx.sourceElement;
+  if (!ctx.saves) return;
+  const saved = status && status < 300;
+  const retried = unanswered || status === 401;
+  tries = retried ? tries + 1 : 0;
+  trouble = saved || ctx.hx?.renewed ? null : ctx.hx?.trouble ?? [unanswered ? "Not saved: the server does not answer" : "Not saved"];
+  if (!saved || written() !== standing) notSaved();
+  else unsaved.delete(editor);
+  if (retried) saveIn(Math.min(30000, 1000 * 2 ** tries));
+  else if (saved && unsaved.has(editor)) saveIn(300);
+  if (saved) behind?.dispatchEvent(new Event("change"));
+});
+const again = () => tries && saveIn(0);
+addEventListener("online", again);
+addEventListener("focus", again);
+
+/* What the browser has put back after Back is as good as typed. */
+const begins = (one) => one.defaultValue ?? ([...one.options].find((option) => option.defaultSelected) ?? one.options[0])?.value;
+addEventListener("pageshow", ({ persisted }) => {
+  const fields = [...(editor?.elements ?? [])].filter((one) => one.matches("textarea, select, input:not([type=hidden])"));
+  if (!persisted) for (const one of fields) if (one.value !== begins(one)) one.dispatchEvent(new Event("input", { bubbles: true }));
+});
+
+/* A variable whose name is briefly another one gets back what was typed for it. */
+const values = new Map();
+const named = new WeakMap();
+const inputs = () => all("#variables [name^=var-]");
+
+on("input", ({ target }) => target.matches("#variables [name^=var-]") && values.set(target.name, target.value));
+on("htmx:after:swap", () => {
+  for (const one of inputs()) {
+    const before = named.get(one);
+    named.set(one, one.name);
+    const value = values.get(one.name);
+    if (before === one.name || value === undefined || value === one.value) continue;
+    const was = one.value;
+    one.value = value;
+    if (one.value !== value) one.value = was; // a choice that is none any more
+    else one.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+});
+
+/* ---------- a run is paid for: pressed twice in a hurry it starts once ---------- */
+
+let started = 0;
+let starting = false;
+
+on("htmx:config:request", (event) => {
+  if (!within(event, "[data-once]")) return;
+  const waits = starting || find("#test-run[data-starting]");
+  if (waits || Date.now() - started < 1000) return event.preventDefault();
+  started = Date.now();
+  starting = true;
+});
+on("htmx:finally:request", ({ detail: { ctx } }) => {
+  const source = ctx.sourceElement;
+  const succeeded = ctx.response?.status < 300;
+  if (source.parentElement?.matches("[data-starting]")) delete source.parentElement.dataset.starting; // nobody answered it
+  if (!source.matches("[data-once]")) return;
+  starting = false;
+  if (!succeeded) started = 0;
+  else for (const one of all("input[name=once]")) one.value = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 });
 
 /* ---------- the prompt editor's marks: one pass over the text, every character is read once ---------- */
@@ -339,4 +506,5 @@ if (find("#single-keys")) find("#single-keys").checked = singleKeys();
 dialogIsPage = Boolean(find("#dialog > dialog"));
 showPageDialog();
 paintAll();
+for (const one of inputs()) named.set(one, one.name);
 setInterval(refreshTimes, 15000);

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 
 from aiapp.prompt_templates import actions, library
 
@@ -20,38 +20,6 @@ KINDS = [
     {"name": "language", "type": "choice", "choices": ["English", "German", "French"], "default": "English"},
     {"name": "message", "type": "long_text"},
 ]
-
-
-@pytest.fixture
-def enter(new_context: Any, address: str, sign_in: Callable[[str], Any]) -> Iterator[Callable[..., Page]]:
-    """`enter("bob", DRAFT)`: a browser of bob's own on that page; no page may complain of the CSP or a script."""
-    complaints: list[str] = []
-
-    def enter(name: str, path: str, **options: Any) -> Page:
-        cookie = sign_in(name).get_cookie("aiapp_session")
-        context = new_context(viewport={"width": 1440, "height": 900}, **options)
-        context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": address}])
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda line: complaints.append(line.text) if "Content Security" in line.text else None)
-        page.set_default_timeout(15_000)
-        page.goto(address + path)
-        return page
-
-    yield enter
-    assert complaints == []
-
-
-@pytest.fixture
-def body(app: Flask, team: Any) -> Callable[[], str]:
-    """The stored text of version 1."""
-
-    def body() -> str:
-        with app.app_context():
-            bob = team.access("bob")
-            return library.version(bob, library.find(bob, "support-reply"), 1).body
-
-    return body
 
 
 def slowly(seconds: float) -> Callable[[Route], None]:
