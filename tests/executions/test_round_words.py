@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from playwright.sync_api import expect
 
 from aiapp.columns import now
 from aiapp.executions import round_words
@@ -77,7 +78,7 @@ def test_earlier_rounds_are_folded_and_the_last_one_is_open(sign_in, add):
     tried = [("first", AWAY), ("second", AWAY)]
     path = add(tried, tried, [("second", {"error_class": "server"})], status="failed", error_class="server", round=2)
     page = text(sign_in("bob").get(path))
-    folds = re.findall(r"<details class=\"fold\">.*?</details>", page)
+    folds = re.findall(r"<details class=\"fold\"[^>]*>.*?</details>", page)
     rounds = [fold for fold in folds if "Round" in fold.split("</summary>")[0]]
     assert [fold.count("attempt-header") for fold in rounds] == [2, 2]
     assert 'Round 1<span class="muted">2 attempts</span>' in rounds[0]
@@ -105,3 +106,19 @@ def test_a_cancelled_one_promises_only_the_text_that_is_there(sign_in, add):
     assert "kept below" not in empty
     assert "Somebody" not in empty
     assert "kept below" in text(bob.get(add([("first", AWAY)], status="cancelled", output="Hel", partial=True)))
+
+
+def test_a_round_that_somebody_opened_stays_open_while_the_page_looks_again(page, address, sign_in, add):
+    path = add(*[[("first", AWAY)]] * 2, status="pending", next_attempt_at=now() + timedelta(minutes=5))
+    cookie = sign_in("bob").get_cookie("aiapp_session")
+    page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": address}])
+    page.goto(f"{address}{path}")
+    fold = page.locator("details", has_text="Round 1")
+    expect(fold).not_to_have_attribute("open", re.compile(".*"))
+    expect(fold.locator("li")).to_be_hidden()
+    fold.locator("summary").click()
+    for _ in range(2):
+        with page.expect_response(re.compile("/_live$")):
+            pass
+    expect(fold.locator("li")).to_be_visible()
+    expect(page.locator("#attempts > li")).to_be_visible()
