@@ -28,7 +28,8 @@ _TOKEN = re.compile(
     rf"(?P<escape>\\\{{\{{)|\{{\{{(?P<variable>{_NAME})\}}\}}"
     r"|\{\{> ?(?P<partial>[a-z0-9][a-z0-9-]{0,59}+(?:@[0-9]{1,9}+)?+)\}\}"
 )
-_BRACES = re.compile(r"\{\{[^{}\n]{0,200}+\}\}")
+# Closed by two braces, by one of them, or not at all: then the word behind them is named. It reads to the next brace at the most.
+_BRACES = re.compile(r"\{\{(?:[^{}\n]{0,200}+\}\}?+| ?[^\s{}]{0,60}+)")
 
 _LATIN = "A-Za-z\u00c0-\u024f\u1e00-\u1eff"
 _CJK = (
@@ -108,7 +109,9 @@ def variables(*texts: str) -> tuple[str, ...]:
 
 
 def literal_braces(text: str) -> tuple[str, ...]:
-    """Return what stands in double braces but is sent as written (`{{ name }}`, `{{7*7}}`), for the editor to say so."""
+    """Return what follows double braces but is sent as written (`{{ name }}`, `{{7*7}}`, `{{name}`, `{{name`), for the editor to
+    say so.
+    """
     found: dict[str, None] = {}
     for token in _tokens(text):
         if token.kind == "partial":

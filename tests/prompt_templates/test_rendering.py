@@ -249,7 +249,10 @@ def test_a_prompt_too_large_for_any_model_is_refused_instead_of_built():
 def test_100_000_opening_braces_are_one_text():
     assert [token.kind for token in parse("{{" * 100_000)] == ["text"]
     assert variables("{{a" * 100_000) == ()
-    assert literal_braces("{{" * 100_000) == ()
+    assert literal_braces("{{" * 100_000) == ("{{",)
+    assert literal_braces("{{a" * 100_000) == ("{{a",)
+    assert literal_braces("{{" + "x" * 100_000) == ("{{" + "x" * 60,)
+    assert len(literal_braces("".join(f"{{{{{number}" for number in range(100_000)))) == 100_000
     assert len(parse(r"\{{" * 100_000)) == 100_000
     assert len(segments(r"x\{{" * 100_000, {})) == 1
 
@@ -281,6 +284,22 @@ def test_the_editor_is_told_what_is_not_a_variable():
     text = r"{{ name }} {{name}} {{7*7}} {{ name }} {{> intro}} \{{x}} {single} {% x %} {{}}"
 
     assert literal_braces(text) == ("{{ name }}", "{{7*7}}", "{{> intro}}", "{{}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("Hi {{customer}, thanks", "{{customer}"),
+        ("Hi {{customer} and {{ name", "{{customer} {{ name"),
+        ("Hi {{unclosed and more", "{{unclosed"),
+        ("Hi {{unclosed\n}} later", "{{unclosed"),
+        ("{{a {{name}} b}}", "{{a"),
+        ("last {{", "{{"),
+        ("{{{name}}} {single} }} \\{{escaped", ""),
+    ],
+)
+def test_the_editor_is_told_of_braces_that_are_not_closed(text, named):
+    assert " ".join(literal_braces(text)) == named
 
 
 def test_hostile_characters_come_out_as_characters_that_can_be_stored():
