@@ -325,6 +325,15 @@ on("change", (event) => within(event, "form[data-autosubmit]")?.requestSubmit())
 
 /* ---------- unsaved changes: form[data-guard]; data-saves is the element whose request saves it ---------- */
 
+// What is wrong with a field is said until the field is changed; what is said of the form until none is wrong any more.
+on("input", ({ target }) => {
+  const said = target.id && find(`#${CSS.escape(target.id)}-error`);
+  if (!said?.textContent || !target.form) return;
+  target.removeAttribute("aria-invalid");
+  said.textContent = "";
+  if (!all(".field-error", target.form).some((error) => error.textContent)) find(".notice-bad", target.form)?.remove();
+});
+
 const unsaved = new Set();
 const guarded = (element) => element.closest?.("form[data-guard]") ?? element.form?.closest("form[data-guard]");
 
@@ -436,7 +445,7 @@ let started = 0;
 let starting = false;
 
 on("htmx:config:request", (event) => {
-  if (!within(event, "[data-once]")) return;
+  if (!event.detail.ctx.sourceElement.matches("[data-once]")) return;
   const waits = starting || find("#test-run[data-starting]");
   if (waits || Date.now() - started < 1000) return event.preventDefault();
   started = Date.now();

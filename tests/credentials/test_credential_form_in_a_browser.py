@@ -42,7 +42,10 @@ def test_a_typed_key_survives_mistakes_and_failed_tests_and_is_sent_nowhere_else
     expect(page.locator("#base_url-error")).to_be_visible()
     expect(page.locator("#api_key")).to_have_value(KEY)
 
+    expect(page.locator("#credential-form .notice-bad")).to_be_visible()
     page.fill("#base_url", server.url)
+    expect(page.locator("#base_url-error")).to_be_empty()
+    expect(page.locator("#credential-form .notice-bad")).to_have_count(0)
     save.click()
     expect(page.locator("#test")).to_contain_text("mistyped or revoked")
     expect(page.locator("#test")).to_contain_text("Nothing is saved yet")
