@@ -9,6 +9,7 @@ from flask import Response, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
+from aiapp.columns import new_id
 from aiapp.errors import AppError, Conflict, InvalidInput
 from aiapp.extensions import reading
 from aiapp.prompt_templates import actions, estimating, forms, library, versioning, workbench
@@ -147,6 +148,7 @@ def page(
         "text": {"system": version.system, "body": version.body, **typed},
         "parts": workbench.written(version),
         "again": again,
+        "once": new_id(),
         "errors": {},
         "problem": None,
         **more,

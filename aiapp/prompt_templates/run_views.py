@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response, request
 
+from aiapp.columns import new_id
 from aiapp.extensions import reading
 from aiapp.prompt_templates import forms, library, wording, workbench
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
@@ -67,6 +68,7 @@ def _page(
         parts=workbench.written(shown),
         providers=[("", "As the version says"), *((kind, one.label) for kind, one in PROVIDERS.items())],
         fill=filled or {},
+        once=new_id(),
     )
 
 
