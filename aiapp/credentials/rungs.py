@@ -20,7 +20,6 @@ _TOKENS = 64
 # An object of one field, and room for a model that reasons a little about it.
 _JSON_TOKENS = 256
 _WORD = (Message("user", "Reply with the word OK and nothing else."),)
-_COUNT = (Message("user", "Count from one to five in words, nothing else."),)
 _OBJECT = (Message("user", 'Reply with this JSON object and nothing else: {"ok": true}'),)
 LONGEST_QUOTE = 60
 
@@ -103,7 +102,7 @@ def _stream(rope: Rope) -> str:
     if rope.target.settings.get("stream") is False:
         raise Undecided("Switched off for this credential")
     pieces = _Pieces()
-    result, _ = _asked(rope, Request(messages=_COUNT, max_tokens=_TOKENS, stream=True), pieces)
+    result, _ = _asked(rope, Request(messages=_WORD, max_tokens=_TOKENS, stream=True), pieces)
     if result.first_token_ms is None:
         raise Undecided("The model wrote no text")
     return f"{pieces.number} {'piece' if pieces.number == 1 else 'pieces'}, the first after {result.first_token_ms} ms"

@@ -150,7 +150,10 @@ def _answer(script: Script, asked: Mapping[str, Any]) -> tuple[str, str, dict[st
     system = string(asked.get("system"))
     seen = demo_answers.facts(turns[-1] if turns else "", system)
     wanted = "json" if script.always_json else string(asked.get("output_format"))
-    if wanted == "json":
+    literal = demo_answers.taken_literally(turns[-1] if turns else "")
+    if literal and not script.always_json:
+        text = literal
+    elif wanted == "json":
         text = demo_answers.as_json(seen, mapping(asked.get("json_schema")))
     else:
         writers = {"markdown": demo_answers.as_markdown, "html": demo_answers.as_html}

@@ -55,6 +55,14 @@ def facts(prompt: str, system: str) -> Facts:
     )
 
 
+def taken_literally(prompt: str) -> str | None:
+    """Return what a prompt asks to be replied with and nothing else, as a connection test does; None for all others."""
+    found = re.fullmatch(
+        r"Reply with (?:the word|this JSON object)(?: (\w+))? and nothing else[.:]?(?: (\{.*\}))?", prompt
+    )
+    return (found[1] or found[2]) if found else None
+
+
 def as_text(seen: Facts) -> str:
     """Return a few plain sentences."""
     parts = [f"You asked: “{seen.subject}” This answer comes from the demo provider, without a network."]

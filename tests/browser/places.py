@@ -75,6 +75,7 @@ PLACES = (
     Place("executions-empty", "/w/empty/executions"),
     Place("executions-nothing-found", "/w/demo/executions?q=qqqq"),
     Place("execution-new", "/w/demo/executions/new"),
+    Place("execution-choose", "/w/demo/executions/choose"),
     Place("execution-changes", "/w/demo/executions/{completed}/changes"),
     Place("execution-completed", "/w/demo/executions/{completed}", shows="#feedback button"),
     Place("execution-source", "/w/demo/executions/{completed}?view=source", shows="#feedback button"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from aiapp.providers import demo
+from aiapp.providers import demo, demo_answers
 from aiapp.providers.registry import provider
 from aiapp.providers.types import Completion, HttpRequest, Message, ProviderError, Request, Target
 
@@ -230,3 +230,16 @@ def test_any_prompt_is_answered_in_the_form_that_was_asked_for(prompt, output_fo
         json.loads(text)
     if output_format == "html":
         assert text.rstrip().endswith("</html>")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer"),
+    [
+        ("Reply with the word OK and nothing else.", "OK"),
+        ('Reply with this JSON object and nothing else: {"ok": true}', '{"ok": true}'),
+        ("Reply with the word OK and a poem.", None),
+        ("Please reply with the word OK and nothing else.", None),
+    ],
+)
+def test_a_connection_tests_short_questions_are_taken_literally(prompt, answer):
+    assert demo_answers.taken_literally(prompt) == answer
