@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from aiapp.columns import now
 from aiapp.errors import AppError, Conflict, InvalidInput, NotFound
 from aiapp.extensions import db
-from aiapp.prompt_templates import checks, declaring, fields, library, slugs, versioning, wording
+from aiapp.prompt_templates import checks, declaring, fields, library, slugs, versioning, wording, writers
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.tagging import set_tags
 from aiapp.prompt_templates.uses import uses
@@ -147,6 +147,8 @@ def save_draft(
     if not moved:
         raise _lost(version, clean)
     db.session.commit()
+    if changed:  # while no transaction is open: Redis may keep us waiting
+        writers.note(version, lock_version + 1, access.user.id)
     db.session.refresh(version)
     return version
 

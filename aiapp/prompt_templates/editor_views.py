@@ -11,8 +11,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from aiapp import htmx
 from aiapp.columns import new_id
 from aiapp.errors import AppError, Conflict, InvalidInput
-from aiapp.extensions import reading
-from aiapp.prompt_templates import actions, estimating, forms, library, versioning, workbench
+from aiapp.extensions import db, reading
+from aiapp.prompt_templates import actions, estimating, forms, library, versioning, workbench, writers
 from aiapp.prompt_templates.diffing import diff_lines, unified_rows
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.routes import address, answer, blueprint, shell
@@ -182,7 +182,14 @@ def _saved(version: PromptVersion) -> Response:
 
 def _not_saved(access: Access, version: PromptVersion, error: AppError) -> Response:
     """Return the editor with what was typed and the reason why it is not saved; for htmx, the reason alone."""
-    problem = {"error": error, "frozen": version.status not in versioning.OPEN, "diffs": _diffs(error)}
+    overtaken = error.status == 409 and version.status in versioning.OPEN
+    db.session.commit()  # nothing is open while Redis is asked
+    problem = {
+        "error": error,
+        "frozen": version.status not in versioning.OPEN,
+        "diffs": _diffs(error),
+        "own": overtaken and writers.last(version) == access.user.id,
+    }
     if not htmx.wanted():
         return page(access, version, error.status, problem=problem, errors=forms.errors_of(error))
     response = htmx.fragment(

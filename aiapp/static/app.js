@@ -39,13 +39,15 @@ on("click", (event) => within(event, "[data-dismiss]")?.closest(".toast").remove
 /* ---------- requests that fail ---------- */
 
 const NO_ANSWER = "The server did not answer";
+const SIGNED_OUT = "You are signed out";
 const OUT_OF_REACH = "The server cannot be reached";
 const autosaves = (ctx) => ctx.saves && ctx.sourceElement === editor; // nobody asked for it: the editor's header says how it went
 
 on("htmx:after:request", (event) => {
   const { ctx } = event.detail;
   const { status } = ctx.response;
-  if (status < 500) all(".toast").filter((one) => [NO_ANSWER, OUT_OF_REACH].includes(titleOf(one))).forEach((one) => one.remove());
+  const over = [status < 500 && NO_ANSWER, status < 500 && OUT_OF_REACH, status < 400 && SIGNED_OUT];
+  all(".toast").filter((one) => over.includes(titleOf(one))).forEach((one) => one.remove());
   if (status < 400) return;
   if (outlived(ctx) || (status >= 500 && autosaves(ctx))) {
     event.preventDefault(); // nothing of the answer is for the page
@@ -86,7 +88,7 @@ function outlived(ctx) {
   if (status === 401 && ctx.hx.redirect && typed) {
     ctx.hx.trouble = ["Not saved: you are signed out. ", signInLink(ctx)];
     if (guarded(ctx.sourceElement)) unsaved.add(guarded(ctx.sourceElement));
-    if (!ctx.saves) toast("warn", "You are signed out", ["What you typed is still here. ", signInLink(ctx), ", then try again here."]);
+    if (!editor?.matches("[data-saves]")) toast("warn", SIGNED_OUT, ["What you typed is still here. ", signInLink(ctx), ", then try again here."]);
     return true;
   }
   // Only for who this page was made for: nobody else sends what somebody typed before them.

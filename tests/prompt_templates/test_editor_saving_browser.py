@@ -97,6 +97,32 @@ def test_a_button_that_leaves_the_page_waits_until_the_text_is_saved(signed_out:
     expect(signed_out.locator("#prompt-body")).to_have_value("Hello {{name}}")
 
 
+def test_a_phone_says_it_too_without_a_wider_page(signed_out: Page) -> None:
+    signed_out.set_viewport_size({"width": 390, "height": 844})
+    expect(signed_out.locator("#autosave a")).to_be_visible()
+    assert signed_out.evaluate("document.documentElement.scrollWidth") == 390
+    expect(signed_out.locator("#toasts .toast")).to_have_count(0)
+
+
+def test_values_typed_beside_a_published_version_stay_when_the_session_ends(enter: Any, write: Any, team: Any) -> None:
+    write("bob", body="{{name}}", published=True)
+    page = enter("bob", DRAFT)
+    page.wait_for_load_state("networkidle")
+    page.context.clear_cookies()
+    page.locator("#var-name").fill("Amina")
+    toast = page.locator("#toasts .toast")
+    expect(toast).to_contain_text("You are signed out")
+    with page.expect_popup() as opened:
+        toast.get_by_role("link").click()
+    opened.value.get_by_label("Email").fill("bob@example.com")
+    opened.value.get_by_label("Password").fill(team.password)
+    opened.value.get_by_role("button", name="Sign in").click()
+    opened.value.wait_for_url("**/w/**")
+    page.locator(".topbar-actions").get_by_role("button", name="Run").last.click()
+    expect(page.locator("#test-run .status")).to_contain_text("Pending")
+    expect(toast).to_have_count(0)
+
+
 def test_what_is_not_saved_yet_is_never_called_saved(enter: Any, write: Any, body: Callable[[], str]) -> None:
     write("bob", body="Hello")
     page = enter("bob", DRAFT)
