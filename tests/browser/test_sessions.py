@@ -51,3 +51,26 @@ def test_a_session_that_expired_while_a_list_asks_for_news_leads_to_login_and_ba
     alone.context.clear_cookies(name="aiapp_session")
     sign_in_again(alone)
     expect(alone).to_have_url(f"{product.address}/w/demo/executions?status=pending")
+
+
+def test_signing_out_in_one_tab_loses_nothing_that_is_typed_in_the_editor_of_another(alone, product, watch):
+    watch.expected |= {400, 401}
+    alone.goto(f"{product.address}/w/demo/prompt-templates/new")
+    alone.get_by_label("Name", exact=True).fill("Signed out")
+    alone.get_by_role("button", name="Create prompt template").click()
+    alone.locator("#prompt-body").fill("Before")
+    expect(alone.locator("#autosave")).to_have_text(re.compile("^Saved"))
+    other = alone.context.new_page()
+    other.goto(f"{product.address}/w/demo/")
+    other.locator(".user-switch").click()
+    other.get_by_role("button", name="Sign out").click()
+    expect(other).to_have_url(re.compile("/login$"))
+    alone.bring_to_front()
+    alone.locator("#prompt-body").fill("After")
+    expect(alone.locator("#autosave")).to_contain_text("Not saved: you are signed out")
+    sign_in_again(other)
+    expect(other).to_have_url(re.compile("/w/demo"))
+    alone.locator("#prompt-body").press("Control+s")
+    expect(alone.locator("#autosave")).to_have_text(re.compile("^Saved"))
+    alone.reload()
+    expect(alone.locator("#prompt-body")).to_have_value("After")
