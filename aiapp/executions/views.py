@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, Denied, InvalidInput, NotFound
-from aiapp.executions import actions, choose_views, forms, list_views, watch_views
+from aiapp.executions import actions, choose_views, forms, list_views, once, watch_views
 from aiapp.executions.models import Execution
 from aiapp.executions.routes import address, blueprint, shown
 from aiapp.extensions import db
@@ -33,7 +33,7 @@ def new(access: Access) -> str:
 def create(access: Access) -> Response:
     """Submit: a prompt template with its variables, or a text."""
     try:
-        execution = actions.submit(access, forms.submission())
+        execution = actions.submit(access, forms.submission(), execution_id=once.execution_id(access))
     except (InvalidInput, Conflict, NotFound, Denied) as error:
         db.session.rollback()
         return _refused(access, error)

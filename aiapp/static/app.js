@@ -447,7 +447,9 @@ let started = 0;
 let starting = false;
 
 on("htmx:config:request", (event) => {
-  if (!event.detail.ctx.sourceElement.matches("[data-once]")) return;
+  const { ctx } = event.detail;
+  ctx.starts = ctx.sourceElement.parentElement?.matches("[data-starting]"); // its answer takes its place
+  if (!ctx.sourceElement.matches("[data-once]")) return;
   const waits = starting || find("#test-run[data-starting]");
   if (waits || Date.now() - started < 1000) return event.preventDefault();
   started = Date.now();
@@ -457,6 +459,7 @@ on("htmx:finally:request", ({ detail: { ctx } }) => {
   const source = ctx.sourceElement;
   const succeeded = ctx.response?.status < 300;
   if (source.parentElement?.matches("[data-starting]")) delete source.parentElement.dataset.starting; // nobody answered it
+  if (ctx.starts && !succeeded) started = 0;
   if (!source.matches("[data-once]")) return;
   starting = false;
   if (!succeeded) started = 0;
