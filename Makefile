@@ -16,8 +16,9 @@ test: install-test
 	$(BIN)/mypy
 	$(BIN)/djlint --check aiapp/templates
 	$(BIN)/djlint --lint --quiet aiapp/templates
-	env -u AIAPP_TEST_DATABASE_URL $(BIN)/python -m slipcover -m pytest $(PARALLEL)
+	env -u AIAPP_TEST_DATABASE_URL $(BIN)/python -m slipcover --json --out .venv/coverage.json -m pytest $(PARALLEL)
 	$(BIN)/python tests/postgresql.py $(BIN)/pytest $(PARALLEL) -m "not browser and not processes and not long"
+	$(BIN)/python -m slipcover --merge .venv/coverage.json --out .venv/coverage.json --fail-under 90
 
 bench: install-test
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -7,7 +7,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from documented_answers import ANSWERS, BROKEN, LISTS, REFUSALS, STATUSES, VECTORS, Documented
+from sdk_documented_answers import ANSWERS, BROKEN, LISTS, REFUSALS, STATUSES, VECTORS, Documented
 from sdk_readers import EMBEDDERS, LISTERS, READERS, Seen, reader_for
 from sdk_recorder import KEY, Clients, Recorder
 from test_recordings import APIS, body_of, entry_for, normalised, recordings, settings_for
