@@ -12,6 +12,7 @@ from typing import Any
 
 from aiapp.credentials import destination, draft, keeping, order
 from aiapp.credentials.actions import add
+from aiapp.credentials.fields import SETTABLE
 from aiapp.credentials.models import Credential
 from aiapp.errors import InvalidInput
 from aiapp.extensions import db
@@ -19,19 +20,8 @@ from aiapp.providers.key_redaction import redact_keys
 from aiapp.workspaces.access import Access
 
 FORMAT, VERSION = "aiapp.credentials", 1
-FIELDS = (
-    "provider",
-    "name",
-    "base_url",
-    "preferred_model",
-    "temperature",
-    "max_tokens",
-    "system_prompt",
-    "allowed_models",
-    "settings",
-    "is_default",
-    "active",
-)
+# The key stays where it is; the place is the one in the file.
+FIELDS = tuple(field for field in SETTABLE if field not in {"api_key", "position"})
 MOST = 200
 MOST_BRACKETS = 100_000
 # Deeper than any settings that are meant; json.loads is recursive.
