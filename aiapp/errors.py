@@ -119,20 +119,10 @@ class Unavailable(AppError):
     status, code, title = 503, "unavailable", "A part of the system is not reachable"
 
 
-_HTTP_CODES = {
-    400: "bad_request",
-    401: "unauthenticated",
-    403: "denied",
-    404: "not_found",
-    405: "method_not_allowed",
-    409: "conflict",
-    413: "too_large",
-    415: "unsupported_media_type",
-    422: "invalid",
-    429: "too_many_requests",
-    500: "internal",
-    503: "unavailable",
-}
+# The words of the tree above, and of what only werkzeug raises.
+_TREE: list[type[AppError]] = [AppError, *AppError.__subclasses__()]
+_HTTP_CODES = {one.status: one.code for one in _TREE}
+_HTTP_CODES |= {405: "method_not_allowed", 413: "too_large", 500: "internal"}
 
 
 def request_id() -> str:
@@ -195,21 +185,27 @@ def answer(error: AppError) -> Response:
     return response
 
 
-def _on_csrf(error: CSRFError) -> Response:
-    """Refuse a request without the token of its session.
+def to_login_again() -> Response:
+    """Answer htmx that nobody is signed in: 401, and the login page, which leads back to the page that asked."""
+    page = urlsplit(request.headers.get("HX-Current-URL", ""))
+    here = (
+        page._replace(scheme="", netloc="", fragment="").geturl() or None
+    )  # checked where it leads (accounts/views.py)
+    target = url_for("accounts.login", next=here)
+    return Response(status=401, headers={"HX-Redirect": target, "Vary": "HX-Request", "Cache-Control": "no-store"})
 
-    To htmx it says what has become of the session that the page was made in. Nobody is signed in any more: 401 and where to
-    sign in, as to_login of workspaces/access.py does. Somebody has signed in since: their token and who they are, so that a
-    page of the same person can go on (static/app.js). No page of another site reads these headers: that would take CORS.
+
+def _on_csrf(error: CSRFError) -> Response:
+    """Refuse a request without the token of its session; htmx is told what has become of that session.
+
+    Where somebody has signed in since, it gets their token and who they are: a page of the same person can go on (static/app.js).
+    No page of another site reads these headers: that would take CORS.
     """
     refusal = AppError("The form is too old or came from elsewhere. Reload the page and send it again.", code="csrf")
     if request.headers.get("HX-Request") != "true":
         return answer(refusal)
     if not signed_in():
-        page = urlsplit(request.headers.get("HX-Current-URL", ""))
-        here = page._replace(scheme="", netloc="", fragment="").geturl() or None  # checked where it leads to
-        target = url_for("accounts.login", next=here)
-        return Response(status=401, headers={"HX-Redirect": target, "Vary": "HX-Request", "Cache-Control": "no-store"})
+        return to_login_again()
     response = answer(refusal)
     response.headers["X-CSRFToken"] = generate_csrf()
     response.headers["X-User"] = current_user.id

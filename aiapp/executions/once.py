@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from datetime import timedelta
 
 from flask import request
@@ -30,14 +31,12 @@ def execution_id(access: Access) -> str:
     sent = sorted((name, value) for name, value in request.form.items(multi=True) if name != "csrf_token")
     parts = json.dumps([access.workspace.id, access.user.id, sent])
     key = f"aiapp:once:{hashlib.sha256(parts.encode()).hexdigest()}"
-    try:
+    with suppress(RedisError):
         if redis().set(key, made, ex=_KEPT, nx=True):
             return made
         known = (redis().get(key) or made.encode()).decode()  # type: ignore[union-attr]
-    except RedisError:
-        return made
-    before = db.session.scalars(access.select(Execution).where(Execution.id == known)).first()
-    if before is None or not before.finished or now() - before.created_at < _IN_A_HURRY:
-        return known
-    redis().set(key, made, ex=_KEPT)
+        before = db.session.scalars(access.select(Execution).where(Execution.id == known)).first()
+        if before is None or not before.finished or now() - before.created_at < _IN_A_HURRY:
+            return known
+        redis().set(key, made, ex=_KEPT)
     return made

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from flask import g, request, url_for
@@ -22,7 +21,7 @@ from werkzeug.wrappers import Response
 from aiapp import audit
 from aiapp.accounts.models import User
 from aiapp.accounts.tokens import SCOPES
-from aiapp.errors import Denied, NotFound
+from aiapp.errors import Denied, NotFound, to_login_again
 from aiapp.extensions import db
 from aiapp.workspaces.models import ROLES, Membership, Workspace
 
@@ -160,13 +159,8 @@ def signed_in(view: View) -> View:
 
 def to_login() -> Response:
     """Send an anonymous visitor to the login page and back here afterwards; htmx gets 401 and HX-Redirect."""
+    if request.headers.get("HX-Request") == "true":
+        return to_login_again()
     fragment = request.path.rsplit("/", 1)[-1].startswith("_")
     here = request.full_path.rstrip("?") if request.method == "GET" and not fragment else None
-    from_htmx = request.headers.get("HX-Request") == "true"
-    if from_htmx:  # the page that asked; where sign-in leads is checked there (accounts/views.py)
-        page = urlsplit(request.headers.get("HX-Current-URL", ""))
-        here = page._replace(scheme="", netloc="", fragment="").geturl() or None
-    target = url_for("accounts.login", next=here)
-    if from_htmx:
-        return Response(status=401, headers={"HX-Redirect": target, "Vary": "HX-Request"})
-    return redirect(target, 303)
+    return redirect(url_for("accounts.login", next=here), 303)
