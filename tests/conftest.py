@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
@@ -338,10 +338,25 @@ def api(app: Flask, team: Team) -> Callable[..., Api]:
     return lambda name, scope="admin": Api(app.test_client(), team.token(name, scope))
 
 
+def closing_files(app: Flask) -> Callable[..., Iterable[bytes]]:
+    """The app, its files read whole: where a browser hangs up, werkzeug's server leaves a half-sent file open."""
+
+    def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        answer = app(environ, start_response)
+        if not environ["PATH_INFO"].startswith("/static/"):
+            return answer
+        try:
+            return [b"".join(answer)]
+        finally:
+            answer.close()  # type: ignore[attr-defined]
+
+    return serve
+
+
 @pytest.fixture
 def address(app: Flask) -> Iterator[str]:
     """The base URL of the app, which listens on a port of its own, for a browser."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = make_server("127.0.0.1", 0, closing_files(app), threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
