@@ -9,6 +9,7 @@ from typing import Any
 from aiapp.providers import asking, sse
 from aiapp.providers.failures import event_object, failure, raise_inside
 from aiapp.providers.gathering import Gathering, at_once
+from aiapp.providers.plain_schema import plain
 from aiapp.providers.quirks import Quirks
 from aiapp.providers.types import Completion, Delta, HttpRequest, ModelInfo, ProviderError, Request, Target
 from aiapp.providers.usage_numbers import anthropic_usage
@@ -22,9 +23,10 @@ class Anthropic:
     quirks: Quirks
 
     def build(self, request: Request, target: Target) -> HttpRequest:
-        """Return the POST to `/v1/messages`. JSON is left to the prompt: only some models take a schema."""
+        """Return the POST to `/v1/messages`. JSON is left to the prompt unless model and schema are of the kind that it takes."""
         stream = asking.wants_stream(request, target)
-        system = asking.system_of(request, target, json_hint=request.output_format == "json")
+        schema = self._schema(request, target)
+        system = asking.system_of(request, target, json_hint=request.output_format == "json" and not schema)
         body: dict[str, Any] = {
             "model": asking.model_of(request, target),
             "max_tokens": asking.max_tokens_of(request, target, self.quirks),
@@ -35,6 +37,8 @@ class Anthropic:
             body["system"] = system
         if request.stop:
             body["stop_sequences"] = list(request.stop)
+        if schema:
+            body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
         body["stream"] = stream
         return asking.post(target, self.quirks, "/v1/messages", body, stream=stream)
 
@@ -93,6 +97,10 @@ class Anthropic:
             ModelInfo(str(word(e["id"])), word(e.get("display_name")), count(e.get("max_input_tokens")) or None)
             for e in entries
         )
+
+    def _schema(self, request: Request, target: Target) -> dict[str, Any] | None:
+        takes = asking.model_of(request, target).startswith(self.quirks.schema_models)
+        return plain(request.json_schema) if request.output_format == "json" and request.json_schema and takes else None
 
 
 def _take(data: Mapping[str, Any], gathering: Gathering) -> Delta | None:

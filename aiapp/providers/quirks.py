@@ -33,6 +33,7 @@ class Quirks:
     end_marker: whether a stream always ends with `[DONE]`. Where it need not, an event that has both the finish reason and the
         usage may end it instead.
     json_modes: the JSON modes that the provider itself offers.
+    schema_models: models (by prefix) that take a schema where not all do.
     reasoning_tokens: where reasoning is counted unless the reported total tells: "inside" the completion tokens, or "outside".
     """
 
@@ -50,4 +51,5 @@ class Quirks:
     stream_options: bool = True
     end_marker: bool = True
     json_modes: frozenset[JsonMode] = frozenset({"json_object"})
+    schema_models: tuple[str, ...] = ()
     reasoning_tokens: Literal["inside", "outside"] = "inside"

@@ -84,6 +84,26 @@ def test_json_is_left_to_the_prompt():
     assert "system" not in sent(Request((Message("user", "JSON please"),), output_format="json"))
 
 
+@pytest.mark.parametrize("model", ["claude-haiku-4-5", "claude-sonnet-4-5-20250929", "claude-opus-5-5"])
+def test_a_schema_goes_into_the_field_that_holds_the_model_to_it(model):
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+    body = sent(
+        Request(HELLO, output_format="json", json_schema=schema, model=model),
+        settings={"extra": {"output_config": {"effort": "low"}}},
+    )
+    closed = {**schema, "additionalProperties": False}
+    assert body["output_config"] == {"format": {"type": "json_schema", "schema": closed}, "effort": "low"}
+    assert "system" not in body
+
+
+@pytest.mark.parametrize("model", ["claude-opus-4-20250514", "claude-3-5-haiku-latest", "some/model"])
+def test_a_model_that_takes_no_schema_is_told_in_words(model):
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+    body = sent(Request(HELLO, output_format="json", json_schema=schema, model=model))
+    assert "output_config" not in body
+    assert '"properties"' in body["system"]
+
+
 def test_a_whole_answer_is_read_by_the_type_of_its_blocks():
     usage = {"input_tokens": 5, "cache_creation_input_tokens": 2, "cache_read_input_tokens": 3, "output_tokens": 4}
     data = {

@@ -85,7 +85,7 @@ def test_base_urls_are_what_the_providers_own_sdk_takes():
 def test_capabilities_and_auth_follow_from_the_quirks():
     assert "json_schema" in provider("openai").capabilities
     assert "json_schema" not in provider("groq").capabilities
-    assert "json" not in provider("anthropic").capabilities
+    assert "json_schema" in provider("anthropic").capabilities
     assert provider("anthropic").auth == "x-api-key"
     assert provider("google").auth == "x-goog-api-key"
     assert provider("demo").auth == "none"

@@ -101,16 +101,6 @@ DIFFERENCES = (
     ),
     Difference("anthropic", "body.top_p", 0.9, ABSENT, "As temperature.", where("top p")),
     Difference(
-        "anthropic",
-        "body.output_config",
-        ABSENT,
-        {"format": {"type": "json_schema", "schema": SCHEMA}},
-        "Refused by older models, and by all for a schema with bounds or without additionalProperties: false. The model is told "
-        "in words; a credential's extra settings may hold output_config.",
-        where("json schema"),
-    ),
-    Difference("anthropic", "body.system", SCHEMA_HINT, ABSENT, "The words.", where("json schema")),
-    Difference(
         "google",
         "path",
         "/v1beta/models*",
