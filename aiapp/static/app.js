@@ -1,6 +1,6 @@
 /* What pages do beyond HTML and htmx. Each part improves something that works without it; nothing is evaluated (CSP).
    Attributes it reads: data-key, data-opens, data-close, data-copy, data-copy-from, data-dismiss, data-autosubmit, data-guard,
-   data-saves, data-once, data-user, data-theme-switch, data-missing, data-missing-variables. Events of HX-Trigger: aiapp:toast,
+   data-order, data-saves, data-once, data-user, data-theme-switch, data-missing, data-missing-variables. Events of HX-Trigger: aiapp:toast,
    aiapp:saved, aiapp:close. */
 "use strict";
 
@@ -324,6 +324,36 @@ on("submit", (event) => {
 });
 
 on("change", (event) => within(event, "form[data-autosubmit]")?.requestSubmit());
+
+/* ---------- rows that are dragged by their handle: form[data-order] names their table and holds what says their order ---------- */
+
+let dragged; // a tbody
+let follower; // what it stood before
+
+on("dragstart", (event) => {
+  dragged = within(event, ".drag-handle")?.closest("tbody");
+  if (!dragged) return;
+  follower = dragged.nextElementSibling;
+  event.dataTransfer.effectAllowed = "move";
+  event.dataTransfer.setDragImage(dragged.rows[0], 0, 0);
+  dragged.classList.add("dragged");
+});
+on("dragover", (event) => {
+  const over = dragged && within(event, "tbody");
+  if (over?.parentElement !== dragged?.parentElement) return;
+  event.preventDefault();
+  const { top, height } = over.getBoundingClientRect();
+  if (over !== dragged) over[event.clientY < top + height / 2 ? "before" : "after"](dragged);
+});
+on("drop", (event) => {
+  if (!dragged) return;
+  event.preventDefault();
+  all("form[data-order]").find((form) => dragged.closest(form.dataset.order))?.requestSubmit();
+});
+on("dragend", (event) => {
+  if (dragged && event.dataTransfer.dropEffect === "none") dragged.parentElement?.insertBefore(dragged, follower);
+  dragged = dragged?.classList.remove("dragged");
+});
 
 /* ---------- unsaved changes: form[data-guard]; data-saves is the element whose request saves it ---------- */
 
