@@ -13,8 +13,10 @@ from werkzeug.wrappers import Response
 
 from aiapp import htmx
 from aiapp.columns import now
+from aiapp.credentials import keeping
 from aiapp.errors import NotFound
 from aiapp.executions import actions
+from aiapp.executions.listing import SEARCHED, using
 from aiapp.executions.models import STATUSES, Execution
 from aiapp.executions.routes import blueprint
 from aiapp.extensions import db
@@ -80,6 +82,15 @@ def of_prompt_template(access: Access) -> Response:
     but = request.args.get("but")
     rows = [row for row in found.rows if row.id != but][:OF_TEMPLATE]
     return htmx.fragment("executions/_of.html", executions=rows, but=but)
+
+
+@blueprint.get("/w/<workspace>/executions/_with")
+@require()
+def with_credential(access: Access) -> Response:
+    """What a credential is used by (`?credential=id`), for who may change it."""
+    credential = keeping.kept(access, request.args.get("credential", ""))
+    users = using(access, credential.id)
+    return htmx.fragment("executions/_using.html", users=users, newest=SEARCHED)
 
 
 def _unfinished(rows: list[Execution]) -> list[str]:

@@ -29,6 +29,7 @@ MAX_LIMIT = 200
 MAX_WAIT_SECONDS = 60.0
 # A text is looked for in the newest executions only: nobody waits for a walk through all of them.
 SEARCHED = 5000
+_SHOWN_USERS = 20
 _RECENT = 50
 _OPENING = 200
 _LOOK_SECONDS = (0.05, 0.5)
@@ -117,6 +118,31 @@ def list_executions(
     limit = max(1, min(limit, MAX_LIMIT))
     rows = list(db.session.scalars(query.order_by(Execution.id.desc()).limit(limit + 1)))
     return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+
+def using(access: Access, credential_id: str) -> list[tuple[PromptTemplate | None, int]]:
+    """Return the prompt templates whose executions the credential has answered, most first, with how many it did.
+
+    Of the newest SEARCHED executions of the workspace only. None stands for those of no prompt template.
+    """
+    newest = sa.select(Execution.id).where(Execution.workspace_id == access.workspace.id)
+    first = newest.order_by(Execution.id.desc()).offset(SEARCHED).limit(1).scalar_subquery()
+    number = sa.func.count(Execution.id)
+    query = (
+        sa.select(PromptTemplate, number)
+        .select_from(Execution)
+        .outerjoin(PromptTemplate, PromptTemplate.id == Execution.prompt_template_id)
+        .where(
+            Execution.workspace_id == access.workspace.id,
+            Execution.id > sa.func.coalesce(first, ""),
+            Execution.credential_id == credential_id,
+            Execution.status == "completed",
+        )
+        .group_by(PromptTemplate.id)
+        .order_by(number.desc(), PromptTemplate.id)
+        .limit(_SHOWN_USERS)
+    )
+    return [(template, count) for template, count in db.session.execute(query)]
 
 
 def wait(execution_id: str, seconds: float) -> Execution | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,8 @@ from aiapp.credentials.health import Verdict
 from aiapp.credentials.models import Credential
 from aiapp.executions import attempts
 from aiapp.extensions import db
+from aiapp.prompt_templates import actions as prompt_templates
+from aiapp.prompt_templates import library
 
 
 @pytest.fixture
@@ -116,3 +119,26 @@ def test_a_changed_key_is_not_tested_again_and_a_test_says_since_when(engine, he
     assert state == ("down", "bad_key")
     checks.record_test(credential, {"ok": False, "steps": []}, Verdict("down", "bad_key"))
     assert health_of(first) == (state, since)
+
+
+def test_a_credential_says_what_it_was_used_by(engine, team, provider, sign_in):
+    used, idle = engine.credential("sk-used"), engine.credential("sk-idle")
+    admin = sign_in("adam")
+    about = "/w/acme/executions/_with?credential="
+    assert "answered none" in admin.get(about + used).get_data(as_text=True)
+    access = team.access("bob")
+    made = prompt_templates.create(access, {"name": "Greeting", "slug": "greeting", "body": "Hello"})
+    prompt_templates.publish(access, library.version(access, made, 1), "First")
+    for _ in range(2):
+        engine.finish(engine.submit(prompt_template="greeting"))
+    engine.finish(engine.submit("Alone"))
+    shown = re.sub(r"\s+", " ", admin.get(about + used).get_data(as_text=True))
+    assert re.search(r'/prompt-templates/greeting">Greeting</a> </td> <td[^>]*>2<', shown)
+    assert re.search(r"a text of its own</span> </td> <td[^>]*>1<", shown)
+    assert "answered none" in admin.get(about + idle).get_data(as_text=True)
+
+
+@pytest.mark.parametrize(("name", "status"), [("bob", 403), ("charlie", 404)])
+def test_who_may_not_change_a_credential_is_not_told_what_uses_it(engine, sign_in, name, status):
+    used = engine.credential("sk-used")
+    assert sign_in(name).get(f"/w/acme/executions/_with?credential={used}").status_code == status
