@@ -6,9 +6,10 @@ import ipaddress
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, make_response, redirect, render_template, request, session, url_for
+from flask import Blueprint, g, make_response, redirect, render_template, request, session, url_for
 from flask_login import current_user, login_user, logout_user
 from flask_wtf import FlaskForm
+from flask_wtf.csrf import generate_csrf
 from werkzeug.wrappers import Response as BaseResponse
 from wtforms import EmailField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length
@@ -60,8 +61,14 @@ def load_user(secret: str) -> User | None:
 
 
 def enter(user: User, secret: str) -> None:
-    """Give this browser a fresh cookie for `user`: nothing of the session before it stays, its CSRF token included."""
+    """Give this browser a fresh cookie for `user`: nothing of the session before it stays, its CSRF token included.
+
+    The new token is in the very same cookie: several requests that follow at once would else each make one, and all but the
+    last answer's would be refused.
+    """
     session.clear()
+    g.pop("csrf_token", None)  # Flask-WTF's memory of the one that is gone
+    generate_csrf()
     user.session_secret = secret
     login_user(user)
     session.permanent = True

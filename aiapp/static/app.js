@@ -48,7 +48,10 @@ on("htmx:after:request", (event) => {
   const { status } = ctx.response;
   const over = [status < 500 && NO_ANSWER, status < 500 && OUT_OF_REACH, status < 400 && SIGNED_OUT];
   all(".toast").filter((one) => over.includes(titleOf(one))).forEach((one) => one.remove());
-  if (status < 400) return;
+  if (status < 400) {
+    if (ctx.request.method !== "GET") renewals = 0;
+    return;
+  }
   if (outlived(ctx) || (status >= 500 && autosaves(ctx))) {
     event.preventDefault(); // nothing of the answer is for the page
   } else if (ctx.hx.retarget) {
@@ -71,7 +74,7 @@ on("htmx:config:request", ({ detail: { ctx } }) => {
 
 const editor = find("#editor"); // of a prompt template
 let typed = Boolean(editor); // into something that is sent
-let renewed = 0;
+let renewals = 0; // in a row: a token that is refused at once again was overtaken by another answer's, but not for ever
 let fresh; // the token that has replaced the page's own
 
 on("input", ({ target }) => (typed ||= target.form?.method === "post"));
@@ -94,17 +97,17 @@ function outlived(ctx) {
   // Only for who this page was made for: nobody else sends what somebody typed before them.
   const owner = find("[data-user]")?.dataset.user;
   const overtaken = fresh && ctx.request.headers["X-CSRFToken"] !== fresh; // sent before the token was renewed
-  if (!token || !owner || (!overtaken && Date.now() - renewed < 2000)) return false;
+  if (!token || !owner || (!overtaken && renewals === 3)) return false;
   if (owner !== headers.get("X-User")) {
     ctx.hx.trouble = ["Not saved: somebody else is signed in by now"];
     return ctx.saves;
   }
-  renewed = Date.now();
+  renewals += !overtaken;
   fresh = token;
   document.body.setAttribute("hx-headers:inherited", JSON.stringify({ "X-CSRFToken": token }));
   for (const input of all("input[name=csrf_token]")) input.value = token;
   ctx.hx.renewed = true;
-  setTimeout(() => repeat(ctx), 50); // once this request has given way
+  setTimeout(() => repeat(ctx), 50 * 4 ** renewals); // once this request has given way
   return true;
 }
 

@@ -54,6 +54,21 @@ def test_a_post_without_a_csrf_token_is_refused(visitor, team):
     assert answer.status_code == 400
 
 
+def test_pages_that_follow_a_sign_in_at_once_all_have_a_token_that_holds(visitor, team):
+    client = visitor()
+    before = client.csrf()
+    client.post("/login", data={"csrf_token": before, "email": "bob@example.com", "password": team.password})
+    cookie = client.get_cookie("aiapp_session").value
+    client.signed_in = True
+    tokens = []
+    for _ in range(2):
+        client.set_cookie("aiapp_session", cookie)  # as it was when both were asked for
+        tokens.append(client.csrf())
+    for token in tokens:
+        assert client.post("/theme", data={"csrf_token": token, "theme": "dark"}).status_code == 303
+    assert client.post("/theme", data={"csrf_token": before, "theme": "dark"}).status_code == 400
+
+
 def test_sign_in_gives_a_new_cookie_and_sign_out_ends_the_session_on_the_server(app, visitor, team):
     client = visitor()
     client.get("/login")
