@@ -7,7 +7,16 @@ from aiapp.credentials.models import Credential, CredentialCheck
 from aiapp.executions.models import Attempt, Execution
 from aiapp.feedback.models import Feedback
 from aiapp.installation.models import ProviderSetting
-from aiapp.prompt_templates.models import PromptTemplate, PromptVersion, Tag
+from aiapp.prompt_templates.models import PromptFavourite, PromptRevision, PromptTemplate, PromptVersion, Tag
+from aiapp.prompt_templates.release_models import (
+    Label,
+    LabelledVersion,
+    PreviewLink,
+    PromptApproval,
+    PromptEvent,
+    PublishingRule,
+)
+from aiapp.webhooks.models import Webhook, WebhookDelivery
 from aiapp.workspaces.models import Invitation, Membership, Workspace
 
 __all__ = [
@@ -20,13 +29,23 @@ __all__ = [
     "Feedback",
     "IdempotencyKey",
     "Invitation",
+    "Label",
+    "LabelledVersion",
     "Membership",
     "PasswordReset",
+    "PreviewLink",
+    "PromptApproval",
+    "PromptEvent",
+    "PromptFavourite",
+    "PromptRevision",
     "PromptTemplate",
     "PromptVersion",
     "ProviderSetting",
+    "PublishingRule",
     "Tag",
     "User",
     "UserSession",
+    "Webhook",
+    "WebhookDelivery",
     "Workspace",
 ]

@@ -62,7 +62,8 @@ class PromptVersion(Model):
     """One numbered text of a prompt template. A draft changes under `lock_version`; a published one never changes again.
 
     `variables` is a list of `{name, type, required, default, description, sample}`; `messages` are example turns
-    `{role, content}`.
+    `{role, content}`. `semver` is given at publishing. `branch` names the line of versions it belongs to, None the main one;
+    `parent` is what it began as a copy of, `merged` the version of another branch whose changes it took in.
     """
 
     __tablename__ = "prompt_version"
@@ -89,6 +90,9 @@ class PromptVersion(Model):
     message: Mapped[str] = mapped_column(sa.String(500), default="")
     author_id: Mapped[str | None] = mapped_column(sa.ForeignKey("user.id", ondelete="SET NULL"))
     parent_id: Mapped[str | None] = mapped_column(sa.ForeignKey("prompt_version.id", ondelete="SET NULL"))
+    merged_id: Mapped[str | None] = mapped_column(sa.ForeignKey("prompt_version.id", ondelete="SET NULL"))
+    branch: Mapped[str | None] = mapped_column(sa.String(60))
+    semver: Mapped[str | None] = mapped_column(sa.String(30))
     lock_version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
@@ -98,4 +102,34 @@ class PromptVersion(Model):
     prompt_template: Mapped[PromptTemplate] = relationship(lazy="joined")
     author: Mapped[User | None] = relationship(foreign_keys=author_id, lazy="joined")
     published_by: Mapped[User | None] = relationship(foreign_keys=published_by_id, lazy="joined")
-    parent: Mapped[PromptVersion | None] = relationship(remote_side=id)
+    parent: Mapped[PromptVersion | None] = relationship(remote_side=id, foreign_keys=parent_id)
+    merged: Mapped[PromptVersion | None] = relationship(remote_side=id, foreign_keys=merged_id)
+
+
+class PromptRevision(Model):
+    """What a draft said before a save replaced it: `content` under `lock_version`, written by `author`, until `saved_at`."""
+
+    __tablename__ = "prompt_revision"
+    __table_args__ = (sa.Index("ix_prompt_revision_prompt_version_id_id", "prompt_version_id", "id"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
+    prompt_version_id: Mapped[str] = mapped_column(sa.ForeignKey("prompt_version.id", ondelete="CASCADE"))
+    lock_version: Mapped[int] = mapped_column()
+    content: Mapped[dict[str, Any]] = mapped_column(Json)
+    author_id: Mapped[str | None] = mapped_column(sa.ForeignKey("user.id", ondelete="SET NULL"))
+    saved_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+    author: Mapped[User | None] = relationship(lazy="joined")
+
+
+class PromptFavourite(Model):
+    """A prompt template that a person keeps at the top of their list."""
+
+    __tablename__ = "prompt_favourite"
+
+    user_id: Mapped[str] = mapped_column(sa.ForeignKey("user.id", ondelete="CASCADE"), primary_key=True)
+    prompt_template_id: Mapped[str] = mapped_column(
+        sa.ForeignKey("prompt_template.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"), index=True)

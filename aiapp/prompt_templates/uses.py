@@ -8,10 +8,14 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from aiapp.extensions import Model, db
-from aiapp.prompt_templates.models import PromptTemplate, PromptVersion, prompt_template_tag
+from aiapp.prompt_templates.models import PromptFavourite, PromptTemplate, PromptVersion, prompt_template_tag
+from aiapp.prompt_templates.release_models import LabelledVersion, PromptApproval, PromptEvent
 from aiapp.workspaces.access import Access
 
-_OWN = frozenset({PromptVersion.__tablename__, prompt_template_tag.name})
+_OWN = frozenset(
+    {table.__tablename__ for table in (PromptVersion, PromptFavourite, PromptEvent, PromptApproval, LabelledVersion)}
+    | {prompt_template_tag.name}
+)
 
 
 def uses(access: Access, template: PromptTemplate) -> dict[str, int]:
