@@ -30,7 +30,7 @@ class PublishingRule(Model):
 
 
 class Label(Model):
-    """A name of a workspace's own that a version of each prompt template may have: staging, canary. `protected` asks for approval."""
+    """A name that a version of each prompt template may have: staging, canary. Moving a `protected` one asks for approval."""
 
     __tablename__ = "label"
     __table_args__ = (sa.UniqueConstraint("workspace_id", "name"),)

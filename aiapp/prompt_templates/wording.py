@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from aiapp.errors import InvalidInput
+
 Reader = Callable[[Any], Any]
 
 MAX_TEXT = 200 * 1024  # bytes of UTF-8
@@ -115,3 +117,11 @@ def one_of(allowed: Iterable[str]) -> Reader:
         return str(value)
 
     return read
+
+
+def message(value: str) -> str:
+    """Return a message for the history. Raises InvalidInput."""
+    try:
+        return line(value, 500)
+    except ValueError as error:
+        raise InvalidInput(errors=[{"field": "message", "message": str(error)}]) from error
