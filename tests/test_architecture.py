@@ -62,6 +62,7 @@ PURE = [
     "prompt_templates/comparing.py",
     "prompt_templates/aligning.py",
     "prompt_templates/marking.py",
+    "prompt_templates/semver.py",
     "executions/formats.py",
     "executions/json_schema.py",
     "executions/markdown.py",

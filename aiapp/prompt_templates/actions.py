@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from aiapp.columns import now
 from aiapp.extensions import db
-from aiapp.prompt_templates import fields, slugs, versioning
+from aiapp.prompt_templates import events, fields, slugs, versioning
 from aiapp.prompt_templates.drafts import new_draft, preview, reopen, save_draft
 from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.prompt_templates.releases import publish, rollback, runnable_version
@@ -81,6 +81,7 @@ def update(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -
         raise slugs.taken() from error
     if tags is not None:
         set_tags(access, template, tags)
+    events.note_update(access, template, before, changed)
     access.audit(
         "prompt_template.update", template.name, before={field: before[field] for field in changed}, after=changed
     )
