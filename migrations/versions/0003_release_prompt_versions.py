@@ -36,8 +36,12 @@ def upgrade():
     sa.Column('workspace_id', sa.String(length=32), nullable=False),
     sa.Column('url', sa.String(length=500), nullable=False),
     sa.Column('secret', sa.LargeBinary(), nullable=False),
+    sa.Column('old_secret', sa.LargeBinary(), nullable=True),
+    sa.Column('old_secret_until', sa.DateTime(timezone=True), nullable=True),
     sa.Column('events', sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql"), nullable=False),
     sa.Column('active', sa.Boolean(), nullable=False),
+    sa.Column('gone', sa.Boolean(), nullable=False),
+    sa.Column('failures', sa.Integer(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['workspace_id'], ['workspace.id'], name=op.f('fk_webhook_workspace_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_webhook'))
