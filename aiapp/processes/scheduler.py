@@ -62,12 +62,15 @@ def make(settings: Settings) -> Scheduler:
     from aiapp.api import idempotency
     from aiapp.credentials import checks, schedule
     from aiapp.executions.sweeper import sweep
+    from aiapp.webhooks.sweeper import forget_old_deliveries, sweep_webhooks
 
     duties = (
         Duty(sweep, settings.sweep_seconds),
         Duty(schedule.ask_due, schedule.EVERY_SECONDS),
         Duty(idempotency.forget_old, FORGET_SECONDS),
         Duty(checks.forget_old, FORGET_SECONDS),
+        Duty(sweep_webhooks, settings.sweep_seconds),
+        Duty(forget_old_deliveries, FORGET_SECONDS),
     )
     return Scheduler(create_app(settings), connect_redis(settings), duties)
 
