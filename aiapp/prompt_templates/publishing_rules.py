@@ -1,0 +1,73 @@
+"""What a workspace asks for before a version is published or a protected label is moved, and who may give it."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from aiapp.errors import Conflict, InvalidInput
+from aiapp.extensions import db
+from aiapp.prompt_templates.release_models import APPROVALS, Label, PromptApproval, PublishingRule
+from aiapp.workspaces.access import Access
+
+WORDS = {
+    "none": "Nobody: an editor publishes alone",
+    "admin": "An admin",
+    "second_person": "A second person",
+}
+
+
+def rule_of(access: Access) -> str:
+    """Return who has to agree in this workspace: one of APPROVALS."""
+    query = sa.select(PublishingRule.approval).where(PublishingRule.workspace_id == access.workspace.id)
+    return db.session.scalar(query) or "none"
+
+
+def set_rule(access: Access, approval: str) -> None:
+    """Say who has to agree from now on. Requests that are open stay open. Raises InvalidInput."""
+    if approval not in APPROVALS:
+        message = "Choose one of: " + ", ".join(APPROVALS) + "."
+        raise InvalidInput(errors=[{"field": "approval", "message": message}])
+    row = db.session.get(PublishingRule, access.workspace.id, with_for_update=True)
+    before = row.approval if row else "none"
+    if before == approval:
+        return
+    if row is None:
+        db.session.add(PublishingRule(workspace_id=access.workspace.id, approval=approval))
+    else:
+        row.approval = approval
+    access.audit(
+        "workspace.publishing_rule", access.workspace.name, before={"approval": before}, after={"approval": approval}
+    )
+    db.session.commit()
+
+
+def approval_needed(access: Access, label: Label | None = None) -> bool:
+    """Whether this person has to ask before they publish, or before they move `label`."""
+    if label is not None and not label.protected:
+        return False
+    rule = rule_of(access)
+    if rule == "second_person":
+        return True
+    return (rule == "admin" or label is not None) and not is_admin(access)
+
+
+def demand_none_needed(access: Access, label: Label | None = None) -> None:
+    """Raise Conflict `approval_needed` where this person has to ask first."""
+    if approval_needed(access, label):
+        what = "publishing" if label is None else f"moving the protected label {label.name}"
+        raise Conflict(f"In this workspace {what} needs an approval: ask for one.", code="approval_needed")
+
+
+def may_decide(access: Access, approval: PromptApproval) -> bool:
+    """Whether this person may approve or reject a request."""
+    rule = rule_of(access)
+    if rule == "second_person":
+        return access.allows("editor") and approval.requested_by_id != access.user.id
+    if rule == "admin" or approval.label_id is not None:
+        return is_admin(access)
+    return access.allows("editor")  # nobody has to agree any more
+
+
+def is_admin(access: Access) -> bool:
+    """Whether both the role and the scope of who asks are an admin's."""
+    return access.allows("admin") and access.scope == "admin"
