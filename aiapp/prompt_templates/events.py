@@ -42,9 +42,7 @@ def note(
     db.session.add(event)
 
 
-def note_update(
-    access: Access, template: PromptTemplate, before: Mapping[str, Any], after: Mapping[str, Any]
-) -> None:
+def note_update(access: Access, template: PromptTemplate, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     """Add what a change of a template's details says of its history: being switched off or on is told apart."""
     details = [field for field in after if field != "active"]
     if details:

@@ -47,7 +47,9 @@ def propose(before: Mapping[str, Any] | None, after: Mapping[str, Any], last: st
     """
     level, reasons = _level(before, after)
     if last is None:
-        return Proposal(FIRST, "major", ("it is the first one that is published",) if before is None else tuple(reasons))
+        return Proposal(
+            FIRST, "major", ("it is the first one that is published",) if before is None else tuple(reasons)
+        )
     major, minor, patch = read(last)
     following = {"major": (major + 1, 0, 0), "minor": (major, minor + 1, 0), "patch": (major, minor, patch + 1)}
     return Proposal(".".join(map(str, following[level])), level, tuple(reasons))
@@ -71,7 +73,9 @@ def _breaking(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[s
     old, new = _specs(before), _specs(after)
     for name, spec in new.items():
         if _demanded(spec) and not (name in old and _demanded(old[name])):
-            yield f"the required variable {name} was added" if name not in old else f"the variable {name} became required"
+            yield (
+                f"the required variable {name} was added" if name not in old else f"the variable {name} became required"
+            )
     for name, spec in old.items():
         if _demanded(spec) and name not in new:
             yield f"the required variable {name} was removed"
