@@ -11,6 +11,7 @@ from flask import current_app
 
 from aiapp.columns import Money, UtcDateTime
 from aiapp.extensions import db
+from aiapp.prompt_templates.search_tables import is_ours
 
 
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
@@ -40,6 +41,7 @@ def run(connection: sa.Connection) -> None:
         render_as_batch=sqlite,
         transactional_ddl=True,
         render_item=render_item,
+        include_name=is_ours,
         compare_type=True,
     )
     with context.begin_transaction():

@@ -15,6 +15,7 @@ from flask_migrate import Migrate, downgrade, upgrade
 from aiapp import create_app
 from aiapp.columns import new_id, now
 from aiapp.extensions import Base, db
+from aiapp.prompt_templates.search_tables import is_ours
 
 MIGRATIONS = str(Path(__file__).parent.parent / "migrations")
 
@@ -88,9 +89,43 @@ def count_rows():
 def test_upgrading_an_empty_database_ends_where_the_models_are(migrating):
     upgrade()
     with db.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": is_ours})
         differences = [item for item in compare_metadata(context, Base.metadata) if "alembic_version" not in str(item)]
     assert differences == []
+
+
+def index_of_prompts(engine):
+    """What the database has of the full-text index beside columns: triggers, functions, generated words, by name."""
+    sqlite = "SELECT name, sql FROM sqlite_master WHERE name GLOB 'prompt_search*' AND sql IS NOT NULL"
+    postgresql = """SELECT proname::text, prosrc FROM pg_proc WHERE starts_with(proname, 'prompt_search')
+        UNION ALL SELECT tgname::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE starts_with(tgname, 'prompt_search')
+        UNION ALL SELECT 'words', pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = 'prompt_search'::regclass
+        UNION ALL SELECT indexname::text, indexdef FROM pg_indexes WHERE tablename = 'prompt_search'"""
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql(sqlite if engine.dialect.name == "sqlite" else postgresql)
+        return {row[0]: row[1] for row in found}
+
+
+def test_the_full_text_index_is_what_the_tables_of_the_models_come_with(migrating, app):
+    upgrade()
+    migrated = index_of_prompts(db.engine)
+    with app.app_context():
+        made = index_of_prompts(db.engine)
+    assert len(made) > 10
+    assert migrated == made
+
+
+def test_what_was_written_before_the_full_text_index_is_in_it(migrating):
+    upgrade()
+    fill_every_table()
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE prompt_version SET body = 'greet the otter'")
+        connection.exec_driver_sql("UPDATE tag SET name = 'animals'")
+    downgrade(revision="0003")
+    upgrade()
+    with db.engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT tags, body FROM prompt_search").all()
+    assert [(tags, "greet the otter" in body) for tags, body in rows] == [("animals", True)]
 
 
 def test_data_survives_going_up_again_and_goes_with_its_tables_on_the_way_down(migrating):
