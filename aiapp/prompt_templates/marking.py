@@ -34,6 +34,11 @@ def whole(text: str, *, marked: bool) -> tuple[Span, ...]:
     return (Span(marked, text),) if text else ()
 
 
+def split_words(text: str) -> list[str]:
+    """Return the words of a line: variables, runs of letters, signs and spaces; joined they are the line."""
+    return _WORD.findall(text)
+
+
 def pair_lines(old: list[str], new: list[str], budget: Budget) -> list[tuple[int, int]]:
     """Return which removed line became which added one, as positions: in order, and as alike as possible altogether."""
     if len(old) * len(new) > PAIRED_BLOCK:
