@@ -74,9 +74,21 @@ def _register_blueprints(app: OpenAPI) -> None:
     from aiapp.home import views as home
     from aiapp.installation import views as installation
     from aiapp.prompt_templates import views as prompt_templates
+    from aiapp.webhooks import views as webhooks
     from aiapp.workspaces import views as workspaces
 
-    features = (health, accounts, workspaces, installation, credentials, prompt_templates, executions, feedback, home)
+    features = (
+        health,
+        accounts,
+        workspaces,
+        installation,
+        credentials,
+        webhooks,
+        prompt_templates,
+        executions,
+        feedback,
+        home,
+    )
     for feature in features:
         app.register_blueprint(feature.blueprint)
     app.register_api(api.blueprint)

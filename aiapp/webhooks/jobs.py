@@ -43,13 +43,9 @@ def deliver(delivery_id: str) -> None:
 
 
 def carry(delivery: WebhookDelivery) -> tuple[Received, datetime | None]:
-    """Send a row that was claimed, and settle it: what came back, and when it is tried again. Commits twice.
-
-    No session is held while the receiver is waited for.
-    """
+    """Send a row that was claimed, and settle it: what came back, and when it is tried again. Commits twice."""
     made = delivering.parcel(delivery)
-    db.session.commit()
-    db.session.remove()
+    db.session.commit()  # no connection is held while a stranger's server is waited for
     received = made if isinstance(made, Received) else send(made)
     again = delivering.settle(delivery, received)
     db.session.commit()
