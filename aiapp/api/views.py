@@ -16,10 +16,11 @@ from aiapp.api.people import people
 from aiapp.api.prompt_templates import prompt_templates
 from aiapp.api.prompt_versions import prompt_versions
 from aiapp.api.reference import chapters, parts
+from aiapp.api.webhooks import webhooks
 from aiapp.errors import InvalidInput, NotFound, problem
 
 blueprint = APIBlueprint("api", __name__, url_prefix="/api/v1")
-PARTS = (people, credentials, prompt_templates, prompt_versions, executions)
+PARTS = (people, credentials, prompt_templates, prompt_versions, executions, webhooks)
 MOST_ERRORS = 100
 
 
