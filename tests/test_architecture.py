@@ -56,6 +56,8 @@ PURE = [
     ),
     "usage/pricing.py",
     "gateway/fallback.py",
+    "prompt_templates/documents.py",
+    "prompt_templates/front_matter.py",
     "prompt_templates/rendering.py",
     "prompt_templates/grammar.py",
     "prompt_templates/including.py",

@@ -22,12 +22,13 @@ from aiapp.api.prompt_shapes import (
     RenderedPrompt,
     RollbackBody,
     Turn,
+    Variable,
     given,
     show_content,
     show_version,
 )
 from aiapp.api.shapes import Slug, SlugPath, dollars
-from aiapp.prompt_templates import actions, library
+from aiapp.prompt_templates import actions, library, partials
 from aiapp.prompt_templates import models as rows
 from aiapp.prompt_templates.comparing import compare
 from aiapp.prompt_templates.rendering import estimate_tokens, render_prompt
@@ -140,7 +141,11 @@ def render(path: SlugPath, body: RenderBody) -> RenderedPrompt:
         found = library.version(access, template, body.version)
     else:
         found = library.published(access, template) or library.current(access, template)
-    prompt = render_prompt(found.system, found.body, found.variables, body.context, messages=found.messages)
+    library_now = partials.of(found)
+    prompt = render_prompt(
+        found.system, found.body, found.variables, body.context, messages=found.messages, library=library_now
+    )
+    partials.demand(prompt.unresolved)
     texts = (prompt.system, prompt.body, *(message["content"] for message in prompt.messages))
     count = sum(map(estimate_tokens, texts))
     priced = pricing.estimate(found.provider, found.model, count) if found.provider and found.model else None
@@ -149,7 +154,7 @@ def render(path: SlugPath, body: RenderBody) -> RenderedPrompt:
         "system": prompt.system,
         "messages": [cast("Turn", dict(message)) for message in prompt.messages],
         "body": prompt.body,
-        "variables": show_content(found)["variables"],
+        "variables": cast("list[Variable]", partials.variables(found)),
         "missing": list(prompt.missing),
         "unknown": list(prompt.unknown),
         "errors": list(prompt.errors),

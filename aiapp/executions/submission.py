@@ -12,7 +12,7 @@ from aiapp.credentials import keeping
 from aiapp.credentials.models import Credential
 from aiapp.errors import InvalidInput
 from aiapp.executions.models import PRIORITIES
-from aiapp.prompt_templates import fields
+from aiapp.prompt_templates import fields, partials
 from aiapp.prompt_templates.actions import runnable_version
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.rendering import RenderedPrompt, render_prompt
@@ -71,7 +71,7 @@ def columns(access: Access, submission: Submission) -> dict[str, Any]:
         access.demand("editor")
     context = _checked_context(submission.context)
     settings = asked(access, submission, version)
-    prompt = _rendered(submission, version, context)
+    prompt = _rendered(access, submission, version, context)
     left_out = frozenset(prompt.unknown if submission.kept_context else ())
     return {
         "source": submission.source,
@@ -193,13 +193,18 @@ def _check_value(name: str, value: Any, depth: int) -> None:
             _check_value(name, item, depth + 1)
 
 
-def _rendered(submission: Submission, version: PromptVersion | None, context: Mapping[str, Any]) -> RenderedPrompt:
+def _rendered(
+    access: Access, submission: Submission, version: PromptVersion | None, context: Mapping[str, Any]
+) -> RenderedPrompt:
     if version is not None:
         texts, specs, messages = (version.system, version.body), version.variables, version.messages
+        library = partials.of(version)
     else:
         texts, specs, messages = (submission.system or "", submission.template or ""), [], []
-    prompt = render_prompt(*texts, specs, context, messages=messages)
-    errors = [
+        library = partials.library(access.workspace.id, texts)
+    prompt = render_prompt(*texts, specs, context, messages=messages, library=library)
+    errors = [{**one, "field": _OURS.get(one["field"], one["field"])} for one in prompt.unresolved]
+    errors += [
         {
             "field": error["field"] if error["field"] == "context" else f"context.{error['field']}",
             "message": error["message"],

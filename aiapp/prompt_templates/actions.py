@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from aiapp.columns import now
 from aiapp.extensions import db
-from aiapp.prompt_templates import events, fields, slugs, versioning
+from aiapp.prompt_templates import events, fields, partials, slugs, versioning
 from aiapp.prompt_templates.drafts import new_draft, preview, reopen, save_draft
 from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.prompt_templates.releases import publish, rollback, runnable_version
@@ -44,7 +44,7 @@ def create(access: Access, given: Mapping[str, Any]) -> PromptTemplate:
     Raises InvalidInput, Conflict `slug_taken`.
     """
     details = fields.details({"name": "", **given})
-    text = versioning.with_variables({**versioning.empty(), **fields.content(given)})
+    text = partials.with_variables(access, {**versioning.empty(), **fields.content(given)})
     tags = details.pop("tags", [])
     slug = details.pop("slug", None)
     template = PromptTemplate(workspace_id=access.workspace.id, last_number=1, **details)
@@ -59,7 +59,7 @@ def create(access: Access, given: Mapping[str, Any]) -> PromptTemplate:
 def update(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -> PromptTemplate:
     """Change details (name, slug, description, tags, task, active); what is not given stays.
 
-    Raises InvalidInput, Conflict `slug_taken`.
+    Raises InvalidInput, Conflict `slug_taken`, Conflict `included` for the slug of what others include.
     """
     clean = fields.details(given)
     before = {"tags": [tag.name for tag in template.tags]}
@@ -67,6 +67,8 @@ def update(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -
     changed = {field: value for field, value in clean.items() if value != before[field]}
     if not changed:
         return template
+    if "slug" in changed:
+        partials.demand_unincluded(access, template)
     tags = clean.get("tags") if "tags" in changed else None
     try:
         with db.session.begin_nested():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aiapp.errors import InvalidInput
-from aiapp.prompt_templates import declaring, fields, rendering
+from aiapp.prompt_templates import declaring, fields, partials, rendering
 from aiapp.prompt_templates.models import PromptVersion
 
 
@@ -22,7 +22,8 @@ class Check:
 
 def checks(version: PromptVersion) -> list[Check]:
     """Return what is in order with `version` and what is not."""
-    return [*_texts(version), *_variables(version), *_schema(version)]
+    unresolved = (Check("bad", one["message"], one["field"]) for one in partials.problems(version))
+    return [*_texts(version), *unresolved, *_variables(version), *_schema(version)]
 
 
 def demand(version: PromptVersion) -> None:

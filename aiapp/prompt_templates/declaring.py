@@ -34,12 +34,7 @@ def used(version: Mapping[str, Any]) -> tuple[str, ...]:
 def declared(names: Iterable[str], specs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return one spec for each used variable: the declared one, else required text without a default."""
     known = {spec["name"]: spec for spec in specs}
-    return [dict(known.get(name) or blank(name)) for name in names]
-
-
-def blank(name: str) -> dict[str, Any]:
-    """Return the spec of a variable that nobody has declared yet."""
-    return {"name": name, "type": "text", "required": True, "default": None, "description": "", "sample": None}
+    return [dict(known.get(name) or values.blank(name)) for name in names]
 
 
 def first_value(spec: Mapping[str, Any]) -> str:
@@ -69,7 +64,7 @@ def read(value: Any) -> list[dict[str, Any]]:
 
 
 def _variable(name: str, item: Mapping[str, Any]) -> dict[str, Any]:
-    spec = blank(name)
+    spec = values.blank(name)
     readers: dict[str, Reader] = {
         "type": one_of(values.VARIABLE_TYPES),
         "required": flag,

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiapp.errors import AppError, Conflict
 from aiapp.extensions import db
-from aiapp.prompt_templates import declaring, fields, versioning, wording, writers
+from aiapp.prompt_templates import declaring, fields, partials, versioning, wording, writers
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.workspaces.access import Access
 
@@ -26,7 +26,9 @@ def new_draft(
         tried: see save_draft.
     """
     message = wording.message(message)
-    text = versioning.with_variables({**versioning.content(source), **fields.content(given or {})})
+    text = partials.with_variables(
+        access, {**versioning.content(source), **fields.content(given or {})}, source.prompt_template.slug
+    )
     text["variables"] = declaring.sampled(text["variables"], tried or {})
     template = source.prompt_template
     draft = versioning.make(access, template, versioning.next_number(template), text, source, message)
@@ -58,7 +60,8 @@ def save_draft(
     if version.status not in versioning.OPEN:
         raise frozen(version)
     clean = fields.content(given)
-    wanted = versioning.with_variables({**versioning.content(version), **clean}, tidy=tidy)
+    slug = version.prompt_template.slug
+    wanted = partials.with_variables(access, {**versioning.content(version), **clean}, slug, tidy=tidy)
     changed = {field: value for field, value in wanted.items() if value != getattr(version, field)}
     sampled = wanted["variables"]
     if tried and lock_version == version.lock_version:

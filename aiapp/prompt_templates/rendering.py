@@ -1,35 +1,25 @@
-"""Prompt templates are data: texts with `{{variables}}` that are filled in one pass and never read again.
+"""Prompt templates are data: texts with `{{variables}}` (grammar.py) that are filled in one pass and never read again.
 
-The grammar (CONTRACT, "Template grammar")::
-
-    {{name}}  {{user.name}}         a variable; the name is [A-Za-z_][A-Za-z0-9_]*, more of them after dots
-    {{> slug}}  {{> slug@3}}        another prompt template; recognised, but not resolved yet: it stays as it is and is reported
-    \\{{                             a literal {{
-    everything else                 text, braces of every kind included
+Includes (including.py) are put in first, in the template's own text; values come last, and nothing reads them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
 from typing import Any, Literal, NamedTuple
 
+from aiapp.prompt_templates import grammar, including
+from aiapp.prompt_templates.grammar import Token
+from aiapp.prompt_templates.grammar import literal_braces as literal_braces
+from aiapp.prompt_templates.grammar import parse as parse
 from aiapp.prompt_templates.values import as_text, write
 from aiapp.providers.wire_json import storable
 
 # A rendered part larger than any model reads; without it a value repeated by a hostile template fills the memory.
 MAX_CHARACTERS = 10_000_000
-
-# Possessive quantifiers never give a character back, so that the time grows with the text and with nothing else.
-_NAME = r"[A-Za-z_][A-Za-z0-9_]*+(?:\.[A-Za-z_][A-Za-z0-9_]*+)*+"
-_TOKEN = re.compile(
-    rf"(?P<escape>\\\{{\{{)|\{{\{{(?P<variable>{_NAME})\}}\}}"
-    r"|\{\{> ?(?P<partial>[a-z0-9][a-z0-9-]{0,59}+(?:@[0-9]{1,9}+)?+)\}\}"
-)
-# Closed by two braces, by one of them, or not at all: then the word behind them is named. It reads to the next brace at the most.
-_BRACES = re.compile(r"\{\{(?:[^{}\n]{0,200}+\}\}?+| ?[^\s{}]{0,60}+)")
 
 _LATIN = "A-Za-z\u00c0-\u024f\u1e00-\u1eff"
 _CJK = (
@@ -41,19 +31,11 @@ _TOKEN_ESTIMATE = re.compile(
 )
 
 
-class Token(NamedTuple):
-    """A piece of a template. `source` is what was written; `name` the variable, or the slug of a partial with its version."""
-
-    kind: Literal["text", "variable", "escape", "partial"]
-    source: str
-    name: str = ""
-
-
 class Segment(NamedTuple):
     """A piece of a template beside what it becomes.
 
-    `text` is the value of a variable, the source of a missing one, and text as it will be sent; the texts joined are the
-    rendered text, the sources joined are the template.
+    `text` is the value of a variable, the source of a missing one (and of an include that cannot be, whose `name` is its source),
+    and text as it will be sent; the texts joined are the rendered text, the sources joined are the template.
     """
 
     kind: Literal["text", "variable", "missing"]
@@ -80,7 +62,7 @@ class RenderedPrompt:
 
     `values` holds the text of every variable that has one. `missing` are required variables without value or default,
     `unknown` keys of the context that no variable uses, `errors` one `{field, message}` for each value of the wrong type,
-    `partials` the sources of includes, which stay in the text.
+    `unresolved` one `{field, message}` for each include that cannot be: it stays in the text.
     """
 
     system: str
@@ -90,35 +72,17 @@ class RenderedPrompt:
     missing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     errors: tuple[dict[str, str], ...] = ()
-    partials: tuple[str, ...] = ()
+    unresolved: tuple[dict[str, str], ...] = ()
 
     @property
     def complete(self) -> bool:
-        """Whether every required variable has a value of its type."""
-        return not self.missing and not self.errors
-
-
-def parse(text: str) -> tuple[Token, ...]:
-    """Split a template into tokens, in time that grows linearly with it; their sources joined are the text."""
-    return tuple(_tokens(text))
+        """Whether everything is included, and every required variable has a value of its type."""
+        return not self.missing and not self.errors and not self.unresolved
 
 
 def variables(*texts: str) -> tuple[str, ...]:
     """Return the names that the templates use, each once, in order of first appearance."""
-    return _names(chain.from_iterable(map(_tokens, texts)))
-
-
-def literal_braces(text: str) -> tuple[str, ...]:
-    """Return what follows double braces but is sent as written (`{{ name }}`, `{{7*7}}`, `{{name}`, `{{name`), for the editor to
-    say so.
-    """
-    found: dict[str, None] = {}
-    for token in _tokens(text):
-        if token.kind == "partial":
-            found[token.source] = None
-        elif token.kind == "text":
-            found.update(dict.fromkeys(_BRACES.findall(token.source)))
-    return tuple(found)
+    return grammar.names(chain.from_iterable(map(parse, texts)))
 
 
 def render(text: str, values: Mapping[str, Any]) -> Rendered:
@@ -129,24 +93,28 @@ def render(text: str, values: Mapping[str, Any]) -> Rendered:
         values: JSON values by name; a string is put in as it is, anything else as `as_text` writes it, None is no value.
     """
     tokens = parse(text)
-    return _fill(tokens, _texts(values, _names(tokens)), MAX_CHARACTERS)
+    return _fill(tokens, _texts(values, grammar.names(tokens)), MAX_CHARACTERS)
 
 
-def segments(text: str, values: Mapping[str, Any]) -> list[Segment]:
+def segments(template: str | Sequence[Token], values: Mapping[str, Any]) -> list[Segment]:
     """Return the template piece by piece, so that a page can mark values (by `text`) or the editor names (by `source`).
 
     Neighbouring pieces of text are one segment. Give it `values` of a RenderedPrompt without errors: it has no limit of size.
+
+    Arguments:
+        template: a text, or the tokens of one whose includes are put in.
     """
-    tokens = parse(text)
-    texts = _texts(values, _names(tokens))
+    tokens = parse(template) if isinstance(template, str) else template
+    texts = _texts(values, grammar.names(tokens))
     merged: list[Segment] = []
-    for marked, group in groupby(tokens, lambda token: token.kind == "variable"):
+    for marked, group in groupby(tokens, lambda token: token.kind in ("variable", "partial")):
         if marked:
             for token in group:
-                value = texts.get(token.name)
+                value = texts.get(token.name) if token.kind == "variable" else None
                 kind: Literal["variable", "missing"] = "missing" if value is None else "variable"
                 written = token.source if value is None else value
-                merged.append(Segment(kind, storable(written), token.name, token.source))
+                name = token.name if token.kind == "variable" else token.source
+                merged.append(Segment(kind, storable(written), name, token.source))
         else:
             plain = list(group)
             written = storable("".join(_written(token, texts) for token in plain))
@@ -161,25 +129,28 @@ def render_prompt(
     context: Mapping[str, Any],
     *,
     messages: Sequence[Mapping[str, str]] = (),
+    library: including.Library = including.NOTHING,
 ) -> RenderedPrompt:
     """Fill every part of a prompt from one context.
 
     Arguments:
         system, body: templates.
-        variables_spec: `{name, type, required, default, choices, …}` for each declared variable; a variable that is only
-            used counts as required text without a default.
+        variables_spec: `{name, type, required, default, choices, …}` for each declared variable; one that is only used is
+            what an included template declares, else it counts as required text without a default.
         context: JSON values by name; `{{user.name}}` takes `context["user.name"]`, else `context["user"]["name"]`.
             For a declared variable None and "" are no value: its default is used.
         messages: example turns `{role, content}` whose contents are templates too.
+        library: what the parts may include (partials.py fetches it).
     """
-    parts = [parse(text) for text in (system, body, *(message["content"] for message in messages))]
-    specs = {str(spec["name"]): spec for spec in variables_spec}
-    names = _names(chain.from_iterable(parts))
+    expanded = including.expand((system, body, *(message["content"] for message in messages)), library)
+    own = {str(spec["name"]) for spec in variables_spec}
     filled = _Filled()
-    for name in names:
-        filled.add(name, _look_up(context, name), specs.get(name))
-    texts = filled.render(parts)
-    used = {key for name in chain(names, specs) for key in (name, name.partition(".")[0])}
+    for spec in expanded.specs(variables_spec):
+        name = spec["name"]
+        filled.add(name, look_up(context, name), spec if name in own or name in expanded.inherited else None)
+    texts = filled.render(expanded.parts)
+    known = chain(expanded.names, own)
+    used = {key for name in known for key in (name, name.partition(".")[0])}
     return RenderedPrompt(
         system=texts[0],
         body=texts[1],
@@ -190,8 +161,25 @@ def render_prompt(
         missing=tuple(filled.missing),
         unknown=tuple(key for key in context if key not in used),
         errors=tuple(filled.errors),
-        partials=tuple(dict.fromkeys(token.source for part in parts for token in part if token.kind == "partial")),
+        unresolved=tuple({"field": part_name(one.part), "message": one.message} for one in expanded.problems),
     )
+
+
+def part_name(number: int) -> str:
+    """Return the field of a part of a prompt by its place: the system part, the body, then the example turns (from 1)."""
+    return ("system", "body")[number] if number < 2 else f"messages.{number - 1}"
+
+
+def look_up(context: Mapping[str, Any], name: str) -> Any:
+    """Return the value under the full name, else down the nested objects; only mappings are walked, never attributes."""
+    if name in context:
+        return context[name]
+    node: Any = context
+    for part in name.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return None
+        node = node[part]
+    return node
 
 
 def estimate_tokens(text: str) -> int:
@@ -205,26 +193,6 @@ def estimate_tokens(text: str) -> int:
     return max(1, len(_TOKEN_ESTIMATE.findall(text))) if text else 0
 
 
-def _tokens(text: str) -> Iterator[Token]:
-    end = 0
-    for match in _TOKEN.finditer(text):
-        if match.start() > end:
-            yield Token("text", text[end : match.start()])
-        end = match.end()
-        if match.lastgroup == "variable":
-            yield Token("variable", match[0], match["variable"])
-        elif match.lastgroup == "partial":
-            yield Token("partial", match[0], match["partial"])
-        else:
-            yield Token("escape", match[0])
-    if end < len(text):
-        yield Token("text", text[end:])
-
-
-def _names(tokens: Iterable[Token]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(token.name for token in tokens if token.kind == "variable"))
-
-
 def _written(token: Token, texts: Mapping[str, str]) -> str:
     if token.kind == "variable":
         return texts.get(token.name, token.source)
@@ -232,7 +200,7 @@ def _written(token: Token, texts: Mapping[str, str]) -> str:
 
 
 def _fill(tokens: Sequence[Token], texts: Mapping[str, str], room: int) -> Rendered:
-    missing = tuple(name for name in _names(tokens) if name not in texts)
+    missing = tuple(name for name in grammar.names(tokens) if name not in texts)
     pieces = [_written(token, texts) for token in tokens]
     if sum(map(len, pieces)) > room:
         return Rendered("", missing, too_large=True)
@@ -242,25 +210,13 @@ def _fill(tokens: Sequence[Token], texts: Mapping[str, str], room: int) -> Rende
 def _texts(values: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
     texts = {}
     for name in names:
-        value = _look_up(values, name)
+        value = look_up(values, name)
         if value is not None:
             try:
                 texts[name] = as_text(value)
             except ValueError:
                 continue  # what cannot be written is no value
     return texts
-
-
-def _look_up(context: Mapping[str, Any], name: str) -> Any:
-    """Return the value under the full name, else down the nested objects; only mappings are walked, never attributes."""
-    if name in context:
-        return context[name]
-    node: Any = context
-    for part in name.split("."):
-        if not isinstance(node, Mapping) or part not in node:
-            return None
-        node = node[part]
-    return node
 
 
 @dataclass(slots=True)

@@ -11,6 +11,11 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _JSON_SPACE = re.compile(r'("(?:[^"\\]|\\.)*+")|[ \t\r\n]+')
 
 
+def blank(name: str) -> dict[str, Any]:
+    """Return the spec of a variable that nobody has declared yet."""
+    return {"name": name, "type": "text", "required": True, "default": None, "description": "", "sample": None}
+
+
 def write(value: Any, spec: Mapping[str, Any]) -> str:
     """Return the text of a variable's value.
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from aiapp.columns import now
 from aiapp.errors import NotFound
 from aiapp.extensions import db
-from aiapp.prompt_templates import declaring, fields
+from aiapp.prompt_templates import declaring, fields, grammar
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.workspaces.access import Access
 
@@ -61,7 +61,11 @@ def content(version: PromptVersion) -> dict[str, Any]:
 
 
 def with_variables(text: dict[str, Any], *, tidy: bool = True) -> dict[str, Any]:
-    """Return `text` with one declaration for each variable that its parts use. Raises InvalidInput."""
+    """Return `text` with one declaration for each variable that its parts use. Raises InvalidInput.
+
+    Where it includes other prompt templates, all declarations stay: they may be of variables of those (partials.with_variables).
+    """
+    tidy = tidy and not grammar.includes(text["system"], text["body"], *(one["content"] for one in text["messages"]))
     names = declaring.used(text)
     kept = [] if tidy else [spec for spec in text["variables"] if spec["name"] not in names][: declaring.MAX_VARIABLES]
     return {**text, "variables": [*declaring.declared(names, text["variables"]), *kept]}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from aiapp.prompt_templates import declaring, rendering
+from aiapp.prompt_templates import declaring, including, partials, rendering
+from aiapp.prompt_templates.grammar import Token
 from aiapp.prompt_templates.models import PromptVersion
 
 SHOWN = 50_000  # characters of a part that the preview shows
@@ -53,7 +54,7 @@ class Workbench:
     """The inputs, the filled parts, and what is noteworthy about them.
 
     `rows` are the inputs, short ones two and two. `literal` is what looks like a variable and is none. `problem` says why
-    there is no preview.
+    there is no preview. `unresolved` says, by field, what is included and cannot be.
     """
 
     inputs: list[Input]
@@ -64,6 +65,7 @@ class Workbench:
     system_tokens: int
     body_tokens: int
     problem: str
+    unresolved: dict[str, str]
 
     @property
     def rows(self) -> list[list[Input]]:
@@ -102,11 +104,13 @@ def build(
     system = version.system if system is None else system
     body = version.body if body is None else body
     texts = [system, body, *(message["content"] for message in version.messages)]
-    names = rendering.variables(*texts)[: declaring.MAX_VARIABLES]
-    specs = declaring.declared(names, version.variables)
+    library = partials.of(version, system, body)
+    expansion = including.expand(texts, library)
+    specs = expansion.specs(version.variables)[: declaring.MAX_VARIABLES]
+    names = [spec["name"] for spec in specs]
     first = {spec["name"]: declaring.first_value(spec) for spec in specs}
     typed = {name: (typed or {}).get(name, first[name]) for name in names}
-    prompt = rendering.render_prompt(system, body, specs, typed, messages=version.messages)
+    prompt = rendering.render_prompt(system, body, specs, typed, messages=version.messages, library=library)
     wrong = {error["field"]: error["message"] for error in prompt.errors}
     wrong |= dict.fromkeys(prompt.missing, "")
     said = {name: "Required: no value and no default." for name in prompt.missing if touched is None or name in touched}
@@ -123,25 +127,28 @@ def build(
             )
             for spec in specs
         ],
-        parts=[] if problem else [_part(title, text, prompt.values) for title, text in _titled(version, system, body)],
+        parts=[] if problem else [_part(*titled, prompt.values) for titled in _titled(version, expansion.parts)],
         missing=tuple(name for name in names if name in wrong),
         literal=tuple(dict.fromkeys(one for text in texts for one in rendering.literal_braces(text)))[:5],
         tokens=None if problem else sum(map(_tokens, (prompt.system, prompt.body, *_contents(prompt.messages)))),
         system_tokens=_tokens(system),
         body_tokens=_tokens(body),
         problem=problem,
+        unresolved=_by_field(prompt.unresolved),
     )
 
 
 def written(version: PromptVersion) -> list[tuple[str, list[tuple[str, str]], int]]:
     """Return (title, segments, tokens) of each part as it was written, its variables marked."""
+    texts = (version.system, version.body, *(message["content"] for message in version.messages))
+    parts = [rendering.parse(text) for text in texts]
     return [
         (
             title,
-            [("variable" if t.kind == "variable" else "text", t.source) for t in rendering.parse(text)],
-            _tokens(text),
+            [("text" if token.kind in ("text", "escape") else "variable", token.source) for token in tokens],
+            _tokens("".join(token.source for token in tokens)),
         )
-        for title, text in _titled(version, version.system, version.body)
+        for title, tokens in _titled(version, parts)
     ]
 
 
@@ -176,18 +183,26 @@ def _input(spec: Mapping[str, Any], value: str, *, filled: bool, error: str, new
     )
 
 
-def _titled(version: PromptVersion, system: str, body: str) -> Iterator[tuple[str, str]]:
-    if system:
-        yield "System", system
-    for message in version.messages:
-        yield f"Example: {message['role']}", message["content"]
-    yield "User", body
+def _titled(version: PromptVersion, parts: Sequence[Sequence[Token]]) -> Iterator[tuple[str, Sequence[Token]]]:
+    """Return the parts as they are sent, under their titles; `parts` are the system part, the body, the example turns."""
+    if parts[0]:
+        yield "System", parts[0]
+    for message, tokens in zip(version.messages, parts[2:], strict=True):
+        yield f"Example: {message['role']}", tokens
+    yield "User", parts[1]
 
 
-def _part(title: str, text: str, filled: Mapping[str, str]) -> Part:
+def _by_field(problems: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in problems:
+        found[one["field"]] = f"{found[one['field']]} {one['message']}" if one["field"] in found else one["message"]
+    return found
+
+
+def _part(title: str, tokens: Sequence[Token], filled: Mapping[str, str]) -> Part:
     shown: list[tuple[str, str]] = []
     room, left_out = SHOWN, 0
-    for segment in rendering.segments(text, filled):
+    for segment in rendering.segments(tokens, filled):
         piece = segment.name if segment.kind == "missing" else segment.text
         if room and piece:
             shown.append((segment.kind, piece[:room]))

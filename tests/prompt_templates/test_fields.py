@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aiapp.errors import InvalidInput
-from aiapp.prompt_templates import declaring, fields, starters, wording
+from aiapp.prompt_templates import declaring, fields, starters, values, wording
 
 
 def refused(given: dict[str, Any]) -> dict[str, str]:
@@ -152,9 +152,9 @@ def test_messages_are_turns_of_user_and_assistant() -> None:
 
 
 def test_a_variable_is_required_text_unless_declared_otherwise() -> None:
-    assert variable() == declaring.blank("tone")
-    assert declaring.blank("tone")["type"] == "text"
-    assert declaring.blank("tone")["required"] is True
+    assert variable() == values.blank("tone")
+    assert values.blank("tone")["type"] == "text"
+    assert values.blank("tone")["required"] is True
 
 
 @pytest.mark.parametrize(

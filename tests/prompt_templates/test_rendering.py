@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiapp.prompt_templates import rendering, values
+from aiapp.prompt_templates import grammar, values
 from aiapp.prompt_templates.rendering import (
     estimate_tokens,
     literal_braces,
@@ -169,7 +169,7 @@ def test_every_prompt_renders_or_says_why_not(system, body, spec, context):
     noted = [*prompt.values, *prompt.missing, *(error["field"] for error in prompt.errors)]
     assert sorted(noted) == sorted(names)
     assert set(prompt.unknown) <= set(context)
-    assert prompt.complete == (len(prompt.values) == len(names))
+    assert prompt.complete == (len(prompt.values) == len(names) and not grammar.includes(system, body))
 
 
 @given(st.text(alphabet="{}ab. ", max_size=20))
@@ -276,14 +276,14 @@ def test_no_part_of_the_grammar_can_backtrack():
         return [most for most in repeats(_parser.parse(compiled.pattern)) if most > 1]
 
     assert greedy(re.compile("a+(b*|c{2,9})")) == [_constants.MAXREPEAT, _constants.MAXREPEAT, 9]
-    assert greedy(rendering._TOKEN) == []
-    assert greedy(rendering._BRACES) == []
+    assert greedy(grammar._TOKEN) == []
+    assert greedy(grammar._BRACES) == []
 
 
 def test_the_editor_is_told_what_is_not_a_variable():
     text = r"{{ name }} {{name}} {{7*7}} {{ name }} {{> intro}} \{{x}} {single} {% x %} {{}}"
 
-    assert literal_braces(text) == ("{{ name }}", "{{7*7}}", "{{> intro}}", "{{}}")
+    assert literal_braces(text) == ("{{ name }}", "{{7*7}}", "{{}}")
 
 
 @pytest.mark.parametrize(
@@ -419,11 +419,19 @@ def test_a_choice_without_choices_takes_any_text_and_many_choices_are_not_all_li
     assert "19, …" in render_prompt("", "{{a}}", [many], {"a": "x"}).errors[0]["message"]
 
 
-def test_partials_stay_in_the_text_and_are_reported():
-    prompt = render_prompt("{{> tone}}", "{{> intro@3}} {{> tone}}", [], {})
+def test_an_include_that_cannot_be_stays_in_the_text_and_is_reported_where_it_stands():
+    prompt = render_prompt(
+        "{{> tone}}", "{{> intro@3}} {{> tone}} {{> tone}}", [], {}, messages=[{"role": "user", "content": "{{> a}}"}]
+    )
 
-    assert prompt.partials == ("{{> tone}}", "{{> intro@3}}")
-    assert prompt.system == "{{> tone}}"
+    assert prompt.body == "{{> intro@3}} {{> tone}} {{> tone}}"
+    assert [(one["field"], one["message"]) for one in prompt.unresolved] == [
+        ("system", "There is no prompt template called tone in this workspace."),
+        ("body", "There is no prompt template called intro in this workspace."),
+        ("body", "There is no prompt template called tone in this workspace."),
+        ("messages.1", "There is no prompt template called a in this workspace."),
+    ]
+    assert not prompt.complete
 
 
 @given(JSON_VALUES)
