@@ -6,12 +6,15 @@ from typing import Any
 
 from flask import Flask
 
+from aiapp.columns import new_id
 from aiapp.credentials import actions as credentials
 from aiapp.executions import actions as executions
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db
 from aiapp.prompt_templates import actions as prompt_templates
 from aiapp.prompt_templates import library
+from aiapp.webhooks import sealing
+from aiapp.webhooks.models import EVENTS, Webhook
 from aiapp.workspaces import api_tokens, invitations
 from aiapp.workspaces.models import Membership
 
@@ -28,6 +31,10 @@ def one_of_each(app: Flask, team: Any) -> dict[str, str]:
         execution = executions.submit(bob, Submission(prompt_template="greeting", context={"name": "Ada"}))
         invitation, _ = invitations.invite(alice, "new@example.com", "viewer")
         token, _ = api_tokens.create(bob, "bob's", "read")
+        webhook = Webhook(id=new_id(), workspace_id=alice.workspace.id, url="https://127.0.0.1/", events=list(EVENTS))
+        sealing.seal_new(alice.workspace, webhook)
+        db.session.add(webhook)
+        db.session.commit()
         membership = db.session.scalars(bob.select(Membership).where(Membership.user_id == bob.user.id)).one()
         ids = {
             "credential_id": credential.id,
@@ -35,6 +42,7 @@ def one_of_each(app: Flask, team: Any) -> dict[str, str]:
             "invitation_id": invitation.id,
             "token_id": token.id,
             "membership_id": membership.id,
+            "webhook_id": webhook.id,
         }
         db.session.remove()
     return ids

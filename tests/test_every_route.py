@@ -11,6 +11,7 @@ from aiapp.credentials.models import Credential
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion, Tag
+from aiapp.webhooks.models import EVENTS, Webhook, WebhookDelivery
 from aiapp.workspaces.models import Invitation, Membership
 
 # Open to everyone, each with its reason.
@@ -100,7 +101,11 @@ def rows(app, team):
             role="viewer",
             expires_at=now() + timedelta(days=1),
         )
-        db.session.add(invitation)
+        webhook = Webhook(workspace_id=workspace_id, url="https://127.0.0.1/", secret=b"-", events=list(EVENTS))
+        db.session.add_all([invitation, webhook])
+        db.session.flush()
+        delivery = WebhookDelivery(workspace_id=workspace_id, webhook_id=webhook.id, event=EVENTS[0], payload={})
+        db.session.add(delivery)
         db.session.flush()
         from aiapp.accounts.tokens import make
 
@@ -118,6 +123,8 @@ def rows(app, team):
             "invitation_id": invitation.id,
             "token_id": token.id,
             "membership_id": membership_id,
+            "webhook_id": webhook.id,
+            "delivery_id": delivery.id,
         }
 
 

@@ -14,7 +14,9 @@ PEOPLE = {"viewer": "vera", "editor": "bob", "admin": "adam", "owner": "alice"}
 UNKNOWN = {
     "slug": "unknown",
     "number": 1,
-    **dict.fromkeys(("credential_id", "execution_id", "invitation_id", "token_id", "membership_id"), "0" * 32),
+    **dict.fromkeys(
+        ("credential_id", "execution_id", "invitation_id", "token_id", "membership_id", "webhook_id"), "0" * 32
+    ),
 }
 
 
