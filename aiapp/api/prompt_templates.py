@@ -25,8 +25,9 @@ from aiapp.api.prompt_shapes import (
     show_version,
 )
 from aiapp.api.shapes import GONE, MOST_ITEMS, Gone, SlugPath, Text
-from aiapp.prompt_templates import actions, library
+from aiapp.prompt_templates import actions, library, listing
 from aiapp.prompt_templates import models as rows
+from aiapp.prompt_templates.filters import EVERYTHING, Filter
 
 prompt_templates = APIBlueprint(
     "prompt_templates", __name__, abp_tags=[Tag(name="Prompt templates")], abp_security=[{"token": []}]
@@ -36,27 +37,35 @@ prompt_templates = APIBlueprint(
 class ListQuery(PageQuery):
     """Which prompt templates."""
 
-    q: Text = Field("", max_length=200, description="in name, slug, description and text")
+    q: Text = Field("", max_length=200, description="beginnings of words in name, slug, description, tags and text")
     tag: list[Text] = Field(
         default_factory=list, max_length=MOST_ITEMS, description="may be repeated: all must be there"
     )
-    status: Literal["draft", "preview", "published", "archived"] | None = None
+    status: Literal["draft", "preview", "published", "archived"] | None = Field(None, description="default: all")
     task: Text | None = None
     output_format: Format | None = None
+    favourites: Literal["first", "only"] | None = Field(None, description="those of the token's person")
+    sort: Literal["changed", "name", "used", "run", "relevance"] = Field(
+        "changed",
+        description="last changed, by name, most used of late, last run, how well `q` is found (needs one); "
+        "a cursor belongs to its order",
+    )
 
 
 @prompt_templates.get("/prompt-templates", summary="Prompt templates")
 @needs("viewer", "read")
 def index(query: ListQuery) -> Listed[PromptTemplateSummary]:
-    """Last changed first."""
-    wanted = library.Filter(
+    """Those that are archived too."""
+    wanted = Filter(
         q=query.q.strip(),
         tags=tuple(sorted({tag for tag in query.tag if tag}))[:20],
-        status=query.status,
+        status=query.status or EVERYTHING,
         output_format=query.output_format,
         task=query.task or None,
+        favourites=query.favourites,
+        sort=query.sort if query.q.strip() or query.sort != "relevance" else "changed",
     )
-    found = library.list_templates(asking(), wanted, cursor=query.cursor, limit=query.limit)
+    found = listing.list_templates(asking(), wanted, cursor=query.cursor, limit=query.limit)
     return page([_row(listed) for listed in found.rows], found.next_cursor)
 
 
@@ -97,7 +106,7 @@ def delete(path: SlugPath) -> Gone:
     return GONE
 
 
-def _row(listed: library.Listed) -> PromptTemplateSummary:
+def _row(listed: listing.Listed) -> PromptTemplateSummary:
     return {
         **show(listed.template),
         "status": listed.status,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from aiapp.columns import now
 from aiapp.extensions import Model, db
 from aiapp.prompt_templates.models import PromptFavourite, PromptTemplate, PromptVersion, prompt_template_tag
 from aiapp.prompt_templates.release_models import LabelledVersion, PromptApproval, PromptEvent
@@ -16,6 +18,25 @@ _OWN = frozenset(
     {table.__tablename__ for table in (PromptVersion, PromptFavourite, PromptEvent, PromptApproval, LabelledVersion)}
     | {prompt_template_tag.name}
 )
+
+DAYS = 30
+COUNTED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """When a prompt template was last executed, and how often lately (see counts)."""
+
+    last: datetime
+    executions: int
+    completed: int
+    failed: int
+
+    @property
+    def success(self) -> float | None:
+        """How many of those that ended by themselves were completed, 0 to 1; None where none has ended."""
+        ended = self.completed + self.failed
+        return self.completed / ended if ended else None
 
 
 def uses(access: Access, template: PromptTemplate) -> dict[str, int]:
@@ -33,20 +54,55 @@ def uses(access: Access, template: PromptTemplate) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def last_executions(access: Access, templates: Sequence[PromptTemplate]) -> dict[str, datetime]:
-    """Return when each of `templates` was executed last, by template id, for those that ever were."""
+def counts(access: Access) -> sa.Select[str, int, int, int]:
+    """Return the query for how often each prompt template was executed lately: its id, executions, completed and failed ones.
+
+    Lately is within DAYS, and among the workspace's COUNTED newest executions: nobody waits for a walk through all of them.
+    Test runs (previews) do not count.
+    """
     execution = Model.metadata.tables["execution"]
-    # One index seek a template: ids sort by the time they were made.
-    last_id = (
+    of_workspace = sa.select(
+        execution.c.prompt_template_id, execution.c.status, execution.c.source, execution.c.created_at
+    ).where(execution.c.workspace_id == access.workspace.id)
+    newest = of_workspace.order_by(execution.c.id.desc()).limit(COUNTED).subquery()
+    ended = [
+        sa.func.sum(sa.case((newest.c.status == status, 1), else_=0)).label(status)
+        for status in ("completed", "failed")
+    ]
+    return (
+        sa.select(newest.c.prompt_template_id, sa.func.count().label("executions"), *ended)
+        .where(newest.c.prompt_template_id.is_not(None), newest.c.source != "preview")
+        .where(newest.c.created_at >= now() - timedelta(days=DAYS))
+        .group_by(newest.c.prompt_template_id)
+    )
+
+
+def last_execution_id(access: Access) -> sa.ScalarSelect[str]:
+    """Return the id of a PromptTemplate's last execution, for a query of prompt templates; one index seek each.
+
+    Ids sort by the time they were made.
+    """
+    execution = Model.metadata.tables["execution"]
+    return (
         sa.select(sa.func.max(execution.c.id))
         .where(execution.c.workspace_id == access.workspace.id, execution.c.prompt_template_id == PromptTemplate.id)
         .correlate(PromptTemplate)
         .scalar_subquery()
     )
+
+
+def activity(access: Access, templates: Sequence[PromptTemplate]) -> dict[str, Activity]:
+    """Return how each of `templates` was executed, by its id, for those that ever were."""
+    execution = Model.metadata.tables["execution"]
+    lately = counts(access).subquery()
     query = (
-        sa.select(PromptTemplate.id, execution.c.created_at)
-        .join(execution, execution.c.id == last_id)
+        sa.select(PromptTemplate.id, execution.c.created_at, lately.c.executions, lately.c.completed, lately.c.failed)
+        .join(execution, execution.c.id == last_execution_id(access))
+        .outerjoin(lately, lately.c.prompt_template_id == PromptTemplate.id)
         .where(PromptTemplate.workspace_id == access.workspace.id)
         .where(PromptTemplate.id.in_([template.id for template in templates]))
     )
-    return {row.id: row.created_at for row in db.session.execute(query)}
+    return {
+        row.id: Activity(row.created_at, row.executions or 0, row.completed or 0, row.failed or 0)
+        for row in db.session.execute(query)
+    }

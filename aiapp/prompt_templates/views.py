@@ -12,25 +12,40 @@ from aiapp.errors import Conflict, InvalidInput
 from aiapp.extensions import settings as app_settings
 from aiapp.prompt_templates import (
     actions,
+    approvals,
     compare_views,
     editor_views,
     forms,
+    label_views,
     library,
+    listing,
+    preview_link_views,
     publish_views,
     run_views,
     settings_views,
     starters,
     workbench,
 )
+from aiapp.prompt_templates.filters import Filter, filter_of, query_of
 from aiapp.prompt_templates.models import OUTPUT_FORMATS
 from aiapp.prompt_templates.routes import address, blueprint, shell
 from aiapp.prompt_templates.routes import history as versions_table
 from aiapp.prompt_templates.snippets import snippets
 from aiapp.prompt_templates.tagging import tags_in_use
-from aiapp.prompt_templates.uses import last_executions, uses
+from aiapp.prompt_templates.tasks import tasks_in_use
+from aiapp.prompt_templates.uses import activity, uses
 from aiapp.workspaces.access import Access, require
 
-__all__ = ["blueprint", "compare_views", "editor_views", "publish_views", "run_views", "settings_views"]
+__all__ = [
+    "blueprint",
+    "compare_views",
+    "editor_views",
+    "label_views",
+    "preview_link_views",
+    "publish_views",
+    "run_views",
+    "settings_views",
+]
 
 PAGE = 50
 
@@ -39,17 +54,18 @@ PAGE = 50
 @require()
 def index(access: Access) -> str:
     """The library."""
-    wanted = library.filter_of(request.args)
+    wanted = filter_of(request.args)
     rows = _rows(access, wanted)
-    total = library.count_templates(access, library.Filter())
+    total = listing.count_templates(access, Filter())
     return render_template(
         "prompt_templates/index.html",
         **rows,
         wanted=wanted,
-        found=library.count_templates(access, wanted) if wanted.given else total,
+        found=listing.count_templates(access, wanted) if wanted.given else total,
         total=total,
+        waiting=approvals.count_open(access),
         tags=list(dict.fromkeys([*wanted.tags, *tags_in_use(access, 12)])),
-        tasks=[("", "Any task"), *((task, task) for task in library.tasks_in_use(access))],
+        tasks=[("", "Any task"), *((task, task) for task in tasks_in_use(access))],
         formats=[("", "Any format"), *((name, name) for name in OUTPUT_FORMATS)],
     )
 
@@ -58,7 +74,7 @@ def index(access: Access) -> str:
 @require()
 def more(access: Access) -> Response:
     """The next rows of the library."""
-    return htmx.fragment("prompt_templates/_more.html", **_rows(access, library.filter_of(request.args)))
+    return htmx.fragment("prompt_templates/_more.html", **_rows(access, filter_of(request.args)))
 
 
 @blueprint.get("/new")
@@ -151,12 +167,12 @@ def history(access: Access, slug: str) -> str:
     return _tab(access, slug, "", **versions_table(access, library.find(access, slug)))
 
 
-def _rows(access: Access, wanted: library.Filter) -> dict[str, Any]:
-    page = library.list_templates(access, wanted, cursor=request.args.get("cursor"), limit=PAGE)
-    query = library.query_of(wanted)
+def _rows(access: Access, wanted: Filter) -> dict[str, Any]:
+    page = listing.list_templates(access, wanted, cursor=request.args.get("cursor"), limit=PAGE)
+    query = query_of(wanted)
     return {
         "rows": page.rows,
-        "executed": last_executions(access, [row.template for row in page.rows]),
+        "activity": activity(access, [row.template for row in page.rows]),
         "cursor": page.next_cursor,
         "query": query,
     }

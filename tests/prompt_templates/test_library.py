@@ -15,9 +15,12 @@ from aiapp.errors import InvalidInput
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.prompt_templates import actions, library
-from aiapp.prompt_templates.library import Filter, list_templates
+from aiapp.prompt_templates.filters import Filter
+from aiapp.prompt_templates.listing import count_templates, list_templates
+from aiapp.prompt_templates.models import Tag
 from aiapp.prompt_templates.tagging import tags_in_use
-from aiapp.prompt_templates.uses import last_executions
+from aiapp.prompt_templates.tasks import tasks_in_use
+from aiapp.prompt_templates.uses import activity
 from aiapp.workspaces.access import Access
 
 LIBRARY = "/w/acme/prompt-templates"
@@ -64,7 +67,7 @@ def test_another_workspace_sees_nothing(team: Any, bob: Access) -> None:
     make(bob, "First", tags=["support"])
     assert listed(team.access("charlie")) == []
     assert tags_in_use(team.access("charlie")) == []
-    assert library.count_templates(team.access("charlie"), Filter()) == 0
+    assert count_templates(team.access("charlie"), Filter()) == 0
 
 
 def test_a_row_shows_the_published_version_and_what_is_being_written(bob: Access) -> None:
@@ -105,7 +108,7 @@ def test_lists_are_filtered_by_tags_task_and_format(bob: Access) -> None:
     assert listed(bob, output_format="json") == ["b"]
     assert listed(bob, output_format="json", task="chat") == []
     assert tags_in_use(bob) == ["support", "email"]
-    assert library.tasks_in_use(bob) == ["chat", "prd_analysis"]
+    assert tasks_in_use(bob) == ["chat", "prd_analysis"]
 
 
 @pytest.mark.parametrize("q", ["Refund", "REFUND", "refund-x", "money back", "{{order", "politely"])
@@ -153,8 +156,8 @@ def test_the_last_execution_is_the_newest_of_this_template(bob: Access) -> None:
     for run in runs:
         db.session.add(run)
         db.session.commit()
-    found = last_executions(bob, [row.template for row in list_templates(bob, Filter()).rows])
-    assert found == {template.id: runs[-1].created_at}
+    found = activity(bob, [row.template for row in list_templates(bob, Filter()).rows])
+    assert {template_id: one.last for template_id, one in found.items()} == {template.id: runs[-1].created_at}
 
 
 def test_an_editor_opens_what_is_being_written_and_a_viewer_what_is_published(team: Any, bob: Access) -> None:
@@ -204,4 +207,4 @@ def test_a_page_of_many_versions_asks_the_database_alike(app: Flask, team: Any, 
 def test_tags_of_two_people_at_once_are_one_tag(bob: Access) -> None:
     make(bob, "A", tags=["support"])
     make(bob, "B", tags=["support"])
-    assert db.session.scalar(sa.select(sa.func.count()).select_from(library.Tag)) == 1
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(Tag)) == 1

@@ -1,0 +1,258 @@
+"""Lists of prompt templates: narrowed, sorted, in pages that begin after the last row shown."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+
+from aiapp.errors import InvalidInput
+from aiapp.extensions import db
+from aiapp.prompt_templates import search, uses
+from aiapp.prompt_templates.filters import EVERYTHING, Filter, storable
+from aiapp.prompt_templates.models import (
+    PromptFavourite,
+    PromptTemplate,
+    PromptVersion,
+    Tag,
+    prompt_template_tag,
+)
+from aiapp.workspaces.access import Access
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A prompt template in a list.
+
+    `status` is the template's: archived where it is archived, published where a version is, else its newest version's.
+    `number`, `semver` and `output_format` are the published version's, else the newest's. `open_number` and `open_status` are
+    those of a draft or preview that is newer than the published version. `favourite` is of who asks.
+    """
+
+    template: PromptTemplate
+    status: str
+    number: int
+    semver: str | None
+    output_format: str
+    favourite: bool
+    open_number: int | None
+    open_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list; `next_cursor` is None on the last one."""
+
+    rows: list[Listed] = field(default_factory=list)
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What a list is sorted by: a value of each row, and how it is read back from a cursor (raises ValueError, TypeError)."""
+
+    value: sa.ColumnElement[Any]
+    falling: bool
+    read: Callable[[Any], Any]
+
+    def after(self, last: Any) -> sa.ColumnElement[bool]:
+        return self.value < last if self.falling else self.value > last
+
+    @property
+    def order(self) -> sa.ColumnElement[Any]:
+        return self.value.desc() if self.falling else self.value.asc()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The query of a list, and the parts of it that its columns and its order are made of."""
+
+    query: sa.Select[Any]
+    status: sa.ColumnElement[str]
+    shown: Any
+    newest: Any
+    favourite: sa.ColumnElement[int]
+    hits: sa.Select[str, float] | None
+
+
+def list_templates(access: Access, wanted: Filter, *, cursor: str | None = None, limit: int = 50) -> Page:
+    """Return prompt templates. Raises InvalidInput for a cursor that no list of this order has given.
+
+    Arguments:
+        cursor: `next_cursor` of the page before.
+        limit: 1 to 200.
+    """
+    asked = _asked(access, wanted)
+    query, keys = _sorted(access, asked, wanted)
+    if cursor:
+        query = query.where(_after(keys, _read_cursor(cursor, _order_name(wanted), keys)))
+    shown, newest = asked.shown, asked.newest
+    columns = (
+        asked.status,
+        shown.number,
+        shown.semver,
+        shown.output_format,
+        asked.favourite,
+        newest.number,
+        newest.status,
+    )
+    query = query.with_only_columns(PromptTemplate, *columns, *(key.value for key in keys), maintain_column_froms=True)
+    found = db.session.execute(query.order_by(*(key.order for key in keys)).limit(limit + 1)).all()
+    rows = [_listed(*row[:8]) for row in found[:limit]]
+    last = found[limit - 1][8:] if len(found) > limit else None
+    return Page(rows, None if last is None else _cursor(_order_name(wanted), last))
+
+
+def count_templates(access: Access, wanted: Filter) -> int:
+    """Return how many prompt templates a list has in all."""
+    query = _asked(access, wanted).query
+    return db.session.scalar(query.with_only_columns(sa.func.count(PromptTemplate.id), maintain_column_froms=True)) or 0
+
+
+def _listed(
+    template: PromptTemplate,
+    status: str,
+    number: int,
+    semver: str | None,
+    output_format: str,
+    favourite: int,
+    last: int,
+    last_status: str,
+) -> Listed:
+    opened = (last, last_status) if last > number else (None, None)
+    return Listed(template, status, number, semver, output_format, bool(favourite), *opened)
+
+
+def _asked(access: Access, wanted: Filter) -> _Asked:
+    shown, newest, any_version = aliased(PromptVersion), aliased(PromptVersion), aliased(PromptVersion)
+    of_template = any_version.prompt_template_id == PromptTemplate.id
+    newest_number = sa.select(sa.func.max(any_version.number)).where(of_template).scalar_subquery()
+    published_number = (
+        sa.select(sa.func.max(any_version.number))
+        .where(of_template, any_version.status == "published")
+        .correlate(PromptTemplate)
+        .scalar_subquery()
+    )
+    status = sa.case(
+        (PromptTemplate.active.is_(False), "archived"),
+        (shown.status == "published", "published"),
+        else_=newest.status,
+    )
+    shown_number = sa.func.coalesce(published_number, newest_number)
+    query = (
+        access.select(PromptTemplate)
+        .join(newest, sa.and_(newest.prompt_template_id == PromptTemplate.id, newest.number == newest_number))
+        .join(shown, sa.and_(shown.prompt_template_id == PromptTemplate.id, shown.number == shown_number))
+        .outerjoin(
+            PromptFavourite,
+            sa.and_(PromptFavourite.prompt_template_id == PromptTemplate.id, PromptFavourite.user_id == access.user.id),
+        )
+    )
+    query = _narrowed(query, wanted, status, shown)
+    query, hits = _found(access, query, wanted.q)
+    favourite = sa.case((PromptFavourite.user_id.is_(None), 0), else_=1)
+    return _Asked(query, status, shown, newest, favourite, hits)
+
+
+def _narrowed(query: sa.Select[Any], wanted: Filter, status: sa.ColumnElement[str], shown: Any) -> sa.Select[Any]:
+    for tag in wanted.tags:
+        tagged = (
+            sa.select(prompt_template_tag.c.prompt_template_id)
+            .join(Tag, Tag.id == prompt_template_tag.c.tag_id)
+            .where(Tag.workspace_id == PromptTemplate.workspace_id, Tag.name == storable(tag).lower())
+        )
+        query = query.where(PromptTemplate.id.in_(tagged))
+    if wanted.status is None:
+        query = query.where(PromptTemplate.active)
+    elif wanted.status != EVERYTHING:
+        query = query.where(status == storable(wanted.status))
+    if wanted.output_format:
+        query = query.where(shown.output_format == storable(wanted.output_format))
+    if wanted.task:
+        query = query.where(PromptTemplate.task == storable(wanted.task))
+    if wanted.favourites == "only":
+        query = query.where(PromptFavourite.user_id.is_not(None))
+    return query
+
+
+def _found(access: Access, query: sa.Select[Any], q: str) -> tuple[sa.Select[Any], sa.Select[str, float] | None]:
+    """Return the query narrowed to where `q` is found, and what finds it: the index, or where it finds nothing parts of words."""
+    wanted = search.phrases(q)
+    if not wanted:
+        return query, None
+    hits = search.indexed(access.workspace.id, wanted)
+    if hits is not None:
+        narrowed = query.where(PromptTemplate.id.in_(hits.with_only_columns(hits.selected_columns.prompt_template_id)))
+        if db.session.scalar(
+            sa.select(narrowed.with_only_columns(PromptTemplate.id, maintain_column_froms=True).exists())
+        ):
+            return narrowed, hits
+    hits = search.contained(access.workspace.id, wanted)
+    return query.where(PromptTemplate.id.in_(hits.with_only_columns(hits.selected_columns.prompt_template_id))), hits
+
+
+def _sorted(access: Access, asked: _Asked, wanted: Filter) -> tuple[sa.Select[Any], list[_Key]]:
+    """Return the query with what its order needs, and the keys of the order, the id last."""
+    query, keys = asked.query, []
+    if wanted.favourites == "first":
+        keys.append(_Key(asked.favourite, True, int))
+    if wanted.sort == "relevance" and asked.hits is not None:
+        hits = asked.hits.cte("hits").prefix_with("MATERIALIZED")  # SQLite ranks nowhere but where it looks
+        query = query.join(hits, hits.c.prompt_template_id == PromptTemplate.id)
+        keys.append(_Key(hits.c.rank, False, float))
+    elif wanted.sort == "name":
+        keys.append(_Key(sa.func.lower(PromptTemplate.name), False, _text))
+    elif wanted.sort == "used":
+        counts = uses.counts(access).subquery()
+        query = query.outerjoin(counts, counts.c.prompt_template_id == PromptTemplate.id)
+        keys.append(_Key(sa.func.coalesce(counts.c.executions, 0), True, int))
+    elif wanted.sort == "run":
+        keys.append(_Key(sa.func.coalesce(uses.last_execution_id(access), ""), True, _text))
+    else:
+        keys.append(_Key(PromptTemplate.__table__.c.updated_at, True, _moment))
+    return query, [*keys, _Key(PromptTemplate.__table__.c.id, True, _text)]
+
+
+def _after(keys: Sequence[_Key], last: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """Return the condition that a row comes after the one with these values."""
+    ways = [
+        sa.and_(*(key.value == value for key, value in zip(keys[:at], last, strict=False)), keys[at].after(last[at]))
+        for at in range(len(keys))
+    ]
+    return sa.or_(*ways)
+
+
+def _order_name(wanted: Filter) -> str:
+    return f"{wanted.sort} {'first' if wanted.favourites == 'first' else ''}"
+
+
+def _cursor(order: str, last: Sequence[Any]) -> str:
+    values = [value.isoformat() if isinstance(value, datetime) else value for value in last]
+    return base64.urlsafe_b64encode(json.dumps([order, *values]).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, order: str, keys: Sequence[_Key]) -> list[Any]:
+    try:
+        read = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(read, list) or len(read) != len(keys) + 1 or read[0] != order:
+            raise ValueError(cursor)
+        return [key.read(value) for key, value in zip(keys, read[1:], strict=True)]
+    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error) as error:
+        raise InvalidInput(errors=[{"field": "cursor", "message": "No list has given this cursor."}]) from error
+
+
+def _moment(value: Any) -> datetime:
+    return datetime.fromisoformat(value).astimezone(UTC)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or value != storable(value):
+        raise ValueError(value)
+    return value
