@@ -23,6 +23,8 @@ from aiapp.prompt_templates.uses import uses
 from aiapp.workspaces.access import Access
 
 __all__ = [
+    "add",
+    "change",
     "create",
     "delete",
     "new_draft",
@@ -43,6 +45,13 @@ def create(access: Access, given: Mapping[str, Any]) -> PromptTemplate:
         given: `name`, and what else CONTRACT.md names for a prompt template. Without a slug one is made of the name.
     Raises InvalidInput, Conflict `slug_taken`.
     """
+    template = add(access, given)
+    db.session.commit()
+    return template
+
+
+def add(access: Access, given: Mapping[str, Any]) -> PromptTemplate:
+    """As create, uncommitted: for what makes several."""
     details = fields.details({"name": "", **given})
     text = partials.with_variables(access, {**versioning.empty(), **fields.content(given)})
     tags = details.pop("tags", [])
@@ -52,7 +61,7 @@ def create(access: Access, given: Mapping[str, Any]) -> PromptTemplate:
     set_tags(access, template, tags)
     db.session.add(versioning.make(access, template, 1, text))
     access.audit("prompt_template.create", template.name, after={"slug": template.slug})
-    db.session.commit()
+    db.session.flush()
     return template
 
 
@@ -61,12 +70,19 @@ def update(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -
 
     Raises InvalidInput, Conflict `slug_taken`, Conflict `included` for the slug of what others include.
     """
+    if change(access, template, given):
+        db.session.commit()
+    return template
+
+
+def change(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -> bool:
+    """As update, uncommitted; return whether anything changed."""
     clean = fields.details(given)
     before = {"tags": [tag.name for tag in template.tags]}
     before |= {field: getattr(template, field) for field in clean if field != "tags"}
     changed = {field: value for field, value in clean.items() if value != before[field]}
     if not changed:
-        return template
+        return False
     if "slug" in changed:
         partials.demand_unincluded(access, template)
     tags = clean.get("tags") if "tags" in changed else None
@@ -87,8 +103,7 @@ def update(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -
     access.audit(
         "prompt_template.update", template.name, before={field: before[field] for field in changed}, after=changed
     )
-    db.session.commit()
-    return template
+    return True
 
 
 def delete(access: Access, template: PromptTemplate) -> dict[str, int]:

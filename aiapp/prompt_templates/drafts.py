@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from aiapp.columns import now
 from aiapp.errors import AppError, Conflict
 from aiapp.extensions import db
-from aiapp.prompt_templates import declaring, fields, partials, versioning, wording, writers
-from aiapp.prompt_templates.models import PromptVersion
+from aiapp.prompt_templates import branches, declaring, fields, partials, revisions, versioning, wording
+from aiapp.prompt_templates.models import PromptRevision, PromptVersion
 from aiapp.workspaces.access import Access
 
 
@@ -19,23 +21,63 @@ def new_draft(
     given: Mapping[str, Any] | None = None,
     *,
     tried: Mapping[str, str] | None = None,
+    branch: str | None = None,
+    lock_version: int | None = None,
 ) -> PromptVersion:
-    """Make a draft that begins as a copy of any version, with what is given in place of the copied. Raises InvalidInput.
+    """Make a draft that begins as a copy of any version, with what is given in place of the copied.
 
     Arguments:
         tried: see save_draft.
+        branch: the name of a new branch that the draft is to be on; None stays on the line of `source`.
+        lock_version: what the writer last saw of `source`, where what is given was made of that.
+    Raises InvalidInput, Conflict `branch_taken`.
     """
+    draft = begin(access, source, message, given, tried=tried, branch=branch, lock_version=lock_version)
+    db.session.commit()
+    return draft
+
+
+def begin(
+    access: Access,
+    source: PromptVersion,
+    message: str = "",
+    given: Mapping[str, Any] | None = None,
+    *,
+    tried: Mapping[str, str] | None = None,
+    branch: str | None = None,
+    lock_version: int | None = None,
+) -> PromptVersion:
+    """As new_draft, uncommitted: for what makes several."""
     message = wording.message(message)
     text = partials.with_variables(
         access, {**versioning.content(source), **fields.content(given or {})}, source.prompt_template.slug
     )
     text["variables"] = declaring.sampled(text["variables"], tried or {})
     template = source.prompt_template
-    draft = versioning.make(access, template, versioning.next_number(template), text, source, message)
+    number = versioning.next_number(template)
+    line = source.branch if branch is None else branches.new_name(access, template, branch)
+    draft = versioning.make(access, template, number, text, source, message)
+    draft.branch, draft.created_at = line, began(source, lock_version)
     db.session.add(draft)
-    access.audit("prompt_template.draft", f"{template.name} v{draft.number}", after={"parent": source.number})
-    db.session.commit()
+    after = {"parent": source.number} | ({"branch": line} if line else {})
+    access.audit("prompt_template.draft", f"{template.name} v{number}", after=after)
+    db.session.flush()
     return draft
+
+
+def began(source: PromptVersion, lock_version: int | None = None) -> datetime:
+    """Return the moment at which something begins as a copy of `source`, and keep what that says, uncommitted.
+
+    With the lock version of a text that was overtaken, it is the moment until which that stood there: what is made of it
+    and what overtook it have no more than that in common.
+    """
+    earlier = None if lock_version is None else revisions.seen(source, lock_version)
+    if earlier is not None:
+        return earlier.saved_at
+    moment = now()
+    if source.status in versioning.OPEN:
+        revisions.pin(source, moment)
+    return moment
 
 
 def save_draft(
@@ -51,7 +93,8 @@ def save_draft(
 
     Arguments:
         lock_version: what the writer last saw.
-        tidy: forget what was declared of variables that are gone; False while somebody is still typing.
+        tidy: forget what was declared of variables that are gone; False while somebody is still typing, when what is
+            replaced is not kept again within a moment either (see revisions).
         tried: values, by variable, that the writer tries the prompt with: they become the samples, unless somebody else has
             written meanwhile. New samples alone are no new writing: they make nobody else's next save a conflict.
     Raises InvalidInput, Conflict `frozen`, and Conflict `conflict` with `extra` `yours` and `theirs`, where somebody else has
@@ -67,6 +110,8 @@ def save_draft(
     if tried and lock_version == version.lock_version:
         sampled = declaring.sampled(sampled, tried)
     if not changed and sampled == wanted["variables"]:
+        if tidy and lock_version == version.lock_version and revisions.pin_in_burst(version):
+            db.session.commit()
         return version
     if not changed:
         moved = versioning.move(version, {"variables": sampled}, quietly=True)
@@ -78,11 +123,21 @@ def save_draft(
         )
     if not moved:
         raise lost(version, clean)
+    if changed:
+        revisions.keep(access, version, auto=not tidy)
     db.session.commit()
-    if changed:  # while no transaction is open: Redis may keep us waiting
-        writers.note(version, lock_version + 1, access.user.id)
     db.session.refresh(version)
     return version
+
+
+def restore_saved(access: Access, version: PromptVersion, kept: PromptRevision, lock_version: int) -> PromptVersion:
+    """Write into a draft what it said before some save, which keeps what it says now. Raises as save_draft does."""
+    access.audit(
+        "prompt_template.restore_saved",
+        f"{version.prompt_template.name} v{version.number}",
+        after={"saved_at": kept.saved_at.isoformat()},
+    )
+    return save_draft(access, version, kept.content, lock_version)
 
 
 def preview(access: Access, version: PromptVersion) -> PromptVersion:
