@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 
-from aiapp.columns import now
 from aiapp.extensions import db
-from aiapp.prompt_templates import events, fields, partials, slugs, versioning
-from aiapp.prompt_templates.drafts import new_draft, preview, reopen, save_draft
+from aiapp.prompt_templates import fields, partials, slugs, versioning
+from aiapp.prompt_templates.archiving import archive, unarchive
+from aiapp.prompt_templates.details import change
+from aiapp.prompt_templates.drafts import new_draft, preview, reopen, restore_saved, save_draft
+from aiapp.prompt_templates.duplicating import duplicate
 from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.prompt_templates.releases import publish, rollback, runnable_version
 from aiapp.prompt_templates.tagging import set_tags
@@ -24,16 +25,20 @@ from aiapp.workspaces.access import Access
 
 __all__ = [
     "add",
+    "archive",
     "change",
     "create",
     "delete",
+    "duplicate",
     "new_draft",
     "preview",
     "publish",
     "reopen",
+    "restore_saved",
     "rollback",
     "runnable_version",
     "save_draft",
+    "unarchive",
     "update",
 ]
 
@@ -73,37 +78,6 @@ def update(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -
     if change(access, template, given):
         db.session.commit()
     return template
-
-
-def change(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -> bool:
-    """As update, uncommitted; return whether anything changed."""
-    clean = fields.details(given)
-    before = {"tags": [tag.name for tag in template.tags]}
-    before |= {field: getattr(template, field) for field in clean if field != "tags"}
-    changed = {field: value for field, value in clean.items() if value != before[field]}
-    if not changed:
-        return False
-    if "slug" in changed:
-        partials.demand_unincluded(access, template)
-    tags = clean.get("tags") if "tags" in changed else None
-    try:
-        with db.session.begin_nested():
-            for field, value in changed.items():
-                if field != "tags":
-                    setattr(template, field, value)
-            template.updated_at = now()
-            db.session.flush()
-    except IntegrityError as error:
-        if "slug" not in str(error.orig):
-            raise
-        raise slugs.taken() from error
-    if tags is not None:
-        set_tags(access, template, tags)
-    events.note_update(access, template, before, changed)
-    access.audit(
-        "prompt_template.update", template.name, before={field: before[field] for field in changed}, after=changed
-    )
-    return True
 
 
 def delete(access: Access, template: PromptTemplate) -> dict[str, int]:

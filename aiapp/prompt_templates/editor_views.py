@@ -12,7 +12,7 @@ from aiapp import htmx
 from aiapp.columns import new_id
 from aiapp.errors import AppError, Conflict, InvalidInput
 from aiapp.extensions import db, reading
-from aiapp.prompt_templates import actions, estimating, forms, library, versioning, workbench, writers
+from aiapp.prompt_templates import actions, estimating, forms, library, revisions, versioning, workbench
 from aiapp.prompt_templates.diffing import diff_lines, unified_rows
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.routes import address, answer, blueprint, shell
@@ -66,7 +66,7 @@ def preview_fragment(access: Access, slug: str, version: int) -> Response:
     touched = None if keep else forms.touched()
     bench = workbench.build(found, forms.typed_values(), **typed, keep_typed=keep, touched=touched)
     return htmx.fragment(
-        "prompt_templates/_preview.html", **_beside(access, found, bench), version=found, fragment=True
+        "prompt_templates/_preview.html", **beside(access, found, bench), version=found, fragment=True
     )
 
 
@@ -87,7 +87,7 @@ def run(access: Access, slug: str, version: int) -> BaseResponse:
     typed = forms.typed_values()
     return htmx.fragment(
         "prompt_templates/_run.html",
-        **_beside(access, found, workbench.build(found, typed)),
+        **beside(access, found, workbench.build(found, typed)),
         version=found,
         target=target,
         values=[(f"var-{name}", value) for name, value in typed.items()],
@@ -143,7 +143,7 @@ def page(
     bench = workbench.build(version, typed_values, **typed, keep_typed=again, touched=touched)
     context = {
         **shell(access, template, version, "prompt"),
-        **_beside(access, version, bench),
+        **beside(access, version, bench),
         "runs": version.status == "published" or access.allows("editor"),
         "text": {"system": version.system, "body": version.body, **typed},
         "parts": workbench.written(version),
@@ -154,6 +154,17 @@ def page(
         **more,
     }
     return answer(view, status, **context)
+
+
+def beside(access: Access, version: PromptVersion, bench: workbench.Workbench) -> dict[str, Any]:
+    """Return what stands beside the prompt: inputs, the filled prompt, what it would cost."""
+    return {
+        "bench": bench,
+        "estimate": estimating.estimate(version, bench.tokens, access.user.id),
+        "editable": _editable(access, version),
+        "variables_url": address(version, "settings", workspace=access.workspace.slug, _anchor="variables"),
+        "pasted": forms.pasted(one.name for one in bench.inputs),
+    }
 
 
 def _find(access: Access, slug: str, number: int | None) -> PromptVersion:
@@ -188,7 +199,7 @@ def _not_saved(access: Access, version: PromptVersion, error: AppError) -> Respo
         "error": error,
         "frozen": version.status not in versioning.OPEN,
         "diffs": _diffs(error),
-        "own": overtaken and writers.last(version) == access.user.id,
+        "own": overtaken and revisions.last_writer(version) == access.user.id,
     }
     if not htmx.wanted():
         return page(access, version, error.status, problem=problem, errors=forms.errors_of(error))
@@ -198,16 +209,6 @@ def _not_saved(access: Access, version: PromptVersion, error: AppError) -> Respo
     response.headers["HX-Retarget"] = "#autosave"
     response.headers["HX-Reswap"] = "outerHTML"
     return response
-
-
-def _beside(access: Access, version: PromptVersion, bench: workbench.Workbench) -> dict[str, Any]:
-    """Return what stands beside the prompt: inputs, the filled prompt, what it would cost."""
-    return {
-        "bench": bench,
-        "estimate": estimating.estimate(version, bench.tokens, access.user.id),
-        "editable": _editable(access, version),
-        "variables_url": address(version, "settings", workspace=access.workspace.slug, _anchor="variables"),
-    }
 
 
 def _diffs(error: AppError) -> list[tuple[str, list[Any]]]:

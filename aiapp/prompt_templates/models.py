@@ -107,7 +107,9 @@ class PromptVersion(Model):
 
 
 class PromptRevision(Model):
-    """What a draft said before a save replaced it: `content` under `lock_version`, written by `author`, until `saved_at`."""
+    """What a draft said before a save replaced it: `content`, under `lock_version`, until `author` saved something else at
+    `saved_at`. Without an author nothing has replaced it yet: something began as a copy of it at that moment.
+    """
 
     __tablename__ = "prompt_revision"
     __table_args__ = (sa.Index("ix_prompt_revision_prompt_version_id_id", "prompt_version_id", "id"),)

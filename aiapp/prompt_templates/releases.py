@@ -12,6 +12,7 @@ from aiapp.errors import Conflict, InvalidInput
 from aiapp.extensions import db
 from aiapp.prompt_templates import (
     announcements,
+    branches,
     checks,
     declaring,
     events,
@@ -45,7 +46,7 @@ def publish(
         lock_version: what the publisher last saw, where it must still be that.
         tried: see save_draft.
         semver: its semantic version, greater than every other of the template; None takes the proposed one.
-    Raises InvalidInput (see checks), Conflict `frozen`, Conflict `conflict`, Conflict `approval_needed`.
+    Raises InvalidInput (see checks), Conflict `frozen`, `conflict`, `on_branch`, `approval_needed`.
     """
     publishing_rules.demand_none_needed(access)
     message = wording.message(message)
@@ -65,6 +66,7 @@ def demand_publishable(version: PromptVersion, lock_version: int | None = None) 
         raise frozen(version)
     if lock_version is not None and lock_version != version.lock_version:
         raise lost(version, {})
+    branches.demand_main(version)
     checks.demand(version)
 
 
@@ -124,7 +126,8 @@ def rollback(access: Access, source: PromptVersion, message: str = "", *, expect
 
 
 def restore(access: Access, source: PromptVersion, message: str) -> PromptVersion:
-    """Return a new draft that says what `source` says, not in the session yet. Raises InvalidInput."""
+    """Return a new draft that says what `source` says, not in the session yet. Raises InvalidInput, Conflict `on_branch`."""
+    branches.demand_main(source)
     message = wording.message(message) or f"Restore v{source.number}"
     text = versioning.with_variables(versioning.content(source))
     number = versioning.next_number(source.prompt_template)

@@ -1,0 +1,145 @@
+"""Merging a branch into the main line: what would come of it, and the draft that is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from aiapp.errors import Conflict, InvalidInput
+from aiapp.extensions import db
+from aiapp.prompt_templates import ancestry, branches, drafts, fields, merging, partials, versioning, wording
+from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
+from aiapp.workspaces.access import Access
+
+TAKES = ("ours", "theirs", "both", "edit")
+Take = Literal["ours", "theirs", "both", "edit"]
+
+
+class Decision(NamedTuple):
+    """What is to stand in place of a conflict; `text` is what was written by hand, where it is edited."""
+
+    take: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A merge that is not made yet: `theirs`, the newest version of a branch, into `ours`."""
+
+    ours: PromptVersion
+    theirs: PromptVersion
+    merged: merging.Merged
+    nothing_new: bool
+
+    @property
+    def conflicts(self) -> tuple[merging.Conflict, ...]:
+        """What people have to decide."""
+        return self.merged.conflicts
+
+
+def plan(access: Access, template: PromptTemplate, branch: str, into: int | None = None) -> Plan:
+    """Return what a merge would make.
+
+    Arguments:
+        into: the number of the version of the main line to merge into; None takes the usual one (see branches.targets).
+    Raises NotFound, InvalidInput for a version that no branch can be merged into.
+    """
+    theirs = branches.newest(access, template, branch)
+    choices = branches.targets(access, template)
+    ours = next((one for one in choices if into is None or one.number == into), None)
+    if ours is None:
+        message = "A branch is merged into the published version or an open draft of the main line."
+        raise InvalidInput(errors=[{"field": "into", "message": message}])
+    base, their = ancestry.base_of(ours, theirs), versioning.content(theirs)
+    return Plan(ours, theirs, merging.merge(base, versioning.content(ours), their), _alike(base, their))
+
+
+def make(
+    access: Access, wanted: Plan, decisions: Mapping[str, Decision] | None = None, message: str = ""
+) -> PromptVersion:
+    """Make a draft on the main line of both.
+
+    Arguments:
+        decisions: by the key of a conflict.
+        message: for the history; empty says what was merged.
+    Raises InvalidInput, Conflict `merge_conflicts` while not everything is decided, with the conflicts in `extra`, Conflict
+    `nothing_to_merge`.
+    """
+    message = wording.message(message) or f"Merge {wanted.theirs.branch}"
+    if wanted.nothing_new:
+        raise Conflict(f"The main line has all of {wanted.theirs.branch} already.", code="nothing_to_merge")
+    text = content(access, wanted, decisions or {})
+    template = wanted.ours.prompt_template
+    number = versioning.next_number(template)
+    draft = versioning.make(access, template, number, text, wanted.ours, message)
+    draft.merged_id, draft.created_at = wanted.theirs.id, drafts.began(wanted.ours)
+    if wanted.theirs.status in versioning.OPEN:
+        drafts.began(wanted.theirs)
+    db.session.add(draft)
+    access.audit(
+        "prompt_template.merge",
+        f"{template.name} v{number}",
+        after={"branch": wanted.theirs.branch, "merged": wanted.theirs.number, "parent": wanted.ours.number},
+    )
+    db.session.commit()
+    db.session.refresh(draft)
+    return draft
+
+
+def content(access: Access, wanted: Plan, decisions: Mapping[str, Decision]) -> dict[str, Any]:
+    """Return what the merged draft says. Raises InvalidInput, Conflict `merge_conflicts`."""
+    decided = {one.key: decide(one, decisions[one.key]) for one in wanted.conflicts if one.key in decisions}
+    left = [one for one in wanted.conflicts if one.key not in decided]
+    if left:
+        count = "one place" if len(left) == 1 else f"{len(left)} places"
+        raise Conflict(
+            f"Both have changed {count}. Say what is to stand there.",
+            code="merge_conflicts",
+            extra={"conflicts": [as_json(one) for one in left]},
+        )
+    found = wanted.merged.content(decided)
+    known = {spec["name"] for spec in found["variables"]}
+    # One side's text may use a variable that the other side's does not any more: what was declared of it stays.
+    for side in (wanted.ours, wanted.theirs):
+        found["variables"] += [spec for spec in side.variables if spec["name"] not in known]
+        known |= {spec["name"] for spec in side.variables}
+    slug = wanted.ours.prompt_template.slug
+    return partials.with_variables(access, fields.content(partials.with_variables(access, found, slug)), slug)
+
+
+def decide(conflict: merging.Conflict, decision: Decision) -> Any:
+    """Return what stands in place of a conflict. Raises InvalidInput."""
+    if decision.take not in takes(conflict):
+        message = "Choose one of: " + ", ".join(takes(conflict)) + "."
+        raise InvalidInput(errors=[{"field": f"resolutions.{conflict.key}", "message": message}])
+    if decision.take == "edit":
+        return decision.text.replace("\r\n", "\n")
+    if decision.take == "both" and conflict.kind == "text":
+        gap = "" if not conflict.ours or conflict.ours.endswith("\n") else "\n"
+        return conflict.ours + gap + conflict.theirs
+    if decision.take == "both":
+        return [*conflict.ours, *conflict.theirs]
+    return conflict.ours if decision.take == "ours" else conflict.theirs
+
+
+def takes(conflict: merging.Conflict) -> tuple[str, ...]:
+    """Return how a conflict can be decided: a value is one side's, lists can be joined, texts also written anew."""
+    return {"text": TAKES, "messages": TAKES[:3], "value": TAKES[:2]}[conflict.kind]
+
+
+def as_json(conflict: merging.Conflict) -> dict[str, Any]:
+    """Return a conflict as the API shows it."""
+    sides = {name: getattr(conflict, name) for name in ("base", "ours", "theirs")}
+    return {
+        "key": conflict.key,
+        "field": conflict.field,
+        "takes": list(takes(conflict)),
+        **{name: None if value is merging.ABSENT else value for name, value in sides.items()},
+    }
+
+
+def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(one[field] == other[field] for field in fields.CONTENT if field != "variables") and {
+        spec["name"]: {**spec, "sample": None} for spec in one["variables"]
+    } == {spec["name"]: {**spec, "sample": None} for spec in other["variables"]}
