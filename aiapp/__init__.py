@@ -73,6 +73,8 @@ def _register_blueprints(app: OpenAPI) -> None:
     from aiapp.feedback import views as feedback
     from aiapp.home import views as home
     from aiapp.installation import views as installation
+    from aiapp.prompt_templates import public_views as previews
+    from aiapp.prompt_templates import publishing_settings_views as publishing
     from aiapp.prompt_templates import views as prompt_templates
     from aiapp.webhooks import views as webhooks
     from aiapp.workspaces import views as workspaces
@@ -85,6 +87,8 @@ def _register_blueprints(app: OpenAPI) -> None:
         credentials,
         webhooks,
         prompt_templates,
+        publishing,
+        previews,
         executions,
         feedback,
         home,

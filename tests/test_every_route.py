@@ -29,6 +29,7 @@ PUBLIC = {
     "workspaces.create_account": "signing up, where it is switched on",
     "workspaces.invitation": "guarded by the link's secret",
     "workspaces.accept": "guarded by the link's secret",
+    "preview.show": "guarded by the link's secret, which runs out",
     "api.openapi": "the description of the API",
     "api.docs": "the description of the API",
     "health.healthz": "for supervisors and load balancers",

@@ -6,8 +6,9 @@ from typing import Any
 
 from flask import Blueprint, Response, make_response, render_template, url_for
 
-from aiapp.prompt_templates import library, versioning
+from aiapp.prompt_templates import approvals, events, labels, library, publishing_rules, releases, versioning
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
+from aiapp.prompt_templates.telling import tell
 from aiapp.workspaces.access import Access
 
 blueprint = Blueprint("prompt_templates", __name__, url_prefix="/w/<workspace>/prompt-templates")
@@ -45,6 +46,7 @@ def shell(access: Access, template: PromptTemplate, version: PromptVersion, tab:
         ("feedback", "Feedback", url_for("prompt_templates.feedback", **path)),
         ("api", "API", url_for("prompt_templates.api", **path)),
     ]
+    published = next((one for one in rail if one.status == "published"), None) or library.published(access, template)
     return {
         "template": template,
         "version": version,
@@ -53,18 +55,35 @@ def shell(access: Access, template: PromptTemplate, version: PromptVersion, tab:
         "versions": rail,
         "newer": rail[at - 1] if at > 0 else None,
         "older": rail[at + 1] if at + 1 < len(rail) else None,
-        "published": next((one for one in rail if one.status == "published"), None)
-        or library.published(access, template),
+        "published": published,
+        "release": released(access, template, published),
         "tabs": [(text, href, name == tab) for name, text, href in pages],
         "writes": access.allows("editor"),
         "open": version.status in versioning.OPEN,
     }
 
 
+def released(access: Access, template: PromptTemplate, published: PromptVersion | None) -> dict[str, Any]:
+    """Return what the pages say of a template's releases: labels by version, who agreed, what was before, what waits."""
+    return {
+        "labels": labels.by_version(access, template),
+        "has_labels": bool(labels.of_workspace(access)),
+        "approver": approvals.approver_of(access, published) if published else None,
+        "before": releases.published_before(access, template) if published else None,
+        "waiting": approvals.listed(access, template),
+        "asks": publishing_rules.approval_needed(access),
+    }
+
+
 def history(access: Access, template: PromptTemplate) -> dict[str, Any]:
-    """Return what the table of all versions needs."""
+    """Return what the table of all versions needs, and what else happened to the template."""
     found = library.versions(access, template, HISTORY, texts=False)
-    return {"all_versions": found, "numbers": {one.id: one.number for one in found}}
+    return {
+        "all_versions": found,
+        "numbers": {one.id: one.number for one in found},
+        "happened": events.listed(access, template),
+        "tell": tell,
+    }
 
 
 def answer(page: str, status: int = 200, /, **context: Any) -> Response:

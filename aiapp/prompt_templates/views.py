@@ -14,6 +14,7 @@ from aiapp.prompt_templates import (
     actions,
     approvals,
     compare_views,
+    context_views,
     editor_views,
     forms,
     label_views,
@@ -39,6 +40,7 @@ from aiapp.workspaces.access import Access, require
 __all__ = [
     "blueprint",
     "compare_views",
+    "context_views",
     "editor_views",
     "label_views",
     "preview_link_views",

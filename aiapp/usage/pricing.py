@@ -96,6 +96,12 @@ def estimate(
     return None if found is None else found.amount
 
 
+def context_window(provider: str, model: str) -> int | None:
+    """Return how many tokens a model reads at most, as the price list knows it; None where it does not."""
+    found = _find(PRICED.get(provider, ""), model)
+    return None if found is None else found.info.context_window
+
+
 def _counts(usage: Usage) -> dict[str, int] | None:
     """Return how many tokens of each kind there were, the special ones within input and output; None where unknown."""
     if usage.input is None or usage.output is None:
