@@ -26,6 +26,8 @@ from aiapp.prompt_templates.models import (
 )
 from aiapp.workspaces.access import Access
 
+_LARGEST = 2**53  # more than any count
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -63,7 +65,8 @@ class _Key:
     read: Callable[[Any], Any]
 
     def after(self, last: Any) -> sa.ColumnElement[bool]:
-        return self.value < last if self.falling else self.value > last
+        further: sa.ColumnElement[bool] = self.value < last if self.falling else self.value > last
+        return further
 
     @property
     def order(self) -> sa.ColumnElement[Any]:
@@ -202,7 +205,7 @@ def _sorted(access: Access, asked: _Asked, wanted: Filter) -> tuple[sa.Select[An
     """Return the query with what its order needs, and the keys of the order, the id last."""
     query, keys = asked.query, []
     if wanted.favourites == "first":
-        keys.append(_Key(asked.favourite, True, int))
+        keys.append(_Key(asked.favourite, True, _number))
     if wanted.sort == "relevance" and asked.hits is not None:
         hits = asked.hits.cte("hits").prefix_with("MATERIALIZED")  # SQLite ranks nowhere but where it looks
         query = query.join(hits, hits.c.prompt_template_id == PromptTemplate.id)
@@ -212,7 +215,7 @@ def _sorted(access: Access, asked: _Asked, wanted: Filter) -> tuple[sa.Select[An
     elif wanted.sort == "used":
         counts = uses.counts(access).subquery()
         query = query.outerjoin(counts, counts.c.prompt_template_id == PromptTemplate.id)
-        keys.append(_Key(sa.func.coalesce(counts.c.executions, 0), True, int))
+        keys.append(_Key(sa.func.coalesce(counts.c.executions, 0), True, _number))
     elif wanted.sort == "run":
         keys.append(_Key(sa.func.coalesce(uses.last_execution_id(access), ""), True, _text))
     else:
@@ -250,6 +253,12 @@ def _read_cursor(cursor: str, order: str, keys: Sequence[_Key]) -> list[Any]:
 
 def _moment(value: Any) -> datetime:
     return datetime.fromisoformat(value).astimezone(UTC)
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, int) or abs(value) > _LARGEST:
+        raise ValueError(value)
+    return value
 
 
 def _text(value: Any) -> str:

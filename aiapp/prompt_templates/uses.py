@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from aiapp.columns import now
+from aiapp.errors import NotFound
 from aiapp.extensions import Model, db
 from aiapp.prompt_templates.models import PromptFavourite, PromptTemplate, PromptVersion, prompt_template_tag
 from aiapp.prompt_templates.release_models import LabelledVersion, PromptApproval, PromptEvent
@@ -106,3 +108,18 @@ def activity(access: Access, templates: Sequence[PromptTemplate]) -> dict[str, A
         row.id: Activity(row.created_at, row.executions or 0, row.completed or 0, row.failed or 0)
         for row in db.session.execute(query)
     }
+
+
+def past_context(access: Access, template: PromptTemplate, execution_id: str) -> dict[str, Any]:
+    """Return the values that an execution of `template` was given. Raises NotFound."""
+    execution = Model.metadata.tables["execution"]
+    found = db.session.execute(
+        sa.select(execution.c.context).where(
+            execution.c.id == execution_id,
+            execution.c.workspace_id == access.workspace.id,
+            execution.c.prompt_template_id == template.id,
+        )
+    ).first()
+    if found is None:
+        raise NotFound("There is no such execution of this prompt template.")
+    return dict(found.context)
