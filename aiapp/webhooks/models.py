@@ -52,6 +52,11 @@ class Webhook(Model):
         return "failing" if self.failures >= FAILING_AFTER else "active"
 
     @property
+    def host(self) -> str:
+        """Whom it tells, in short."""
+        return self.url.partition("://")[2].partition("/")[0].partition("?")[0]
+
+    @property
     def shown_url(self) -> str:
         """The address without its query, which may hold a key."""
         path, mark, _ = self.url.partition("?")

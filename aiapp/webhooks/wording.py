@@ -36,7 +36,8 @@ def webhook_state(webhook: Webhook) -> str:
 
 def events(webhook: Webhook) -> str:
     """Return what a webhook is told of."""
-    return ", ".join(EVENT_WORDS.get(event, event) for event in webhook.events)
+    words = ", ".join(EVENT_WORDS.get(event, event) for event in webhook.events)
+    return words[:1] + words[1:].replace(", A ", ", a ")
 
 
 def delivery_state(delivery: WebhookDelivery) -> str:
