@@ -12,7 +12,7 @@ from aiapp.executions import actions as executions
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db
 from aiapp.prompt_templates import actions as prompt_templates
-from aiapp.prompt_templates import library
+from aiapp.prompt_templates import library, revisions
 from aiapp.webhooks import sealing
 from aiapp.webhooks.models import EVENTS, Webhook
 from aiapp.workspaces import api_tokens, invitations
@@ -26,7 +26,10 @@ def one_of_each(app: Flask, team: Any) -> dict[str, str]:
         credential = credentials.create(
             alice, {"provider": "demo", "name": "Demo", "preferred_model": "demo-instant", "is_default": True}
         )
-        template = prompt_templates.create(bob, {"name": "Greeting", "body": "Say hello to {{name}}."})
+        template = prompt_templates.create(bob, {"name": "Greeting", "body": "Say hello."})
+        draft = library.version(bob, template, 1)
+        prompt_templates.save_draft(bob, draft, {"body": "Say hello to {{name}}."}, 1)
+        revision = revisions.listed(bob, draft)[0]
         prompt_templates.publish(bob, library.version(bob, template, 1), "First")
         execution = executions.submit(bob, Submission(prompt_template="greeting", context={"name": "Ada"}))
         invitation, _ = invitations.invite(alice, "new@example.com", "viewer")
@@ -38,6 +41,7 @@ def one_of_each(app: Flask, team: Any) -> dict[str, str]:
         membership = db.session.scalars(bob.select(Membership).where(Membership.user_id == bob.user.id)).one()
         ids = {
             "credential_id": credential.id,
+            "revision_id": revision.id,
             "execution_id": execution.id,
             "invitation_id": invitation.id,
             "token_id": token.id,

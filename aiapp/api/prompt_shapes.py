@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NotRequired, cast
 
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from aiapp.api.shapes import MOST_ITEMS, Id, OptionalBody, Text, Time, iso, moment
+from aiapp.prompt_templates import labels
 from aiapp.prompt_templates import models as rows
+from aiapp.prompt_templates.release_models import PUBLISHED
 from aiapp.prompt_templates.versioning import content
 
 Format = Literal["text", "json", "markdown", "html"]
@@ -71,6 +74,7 @@ class PromptVersionBody(OptionalBody, ContentBody):
 
     parent: int | None = None
     message: Text = ""
+    branch: Text | None = Field(None, description="the name of a new branch; left out: the branch of `parent`")
 
 
 class DraftBody(ContentBody):
@@ -83,6 +87,9 @@ class PublishBody(OptionalBody):
     """What changed, for the history."""
 
     message: Text = ""
+    semver: Text | None = Field(
+        None, description="greater than every other's, such as 2.1.0; left out: the proposed one"
+    )
 
 
 class RollbackBody(BaseModel):
@@ -160,10 +167,14 @@ class PromptVersion(Content):
 
     id: Id
     number: int
+    semver: Annotated[str | None, Field(description="such as 2.1.0, given at publishing")]
+    labels: Annotated[list[str], Field(description="`published` is one of them")]
     status: Annotated[str, Field(description="draft, preview, published or archived")]
     message: str
     author: str | None
     parent: Annotated[int | None, Field(description="the number of the version that it began as a copy of")]
+    branch: Annotated[str | None, Field(description="null is the main line, the only one that is published")]
+    merged: Annotated[int | None, Field(description="the number of the branch's version that was merged into it")]
     lock_version: int
     created_at: Time
     updated_at: Time
@@ -262,16 +273,25 @@ def show_content(row: rows.PromptVersion) -> Content:
     return cast("Content", content(row))
 
 
-def show_version(row: rows.PromptVersion) -> PromptVersion:
-    """Return a version."""
+def show_version(row: rows.PromptVersion, by_version: Mapping[str, list[str]] | None = None) -> PromptVersion:
+    """Return a version.
+
+    Arguments:
+        by_version: the names of labels by the id of the version that they point to, where several versions are shown.
+    """
+    names = labels.of_version(row) if by_version is None else by_version.get(row.id, [])
     return {
         "id": row.id,
         "number": row.number,
+        "semver": row.semver,
+        "labels": [PUBLISHED] * (row.status == "published") + names,
         "status": row.status,
         **show_content(row),
         "message": row.message,
         "author": row.author.name if row.author else None,
         "parent": row.parent.number if row.parent else None,
+        "branch": row.branch,
+        "merged": row.merged.number if row.merged else None,
         "lock_version": row.lock_version,
         "created_at": moment(row.created_at),
         "updated_at": moment(row.updated_at),

@@ -9,6 +9,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
 from aiapp.api.asking import asking, needs
+from aiapp.api.conditional import conditional
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, newest_first
@@ -27,8 +28,9 @@ from aiapp.api.prompt_shapes import (
     show_content,
     show_version,
 )
+from aiapp.api.release_shapes import Approval, show_approval
 from aiapp.api.shapes import Slug, SlugPath, dollars
-from aiapp.prompt_templates import actions, library, partials
+from aiapp.prompt_templates import actions, approvals, labels, library, partials, publishing_rules
 from aiapp.prompt_templates import models as rows
 from aiapp.prompt_templates.comparing import compare
 from aiapp.prompt_templates.rendering import estimate_tokens, render_prompt
@@ -62,7 +64,8 @@ def versions(path: SlugPath, query: PageQuery) -> Listed[PromptVersion]:
     access = asking()
     template = library.find(access, path.slug)
     history = access.select(rows.PromptVersion).where(rows.PromptVersion.prompt_template_id == template.id)
-    return newest_first(history, rows.PromptVersion, query, show_version)
+    names = labels.by_version(access, template)
+    return newest_first(history, rows.PromptVersion, query, lambda row: show_version(row, names))
 
 
 @prompt_versions.post("/prompt-templates/<slug>/versions", summary="Start a draft")
@@ -70,17 +73,18 @@ def versions(path: SlugPath, query: PageQuery) -> Listed[PromptVersion]:
 @once()
 @needs("editor", "write")
 def new_version(path: SlugPath, body: PromptVersionBody) -> tuple[PromptVersion, Literal[201]]:
-    """Its number is given now and stays."""
+    """Its number is given now and stays. A draft of a branch's version is on that branch; `branch` begins a new one."""
     access = asking()
     template = library.find(access, path.slug)
     texts = given(body)
-    parent, message = texts.pop("parent", None), texts.pop("message", "")
+    parent, message, branch = texts.pop("parent", None), texts.pop("message", ""), texts.pop("branch", None)
     source = library.version(access, template, parent) if parent is not None else None
     source = source or library.published(access, template) or library.current(access, template)
-    return show_version(actions.new_draft(access, source, message, texts)), 201
+    return show_version(actions.new_draft(access, source, message, texts, branch=branch)), 201
 
 
 @prompt_versions.get("/prompt-templates/<slug>/versions/<int:number>", summary="One version")
+@conditional
 @needs("viewer", "read")
 def version(path: VersionPath) -> PromptVersion:
     """Its text, settings and history."""
@@ -90,7 +94,7 @@ def version(path: VersionPath) -> PromptVersion:
 @prompt_versions.patch("/prompt-templates/<slug>/versions/<int:number>", summary="Change a draft")
 @needs("editor", "write")
 def save(path: VersionPath, body: DraftBody) -> PromptVersion:
-    """A preview becomes a draft again; a published version never changes (409 `frozen`)."""
+    """A preview becomes a draft again; a published version never changes (409 `frozen`). What is replaced stays in `revisions`."""
     texts = given(body)
     lock_version = texts.pop("lock_version")
     return show_version(actions.save_draft(asking(), _version(path), texts, lock_version))
@@ -104,20 +108,26 @@ def preview(path: VersionPath) -> PromptVersion:
 
 
 @prompt_versions.post("/prompt-templates/<slug>/versions/<int:number>/publish", summary="Publish a version")
+@once()
 @needs("editor", "write")
-def publish(path: VersionPath, body: PublishBody) -> PromptVersion:
-    """Freezes it and gives it to everybody; the one published before is archived."""
-    return show_version(actions.publish(asking(), _version(path), body.message))
+def publish(path: VersionPath, body: PublishBody) -> PromptVersion | tuple[Approval, Literal[202]]:
+    """Freezes it and gives it to everybody; the one published before is archived. 202 where somebody else has to agree."""
+    access, found = asking(), _version(path)
+    if publishing_rules.approval_needed(access):
+        return show_approval(approvals.ask(access, found, body.message, wanted=body.semver)), 202
+    return show_version(actions.publish(access, found, body.message, semver=body.semver))
 
 
 @prompt_versions.post("/prompt-templates/<slug>/rollback", summary="Publish an old text again")
 @creates("prompt_versions.version", number="number")
 @once()
 @needs("editor", "write")
-def rollback(path: SlugPath, body: RollbackBody) -> tuple[PromptVersion, Literal[201]]:
-    """As a new version, published."""
+def rollback(path: SlugPath, body: RollbackBody) -> tuple[PromptVersion, Literal[201]] | tuple[Approval, Literal[202]]:
+    """As a new version, published; where somebody else has to agree first, 202: it is a draft until then."""
     access = asking()
     source = library.version(access, library.find(access, path.slug), body.version)
+    if publishing_rules.approval_needed(access):
+        return show_approval(approvals.ask_rollback(access, source, body.message)), 202
     return show_version(actions.rollback(access, source, body.message)), 201
 
 

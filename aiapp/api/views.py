@@ -13,6 +13,8 @@ from aiapp.api.describing import document
 from aiapp.api.executions import executions
 from aiapp.api.locating import locate
 from aiapp.api.people import people
+from aiapp.api.prompt_merges import prompt_merges
+from aiapp.api.prompt_releases import prompt_releases
 from aiapp.api.prompt_templates import prompt_templates
 from aiapp.api.prompt_versions import prompt_versions
 from aiapp.api.reference import chapters, parts
@@ -20,7 +22,7 @@ from aiapp.api.webhooks import webhooks
 from aiapp.errors import InvalidInput, NotFound, problem
 
 blueprint = APIBlueprint("api", __name__, url_prefix="/api/v1")
-PARTS = (people, credentials, prompt_templates, prompt_versions, executions, webhooks)
+PARTS = (people, credentials, prompt_templates, prompt_versions, prompt_releases, prompt_merges, executions, webhooks)
 MOST_ERRORS = 100
 
 

@@ -15,7 +15,8 @@ UNKNOWN = {
     "slug": "unknown",
     "number": 1,
     **dict.fromkeys(
-        ("credential_id", "execution_id", "invitation_id", "token_id", "membership_id", "webhook_id"), "0" * 32
+        ("credential_id", "execution_id", "invitation_id", "token_id", "membership_id", "webhook_id", "revision_id"),
+        "0" * 32,
     ),
 }
 
