@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -26,6 +27,7 @@ from aiapp.workspaces.access import Access, require
 PERIODS = {"1": "Last 24 hours", "7": "Last 7 days", "30": "Last 30 days"}
 FILTERS = ("q", "status", "template", "model", "provider", "period", "mine", "feedback")
 OF_TEMPLATE = 10
+LOOKED_AT = 30  # executions, for contexts that are not alike
 POLLED = 50
 
 
@@ -82,6 +84,27 @@ def of_prompt_template(access: Access) -> Response:
     but = request.args.get("but")
     rows = [row for row in found.rows if row.id != but][:OF_TEMPLATE]
     return htmx.fragment("executions/_of.html", executions=rows, but=but)
+
+
+@blueprint.get("/w/<workspace>/executions/_contexts")
+@require()
+def contexts(access: Access) -> Response:
+    """The values that a prompt template was executed with lately, to fill a form with (`?template=slug&version=3&into=run`).
+
+    The buttons belong to the form of the editor, or with `into=run` to that of the run form.
+    """
+    slug, version = request.args.get("template", ""), request.args.get("version", default=0, type=int)
+    if db.session.scalar(access.select(PromptTemplate).where(PromptTemplate.slug == slug)) is None:
+        raise NotFound
+    found = actions.list_executions(access, actions.Filters(template=slug), limit=LOOKED_AT, texts=False)
+    given: dict[str, Execution] = {}
+    for execution in found.rows:
+        if execution.context and len(given) < OF_TEMPLATE:
+            given.setdefault(json.dumps(execution.context, sort_keys=True), execution)
+    into = "run" if request.args.get("into") == "run" else "editor"
+    return htmx.fragment(
+        "executions/_contexts.html", executions=list(given.values()), slug=slug, version=version, into=into
+    )
 
 
 @blueprint.get("/w/<workspace>/executions/_with")

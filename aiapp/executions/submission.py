@@ -35,12 +35,14 @@ _OURS = {"body": "template", "output_format": "format"}
 class Submission:
     """What is to be executed, and by whom; None leaves a choice to the version, then to the credential that answers.
 
-    Either a prompt template by its slug (the published version, or the one with the number `version`), or the text `template`
+    Either a prompt template by its slug (the published version, the one with the number `version`, or the one that `label`
+    points to), or the text `template`
     with `system`. `kept_context` says that the context is an earlier execution's: what no variable takes any more is left out.
     """
 
     prompt_template: str | None = None
     version: int | None = None
+    label: str | None = None
     template: str | None = None
     system: str | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
@@ -66,7 +68,7 @@ def columns(access: Access, submission: Submission) -> dict[str, Any]:
         raise _mistake("template", "Give a prompt template, or the text of one.")
     version = None
     if submission.prompt_template is not None:
-        version = runnable_version(access, submission.prompt_template, submission.version)
+        version = runnable_version(access, submission.prompt_template, submission.version, submission.label)
     else:
         access.demand("editor")
     context = _checked_context(submission.context)

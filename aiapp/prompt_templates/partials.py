@@ -31,10 +31,8 @@ def library(workspace_id: str, texts: Iterable[str], root: str = "") -> Library:
     sources: dict[str, Source | str] = {}
     wanted = list(grammar.includes(*texts))
     for _ in range(including.MAX_DEPTH + 1):
-        names = wanted[: MOST - len(sources)]
-        sources |= {
-            name: f"At most {MOST} different prompt templates can be included." for name in wanted[len(names) :]
-        }
+        names = wanted[: max(0, MOST - len(sources))]
+        sources |= dict.fromkeys(wanted[len(names) :], f"At most {MOST} different prompt templates can be included.")
         if not names:
             break
         found = _fetch(workspace_id, names)

@@ -8,10 +8,10 @@ from flask import Response, request
 
 from aiapp.columns import new_id
 from aiapp.extensions import reading
-from aiapp.prompt_templates import forms, library, wording, workbench
+from aiapp.prompt_templates import contexts, forms, library, partials, sampling, workbench
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.routes import answer, blueprint, shell
-from aiapp.prompt_templates.values import as_text
+from aiapp.prompt_templates.uses import past_context
 from aiapp.providers.registry import PROVIDERS
 from aiapp.workspaces.access import Access, require
 
@@ -28,18 +28,23 @@ def run_form(access: Access, slug: str) -> Response:
 @reading()
 @require()
 def fill(access: Access, slug: str) -> Response:
-    """The run form with its inputs filled from the pasted JSON; what else was typed stays."""
+    """The run form with its inputs filled: from pasted JSON, with samples, from a past execution; what else was typed stays."""
     template = library.find(access, slug)
     chosen = _chosen(access, template, request.form.get("version", ""))
-    text = request.form.get("json", "")
     typed = forms.typed_values()
+    specs = partials.variables(chosen) if chosen else []
+    if request.form.get("execution"):
+        typed |= contexts.typed(past_context(access, template, request.form["execution"]))
+        return _page(access, template, chosen, typed)
+    if request.form.get("fill") == "samples":
+        return _page(access, template, chosen, sampling.samples(specs, typed))
+    text = request.form.get("json", "")
     try:
-        values = _values(text)
+        context = contexts.read(text)
     except ValueError as error:
         return _page(access, template, chosen, typed, {"text": text, "error": str(error)}, 422)
-    typed |= values
-    known = {spec["name"] for spec in chosen.variables} if chosen else set()
-    unknown = [name[:100] for name in values if name not in known][:10]
+    unknown = contexts.unknown(context, (spec["name"] for spec in specs))
+    typed |= contexts.typed(context)
     return _page(access, template, chosen, typed, {"text": text if unknown else "", "unknown": unknown})
 
 
@@ -70,11 +75,3 @@ def _page(
         fill=filled or {},
         once=new_id(),
     )
-
-
-def _values(text: str) -> dict[str, str]:
-    """Return the values of the pasted object as an input shows them. Raises ValueError with a sentence for people."""
-    values = wording.parsed(text, wording.MAX_TEXT)
-    if not isinstance(values, dict):
-        raise ValueError("Write an object: {…}.")
-    return {name: as_text(value) for name, value in values.items() if value is not None}

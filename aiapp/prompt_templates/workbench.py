@@ -53,11 +53,12 @@ class Part:
 class Workbench:
     """The inputs, the filled parts, and what is noteworthy about them.
 
-    `rows` are the inputs, short ones two and two. `literal` is what looks like a variable and is none. `problem` says why
-    there is no preview. `unresolved` says, by field, what is included and cannot be.
+    `rows` are the inputs, short ones two and two; `specs` is what is declared of their variables. `literal` is what looks like
+    a variable and is none. `problem` says why there is no preview, `unresolved` by field what is included and cannot be.
     """
 
     inputs: list[Input]
+    specs: list[dict[str, Any]]
     parts: list[Part]
     missing: tuple[str, ...]
     literal: tuple[str, ...]
@@ -127,6 +128,7 @@ def build(
             )
             for spec in specs
         ],
+        specs=specs,
         parts=[] if problem else [_part(*titled, prompt.values) for titled in _titled(version, expansion.parts)],
         missing=tuple(name for name in names if name in wrong),
         literal=tuple(dict.fromkeys(one for text in texts for one in rendering.literal_braces(text)))[:5],

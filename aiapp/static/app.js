@@ -400,7 +400,7 @@ let standing; // what the save under way takes along
 let saving;
 let behind; // whose preview could not be had
 
-const written = () => JSON.stringify([...new FormData(editor)].filter(([name]) => /^(system$|body$|var-)/.test(name)));
+const written = () => JSON.stringify([...new FormData(editor)].filter(([name]) => /^(system$|body$|context$|var-)/.test(name)));
 
 function saveIn(wait) {
   clearTimeout(saving);
@@ -462,6 +462,8 @@ const inputs = () => all("#variables [name^=var-]");
 
 on("input", ({ target }) => target.matches("#variables [name^=var-]") && values.set(target.name, target.value));
 on("htmx:after:swap", () => {
+  if (find("#variables[data-filled]")) for (const one of inputs()) values.set(one.name, one.value); // by the server, as was asked
+  find("#variables[data-filled]")?.removeAttribute("data-filled");
   for (const one of inputs()) {
     const before = named.get(one);
     named.set(one, one.name);
