@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from flask import request
 
 from aiapp.errors import AppError
+from aiapp.prompt_templates import contexts
 from aiapp.prompt_templates.models import PromptVersion
 
 _LIMIT = 400  # more variables than any version has
@@ -24,9 +26,17 @@ def typed_text() -> dict[str, str]:
 
 
 def typed_values() -> dict[str, str]:
-    """Return the typed values of variables, by name: fields are called `var-<name>`."""
+    """Return the typed values of variables, by name: fields are called `var-<name>`; `context` is all of them as JSON."""
     names = [field for field in request.form if field.startswith("var-")][:_LIMIT]
-    return {field.removeprefix("var-"): request.form[field] for field in names}
+    values = {field.removeprefix("var-"): request.form[field] for field in names}
+    with suppress(ValueError):  # what is wrong with it is said beside it
+        values = {**contexts.typed(contexts.read(request.form.get("context", ""))), **values}
+    return values
+
+
+def pasted(names: Iterable[str]) -> contexts.Pasted | None:
+    """Return the context that was typed as JSON for these variables; None where they have inputs."""
+    return contexts.pasted(request.form["context"], names) if "context" in request.form else None
 
 
 def touched() -> frozenset[str] | None:
@@ -42,14 +52,12 @@ def typed_number(field: str) -> int | None:
 
 
 def details() -> dict[str, Any]:
-    """Return what the form of a template's details says; an unticked box sends nothing, so `active` needs its `has_active`."""
+    """Return what the form of a template's details says."""
     given: dict[str, Any] = {
         field: request.form[field] for field in ("name", "slug", "description", "task") if field in request.form
     }
     if "tags" in request.form:
         given["tags"] = request.form["tags"].split(",")
-    if "has_active" in request.form:
-        given["active"] = "active" in request.form
     if not given.get("slug"):
         given.pop("slug", None)
     return given
