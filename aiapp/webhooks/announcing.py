@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aiapp import queue
+from aiapp.columns import new_id
 from aiapp.errors import Unavailable
 from aiapp.extensions import db
 from aiapp.observability.logs import log
@@ -29,18 +30,11 @@ def announce(workspace_id: str, event: str, payload: Mapping[str, Any]) -> None:
     active = sa.select(Webhook).where(Webhook.workspace_id == workspace_id, Webhook.active)
     for webhook in db.session.scalars(active.order_by(Webhook.id)):
         if event in webhook.events:
-            add(webhook, event, payload)
-
-
-def add(webhook: Webhook, event: str, payload: Mapping[str, Any]) -> WebhookDelivery:
-    """Add one delivery, uncommitted, and return it."""
-    delivery = WebhookDelivery(
-        workspace_id=webhook.workspace_id, webhook_id=webhook.id, event=event, payload=dict(payload)
-    )
-    db.session.add(delivery)
-    db.session.flush([delivery])
-    db.session.info.setdefault(_ANNOUNCED, []).append(delivery.id)
-    return delivery
+            delivery = WebhookDelivery(
+                id=new_id(), workspace_id=workspace_id, webhook_id=webhook.id, event=event, payload=dict(payload)
+            )
+            db.session.add(delivery)
+            db.session.info.setdefault(_ANNOUNCED, []).append(delivery.id)
 
 
 def wake() -> None:
