@@ -75,6 +75,7 @@ def _register_blueprints(app: OpenAPI) -> None:
     from aiapp.installation import views as installation
     from aiapp.prompt_templates import public_views as previews
     from aiapp.prompt_templates import publishing_settings_views as publishing
+    from aiapp.prompt_templates import tag_views as tags
     from aiapp.prompt_templates import views as prompt_templates
     from aiapp.webhooks import views as webhooks
     from aiapp.workspaces import views as workspaces
@@ -87,6 +88,7 @@ def _register_blueprints(app: OpenAPI) -> None:
         credentials,
         webhooks,
         prompt_templates,
+        tags,
         publishing,
         previews,
         executions,

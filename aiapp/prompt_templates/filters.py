@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from werkzeug.datastructures import MultiDict
 
 STATUSES = ("published", "preview", "draft", "archived")
 EVERYTHING = "all"  # a status: the archived ones too
@@ -57,9 +59,9 @@ def filter_of(values: Any) -> Filter:
     )
 
 
-def query_of(wanted: Filter) -> dict[str, str | Sequence[str]]:
+def query_of(wanted: Filter) -> dict[str, Any]:
     """Return the query string of a filter, for links that keep it."""
-    pairs: dict[str, str | Sequence[str] | None] = {
+    pairs = {
         "q": wanted.q,
         "tag": wanted.tags,
         "status": wanted.status,
@@ -69,3 +71,16 @@ def query_of(wanted: Filter) -> dict[str, str | Sequence[str]]:
         "sort": wanted.sort if wanted.sort != "changed" else None,
     }
     return {name: value for name, value in pairs.items() if value}
+
+
+def as_text(wanted: Filter) -> str:
+    """Return a filter as a form carries it, to lead back to the same list."""
+    return urlencode(query_of(wanted), doseq=True)
+
+
+def of_text(text: str) -> Filter:
+    """Return the filter that as_text wrote; of any other text, what can be read of it."""
+    try:
+        return filter_of(MultiDict(parse_qsl(text[:4000], max_num_fields=50)))
+    except ValueError:
+        return Filter()

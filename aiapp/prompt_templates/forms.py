@@ -20,9 +20,12 @@ def errors_of(error: AppError) -> dict[str, str]:
     return {item["field"]: item["message"] for item in error.errors}
 
 
-def typed_text() -> dict[str, str]:
+def typed_text() -> dict[str, Any]:
     """Return the parts of the prompt that this form has."""
-    return {field: request.form[field] for field in ("system", "body") if field in request.form}
+    typed: dict[str, Any] = {field: request.form[field] for field in ("system", "body") if field in request.form}
+    if "has_messages" in request.form:
+        typed["messages"] = _messages()
+    return typed
 
 
 def typed_values() -> dict[str, str]:
@@ -69,6 +72,25 @@ def settings(version: PromptVersion) -> dict[str, Any]:
     given: dict[str, Any] = {field: request.form[field] for field in plain if field in request.form}
     given["variables"] = list(_variables(version.variables))
     return given
+
+
+def _messages() -> list[dict[str, str]]:
+    """Return the example messages in the order of their fields, as the button left them that was pressed without a script.
+
+    `part` is `add`, or `up`, `down` or `remove` with the number of a message.
+    """
+    pairs = zip(request.form.getlist("message-role"), request.form.getlist("message-content"), strict=False)
+    found = [{"role": role, "content": content} for role, content in pairs]
+    what, _, number = request.form.get("part", "").partition("-")
+    at = int(number) - 1 if number.isascii() and number.isdigit() and len(number) < 5 else -1
+    if what == "add":
+        last = found[-1]["role"] if found else "assistant"
+        found.append({"role": "assistant" if last == "user" else "user", "content": ""})
+    elif 0 <= at < len(found):
+        moved = found.pop(at)
+        if what != "remove":
+            found.insert(max(0, at + {"up": -1, "down": 1}.get(what, 0)), moved)
+    return found
 
 
 def _variables(specs: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:

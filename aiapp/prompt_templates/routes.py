@@ -6,7 +6,16 @@ from typing import Any
 
 from flask import Blueprint, Response, make_response, render_template, url_for
 
-from aiapp.prompt_templates import approvals, events, labels, library, publishing_rules, releases, versioning
+from aiapp.prompt_templates import (
+    approvals,
+    events,
+    favourites,
+    labels,
+    library,
+    publishing_rules,
+    releases,
+    versioning,
+)
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.telling import tell
 from aiapp.workspaces.access import Access
@@ -49,6 +58,7 @@ def shell(access: Access, template: PromptTemplate, version: PromptVersion, tab:
     published = next((one for one in rail if one.status == "published"), None) or library.published(access, template)
     return {
         "template": template,
+        "favourite": favourites.is_one(access, template),
         "version": version,
         "path": path,
         "here": here,

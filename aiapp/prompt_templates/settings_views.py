@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, InvalidInput
-from aiapp.prompt_templates import actions, forms, library
+from aiapp.prompt_templates import actions, forms, library, tasks
 from aiapp.prompt_templates.models import OUTPUT_FORMATS, PromptTemplate, PromptVersion
 from aiapp.prompt_templates.routes import address, answer, blueprint, shell
 from aiapp.prompt_templates.values import VARIABLE_TYPES, as_text
@@ -64,7 +64,7 @@ def _page(
         editable=version.status == "draft" and access.allows("editor"),
         values=typed or _values(version),
         details=details or _details(template),
-        active="active" in details if details else template.active,
+        tasks=tasks.offered(access),
         specs=[_spec(spec, typed) for spec in version.variables],
         formats=[(name, name.upper() if name in {"json", "html"} else name.capitalize()) for name in OUTPUT_FORMATS],
         providers=[

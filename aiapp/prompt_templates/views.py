@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, render_template, request, url_for
+from flask import Response, current_app, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
@@ -13,36 +13,40 @@ from aiapp.extensions import settings as app_settings
 from aiapp.prompt_templates import (
     actions,
     approvals,
+    bulk_views,
     compare_views,
     context_views,
     editor_views,
     forms,
     label_views,
     library,
+    lifecycle_views,
     listing,
     preview_link_views,
     publish_views,
     run_views,
     settings_views,
     starters,
+    tasks,
     workbench,
 )
-from aiapp.prompt_templates.filters import Filter, filter_of, query_of
+from aiapp.prompt_templates.filters import EVERYTHING, Filter, as_text, filter_of, query_of
 from aiapp.prompt_templates.models import OUTPUT_FORMATS
 from aiapp.prompt_templates.routes import address, blueprint, shell
 from aiapp.prompt_templates.routes import history as versions_table
 from aiapp.prompt_templates.snippets import snippets
 from aiapp.prompt_templates.tagging import tags_in_use
-from aiapp.prompt_templates.tasks import tasks_in_use
-from aiapp.prompt_templates.uses import activity, uses
+from aiapp.prompt_templates.uses import COUNTED, activity
 from aiapp.workspaces.access import Access, require
 
 __all__ = [
     "blueprint",
+    "bulk_views",
     "compare_views",
     "context_views",
     "editor_views",
     "label_views",
+    "lifecycle_views",
     "preview_link_views",
     "publish_views",
     "run_views",
@@ -58,16 +62,16 @@ def index(access: Access) -> str:
     """The library."""
     wanted = filter_of(request.args)
     rows = _rows(access, wanted)
-    total = listing.count_templates(access, Filter())
+    total = listing.count_templates(access, Filter(status=EVERYTHING))
     return render_template(
         "prompt_templates/index.html",
         **rows,
         wanted=wanted,
-        found=listing.count_templates(access, wanted) if wanted.given else total,
+        found=listing.count_templates(access, wanted),
         total=total,
         waiting=approvals.count_open(access),
         tags=list(dict.fromkeys([*wanted.tags, *tags_in_use(access, 12)])),
-        tasks=[("", "Any task"), *((task, task) for task in tasks_in_use(access))],
+        tasks=[("", "Any task"), *((task, task) for task in tasks.offered(access))],
         formats=[("", "Any format"), *((name, name) for name in OUTPUT_FORMATS)],
     )
 
@@ -83,7 +87,7 @@ def more(access: Access) -> Response:
 @require("editor")
 def new(access: Access) -> str:
     """The form that makes a prompt template."""
-    return _new({"starter": request.args.get("starter", "")}, {})
+    return _new(access, {"starter": request.args.get("starter", "")}, {})
 
 
 @blueprint.post("")
@@ -98,7 +102,7 @@ def create(access: Access) -> BaseResponse:
     try:
         template = actions.create(access, given)
     except (InvalidInput, Conflict) as error:
-        return Response(_new(request.form.to_dict(), forms.errors_of(error)), 422)
+        return Response(_new(access, request.form.to_dict(), forms.errors_of(error)), 422)
     return htmx.go(
         url_for("prompt_templates.show", workspace=access.workspace.slug, slug=template.slug),
         f"{template.name} is ready to be written.",
@@ -117,24 +121,6 @@ def update(access: Access, slug: str) -> BaseResponse:
     number = forms.typed_number("version") or library.current(access, template).number
     version = library.version(access, template, number)
     return htmx.go(address(version, "settings", workspace=access.workspace.slug), "Saved.")
-
-
-@blueprint.get("/<slug>/delete")
-@require("editor")
-def delete_dialog(access: Access, slug: str) -> str:
-    """Ask before a prompt template is deleted, and say what uses it."""
-    return _delete(access, slug, {})
-
-
-@blueprint.post("/<slug>/delete")
-@require("editor")
-def delete(access: Access, slug: str) -> BaseResponse:
-    """Delete a prompt template with all its versions."""
-    template = library.find(access, slug)
-    if request.form.get("typed", "").strip() != template.slug:
-        return Response(_delete(access, slug, {"typed": f"Type {template.slug} to confirm."}), 422)
-    actions.delete(access, template)
-    return htmx.go(url_for("prompt_templates.index", workspace=access.workspace.slug), f"{template.name} is deleted.")
 
 
 @blueprint.get("/<slug>/executions")
@@ -177,22 +163,20 @@ def _rows(access: Access, wanted: Filter) -> dict[str, Any]:
         "activity": activity(access, [row.template for row in page.rows]),
         "cursor": page.next_cursor,
         "query": query,
+        "here": as_text(wanted),
+        "counted": COUNTED,
+        "exports": "prompt_files.export" in current_app.view_functions,
     }
 
 
-def _new(values: dict[str, Any], errors: dict[str, str]) -> str:
+def _new(access: Access, values: dict[str, Any], errors: dict[str, str]) -> str:
     offered = [
         ("", "An empty page", "Write it yourself."),
         *((s["slug"], s["name"], s["description"]) for s in starters.STARTERS),
     ]
-    return render_template("prompt_templates/new.html", values=values, errors=errors, starters=offered)
-
-
-def _delete(access: Access, slug: str, errors: dict[str, str]) -> str:
-    template = library.find(access, slug)
-    frame = shell(access, template, library.current(access, template), "settings")
-    table = versions_table(access, template)
-    return render_template("prompt_templates/delete.html", **frame, **table, used=uses(access, template), errors=errors)
+    return render_template(
+        "prompt_templates/new.html", values=values, errors=errors, starters=offered, tasks=tasks.offered(access)
+    )
 
 
 def _tab(access: Access, slug: str, tab: str, **more: Any) -> str:

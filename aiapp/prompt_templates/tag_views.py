@@ -1,0 +1,73 @@
+"""The page of a workspace's tags: what they are called, how many prompt templates have them."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from aiapp import htmx
+from aiapp.errors import InvalidInput
+from aiapp.filters import count
+from aiapp.prompt_templates import forms, tagging
+from aiapp.prompt_templates.models import Tag
+from aiapp.prompt_templates.routes import answer
+from aiapp.workspaces.access import Access, require
+
+blueprint = Blueprint("tags", __name__, url_prefix="/w/<workspace>/tags")
+
+
+@blueprint.get("")
+@require()
+def index(access: Access) -> BaseResponse:
+    """All tags."""
+    return _page(access)
+
+
+@blueprint.post("/<id:tag_id>")
+@require("editor")
+def rename(access: Access, tag_id: str) -> BaseResponse:
+    """Call a tag otherwise; the name of another one merges the two."""
+    tag = access.get(Tag, tag_id)
+    old, name = tag.name, request.form.get("name", "")
+    try:
+        left = tagging.rename(access, tag, name)
+    except InvalidInput as error:
+        return _page(access, tag_id, name, forms.errors_of(error))
+    merged = left.id != tag_id
+    return htmx.go(_address(access), f"{old} is {'merged into' if merged else 'called'} {left.name} now.")
+
+
+@blueprint.get("/<id:tag_id>/delete")
+@require("editor")
+def delete_dialog(access: Access, tag_id: str) -> str:
+    """Ask before a tag is deleted."""
+    tag = access.get(Tag, tag_id)
+    counted = tagging.all_tags(access)
+    number = next((one.count for one in counted if one.tag.id == tag.id), 0)
+    return render_template(
+        "prompt_templates/delete_tag.html", tags=counted, deleting=tag, number=number, wrong="", typed="", errors={}
+    )
+
+
+@blueprint.post("/<id:tag_id>/delete")
+@require("editor")
+def delete(access: Access, tag_id: str) -> BaseResponse:
+    """Delete a tag; the prompt templates stay."""
+    tag = access.get(Tag, tag_id)
+    number = tagging.remove(access, tag)
+    return htmx.go(_address(access), f"{tag.name} is deleted; {count(number, 'prompt template')} had it.")
+
+
+def _page(access: Access, wrong: str = "", typed: str = "", errors: dict[str, str] | None = None) -> BaseResponse:
+    return answer(
+        "prompt_templates/tags.html",
+        422 if errors else 200,
+        tags=tagging.all_tags(access),
+        wrong=wrong,
+        typed=typed,
+        errors=errors or {},
+    )
+
+
+def _address(access: Access) -> str:
+    return url_for("tags.index", workspace=access.workspace.slug)
