@@ -1,0 +1,185 @@
+"""What files would change in a workspace, worked out before anything is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from aiapp.errors import AppError, InvalidInput
+from aiapp.extensions import db
+from aiapp.prompt_files.found import Found
+from aiapp.prompt_templates import fields, library, partials, versioning
+from aiapp.prompt_templates.changes import TITLES, WORDS
+from aiapp.prompt_templates.comparing import compare
+from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
+from aiapp.workspaces.access import Access
+
+DETAILS = ("name", "description", "tags", "task")
+LOOKED_AT = 20  # open versions of a template that may say already what a file says
+
+Action = Literal["create", "change", "unchanged", "left out", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What becomes of one prompt template.
+
+    `what` says it in words. `details` are those that change; `content` is what a new version would say, None where none is
+    made; `publishes` an open version that says it already and is to be published.
+    """
+
+    action: Action
+    source: str
+    name: str = ""
+    slug: str = ""
+    what: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    template: PromptTemplate | None = None
+    details: Mapping[str, Any] | None = None
+    content: Mapping[str, Any] | None = None
+    base: PromptVersion | None = None
+    publishes: PromptVersion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All steps, in the order of the files; `publish` says whether what is made is published too."""
+
+    steps: tuple[Step, ...]
+    publish: bool
+
+    @property
+    def refused(self) -> tuple[Step, ...]:
+        """What cannot be done."""
+        return tuple(step for step in self.steps if step.action == "refused")
+
+    @property
+    def work(self) -> tuple[Step, ...]:
+        """What would be done."""
+        return tuple(step for step in self.steps if step.action in ("create", "change"))
+
+    @property
+    def digest(self) -> str:
+        """A short text that is another one as soon as the plan is."""
+        said = [(step.action, step.slug, step.what, step.base and step.base.id) for step in self.steps]
+        return hashlib.sha256(json.dumps([said, self.publish]).encode()).hexdigest()[:16]
+
+    def summary(self) -> str:
+        """Return the counts in words: `2 to create, 1 to change, 4 unchanged`."""
+        counts = Counter(step.action for step in self.steps)
+        words: dict[Action, str] = {"create": "to create", "change": "to change", "unchanged": "unchanged"}
+        words |= {"left out": "left out", "refused": "refused"}
+        return ", ".join(f"{counts[action]} {word}" for action, word in words.items() if counts[action]) or "nothing"
+
+
+def exported(access: Access, template: PromptTemplate) -> PromptVersion | None:
+    """Return the version that a file of `template` says: the published one, else the newest."""
+    newest = library.versions(access, template, 1)
+    return library.published(access, template) or (newest[0] if newest else None)
+
+
+def plan(access: Access, found: Sequence[Found], *, publish: bool = False) -> Plan:
+    """Return what `found` would change. Changes nothing."""
+    slugs = Counter(each.template["slug"] for each in found if each.template and isinstance(each.template["slug"], str))
+    return Plan(tuple(_step(access, each, slugs, publish) for each in found), publish)
+
+
+def _step(access: Access, found: Found, slugs: Mapping[str, int], publish: bool) -> Step:
+    given = found.template
+    if given is None:
+        action: Action = "refused" if found.problems else "left out"
+        return Step(action, found.source, problems=found.problems, notes=found.notes)
+    name, slug = str(given["name"])[:100], str(given["slug"])[:60]
+    problems = [*found.problems]
+    if slugs.get(slug, 0) > 1:
+        problems.append(f"Another file has the slug {slug} too.")
+    try:
+        details = fields.details({field: given[field] for field in (*DETAILS, "slug")})
+        content = partials.with_variables(
+            access, {**versioning.empty(), **fields.content({field: given[field] for field in fields.CONTENT})}, slug
+        )
+    except InvalidInput as refusal:
+        problems += [f"{item['field']}: {item['message']}" for item in refusal.errors]
+    if problems:
+        return Step("refused", found.source, name, slug, problems=tuple(problems), notes=found.notes)
+    template = db.session.scalars(access.select(PromptTemplate).where(PromptTemplate.slug == slug)).first()
+    about = {"source": found.source, "name": details["name"], "slug": slug, "notes": found.notes}
+    if template is None:
+        what = ("new, published as v1",) if publish else ("new, v1 is a draft",)
+        return Step("create", **about, what=what, details=details, content=content)
+    return _change(access, template, details, content, publish, about)
+
+
+def _change(
+    access: Access,
+    template: PromptTemplate,
+    details: Mapping[str, Any],
+    content: dict[str, Any],
+    publish: bool,
+    about: Mapping[str, Any],
+) -> Step:
+    there: dict[str, Any] = {"tags": [tag.name for tag in template.tags]}
+    there |= {"name": template.name, "description": template.description, "task": template.task}
+    changed = {field: details[field] for field in DETAILS if details[field] != there[field]}
+    what = [f"{', '.join(changed)} changed"] if changed else []
+    base = exported(access, template)
+    written, publishes = None, None
+    if base is None or not _same(access, base, content) or (publish and base.status != "published"):
+        same = _saying(access, template, content)
+        if same is None:
+            written = content
+            told = _told(base, content) if base else "a first version"
+            what.append(f"new {'version, published' if publish else 'draft'}: {told}")
+        elif publish:
+            publishes = same
+            what.append(f"v{same.number} says this already: published")
+    if not what:
+        return Step("unchanged", **about, template=template, base=base)
+    return replace(
+        Step("change", **about),
+        what=tuple(what),
+        template=template,
+        details=changed,
+        content=written,
+        base=base,
+        publishes=publishes,
+    )
+
+
+def _saying(access: Access, template: PromptTemplate, content: Mapping[str, Any]) -> PromptVersion | None:
+    """Return the newest open version that says `content`."""
+    opened = library.versions(access, template, LOOKED_AT)
+    return next((one for one in opened if one.status in versioning.OPEN and _same(access, one, content)), None)
+
+
+def _same(access: Access, version: PromptVersion, content: Mapping[str, Any]) -> bool:
+    try:
+        there = partials.with_variables(access, versioning.content(version), version.prompt_template.slug)
+    except AppError:
+        return False
+    return _comparable(there) == _comparable(content)
+
+
+def _comparable(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a content in which the order of variables does not count."""
+    return {**content, "variables": {spec["name"]: spec for spec in content["variables"]}}
+
+
+def _told(base: PromptVersion, content: dict[str, Any]) -> str:
+    difference = compare(versioning.content(base), content)
+    words = [
+        f"{TITLES[part.field]} +{part.diff.added} −{part.diff.removed}"
+        for part in difference.parts
+        if part.diff.changed
+    ]
+    words += dict.fromkeys(WORDS[item.field.partition(".")[0]] for item in difference.settings)
+    variables = difference.variables
+    count = len(variables.added) + len(variables.removed) + len(variables.changed)
+    if count:
+        words.append(f"{count} variable{'s' if count > 1 else ''}")
+    return ", ".join(words) or "settings"
