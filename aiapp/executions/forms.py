@@ -14,9 +14,15 @@ from aiapp.executions.models import Execution
 from aiapp.executions.submission import Submission
 
 
-def submission() -> Submission:
-    """Return what the form asks for. Raises InvalidInput for what cannot even be read."""
-    form = request.form
+def submission(side: str = "") -> Submission:
+    """Return what the form asks for. Raises InvalidInput for what cannot even be read.
+
+    Arguments:
+        side: left or right, of a form that asks for two: what differs has it before its name (`left-model`).
+    """
+    form = request.form.to_dict()
+    if side:
+        form |= {name.removeprefix(f"{side}-"): form[name] for name in form if name.startswith(f"{side}-")}
     template = form.get("prompt_template") or None
     return Submission(
         prompt_template=template,

@@ -19,17 +19,20 @@ _KEPT = 24 * 3600
 _IN_A_HURRY = timedelta(seconds=10)
 
 
-def execution_id(access: Access) -> str:
+def execution_id(access: Access, side: str = "") -> str:
     """Return the id of the execution that this form asks for (see actions.submit).
 
     It is the one that was made of the same content of the same rendered form (its field `once`), until that has ended; a quick
     end does not let a double click through. Without that field, and without Redis, it is a new one.
+
+    Arguments:
+        side: which one of those that one form asks for, where it asks for more.
     """
     made = new_id()
     if not request.form.get("once"):
         return made
     sent = sorted((name, value) for name, value in request.form.items(multi=True) if name != "csrf_token")
-    parts = json.dumps([access.workspace.id, access.user.id, sent])
+    parts = json.dumps([access.workspace.id, access.user.id, side, sent])
     key = f"aiapp:once:{hashlib.sha256(parts.encode()).hexdigest()}"
     with suppress(RedisError):
         if redis().set(key, made, ex=_KEPT, nx=True):

@@ -12,6 +12,9 @@ from aiapp.workspaces.access import Access
 
 blueprint = Blueprint("executions", __name__)
 
+# Two executions beside each other, of the same values.
+SIDES = ("left", "right")
+
 
 @blueprint.app_context_processor
 def words() -> dict[str, Any]:
@@ -49,5 +52,6 @@ def shown(access: Access, execution: Execution) -> dict[str, Any]:
         "next_round": round_words.next_round(execution, rounds.rules()),
         "costs": showing.costs(execution),
         "stream_url": url_for("executions.stream_text", attempt=last, **path) if not execution.finished else None,
+        "side": side if (side := request.values.get("side")) in SIDES else "",
         "may_run": access.allows("editor") or (version is not None and version.status == "published"),
     }

@@ -11,14 +11,14 @@ from werkzeug.wrappers import Response
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, Denied, InvalidInput, NotFound
-from aiapp.executions import actions, choose_views, forms, list_views, once, version_views, watch_views
+from aiapp.executions import actions, choose_views, forms, list_views, once, pair_views, version_views, watch_views
 from aiapp.executions.models import Execution
 from aiapp.executions.routes import address, blueprint, shown
 from aiapp.extensions import db
 from aiapp.providers.registry import PROVIDERS
 from aiapp.workspaces.access import Access, require
 
-__all__ = ["blueprint", "choose_views", "list_views", "version_views", "watch_views"]
+__all__ = ["blueprint", "choose_views", "list_views", "pair_views", "version_views", "watch_views"]
 
 
 @blueprint.get("/w/<workspace>/executions/new")

@@ -28,6 +28,7 @@ from aiapp.prompt_templates import (
     settings_views,
     starters,
     tasks,
+    try_views,
     workbench,
 )
 from aiapp.prompt_templates.filters import EVERYTHING, Filter, as_text, filter_of, query_of
@@ -51,6 +52,7 @@ __all__ = [
     "publish_views",
     "run_views",
     "settings_views",
+    "try_views",
 ]
 
 PAGE = 50
