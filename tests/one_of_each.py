@@ -12,7 +12,7 @@ from aiapp.executions import actions as executions
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db
 from aiapp.prompt_templates import actions as prompt_templates
-from aiapp.prompt_templates import library, revisions
+from aiapp.prompt_templates import approvals, labels, library, preview_links, revisions
 from aiapp.webhooks import sealing
 from aiapp.webhooks.models import EVENTS, Webhook
 from aiapp.workspaces import api_tokens, invitations
@@ -31,6 +31,11 @@ def one_of_each(app: Flask, team: Any) -> dict[str, str]:
         prompt_templates.save_draft(bob, draft, {"body": "Say hello to {{name}}."}, 1)
         revision = revisions.listed(bob, draft)[0]
         prompt_templates.publish(bob, library.version(bob, template, 1), "First")
+        version = library.version(bob, template, 1)
+        staging, production = (labels.create(alice, name, name == "production") for name in ("staging", "production"))
+        labels.move(bob, template, staging, version)
+        approval = approvals.ask(bob, version, label=production)
+        link, _ = preview_links.create(bob, version, "1h")
         execution = executions.submit(bob, Submission(prompt_template="greeting", context={"name": "Ada"}))
         invitation, _ = invitations.invite(alice, "new@example.com", "viewer")
         token, _ = api_tokens.create(bob, "bob's", "read")
@@ -41,6 +46,10 @@ def one_of_each(app: Flask, team: Any) -> dict[str, str]:
         membership = db.session.scalars(bob.select(Membership).where(Membership.user_id == bob.user.id)).one()
         ids = {
             "credential_id": credential.id,
+            "label": staging.name,
+            "label_id": staging.id,
+            "approval_id": approval.id,
+            "link_id": link.id,
             "revision_id": revision.id,
             "execution_id": execution.id,
             "invitation_id": invitation.id,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
-from types import GenericAlias
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import GenericAlias, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from flask import Flask, Response
 from flask_openapi3.openapi import OpenAPI
@@ -51,7 +51,7 @@ class Problem(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A view, where it answers, and what: `shape` is a type, None for no content."""
+    """A view, where it answers, and what: `shape` is a type, None for no content. `others`: its other answers."""
 
     id: str
     path: str
@@ -59,6 +59,7 @@ class Operation:
     view: Callable[..., Any]
     status: int
     shape: Any
+    others: tuple[tuple[int, Any], ...] = ()
 
     @property
     def streams(self) -> bool:
@@ -92,6 +93,7 @@ def _document(app: OpenAPI) -> dict[str, Any]:
     del schemas[app.validation_error_model.__name__]
     known = list(operations(app))
     answers = dict.fromkeys(one.shape for one in known if one.shape is not None and not one.streams)
+    answers |= dict.fromkeys(shape for one in known for _, shape in one.others)
     shapes, definitions = _schemas((Problem, *answers))
     schemas.update(definitions)
     for one in known:
@@ -100,6 +102,11 @@ def _document(app: OpenAPI) -> dict[str, Any]:
         operation["operationId"] = one.id
         operation["x-role"], operation["x-scope"] = role, scope
         operation["responses"] = {str(one.status): _response(one, shapes), "default": {"$ref": _PROBLEM_REF}}
+        for status, shape in one.others:
+            operation["responses"][str(status)] = _content(status, shapes[shape])
+        if getattr(one.view, "conditional", False):
+            operation["responses"]["304"] = {"description": "It is what the client has"}
+            operation.setdefault("parameters", []).append(_HELD)
         if getattr(one.view, "once", False):
             operation.setdefault("parameters", []).append(_KEY)
         body = get_type_hints(one.view).get("body")
@@ -121,8 +128,22 @@ _KEY = {
 }
 
 
-def _answer(view: Callable[..., Any]) -> tuple[int, Any]:
+_HELD = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "the ETag of the answer that the client has",
+    "schema": {"type": "string"},
+}
+
+
+def _answer(view: Callable[..., Any]) -> tuple[int, Any, tuple[tuple[int, Any], ...]]:
     said = get_type_hints(view, include_extras=True)["return"]
+    first, *others = get_args(said) if get_origin(said) in (Union, UnionType) else [said]
+    return *_one_answer(first), tuple(map(_one_answer, others))
+
+
+def _one_answer(said: Any) -> tuple[int, Any]:
     if get_origin(said) is not tuple:
         return 200, said
     shape, status = get_args(said)
@@ -145,8 +166,12 @@ def _response(one: Operation, shapes: dict[Any, dict[str, Any]]) -> dict[str, An
         return {"description": "Done; nothing to say"}
     if one.streams:
         return {"description": "Events", "content": {one.shape.default_mimetype: {"schema": {"type": "string"}}}}
-    words = {200: "The answer", 201: "Created", 202: "Accepted"}[one.status]
-    response = {"description": words, "content": {JSON: {"schema": shapes[one.shape]}}}
+    response = _content(one.status, shapes[one.shape])
     if hasattr(one.view, "creates"):
         response["headers"] = {"Location": {"description": "where it is", "schema": {"type": "string"}}}
     return response
+
+
+def _content(status: int, schema: dict[str, Any]) -> dict[str, Any]:
+    words = {200: "The answer", 201: "Created", 202: "Accepted"}[status]
+    return {"description": words, "content": {JSON: {"schema": schema}}}

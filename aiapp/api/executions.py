@@ -93,6 +93,7 @@ class PromptTemplateExecutionBody(OptionalBody, Choice):
 
     context: dict[str, Any] = Field(default_factory=dict)
     version: int | None = Field(None, description="default: the published one")
+    label: Text | None = Field(None, description="the version that this label points to, instead of a number")
 
 
 class LlmJobBody(Strict):

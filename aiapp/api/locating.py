@@ -33,6 +33,8 @@ def locate(response: Response) -> Response:
     if made is not None and response.status_code in MADE:
         endpoint, names = made
         answer = response.get_json()
+        if not answer.keys() >= names.keys():  # a request was made instead, which somebody has to approve first
+            return response
         values = {**(request.view_args or {}), **{name: answer[field] for field, name in names.items()}}
         # url_for makes a query of what the address does not take
         takes = {name for rule in current_app.url_map.iter_rules(f"api.{endpoint}") for name in rule.arguments}

@@ -36,8 +36,8 @@ class Submission:
     """What is to be executed, and by whom; None leaves a choice to the version, then to the credential that answers.
 
     Either a prompt template by its slug (the published version, the one with the number `version`, or the one that `label`
-    points to), or the text `template`
-    with `system`. `kept_context` says that the context is an earlier execution's: what no variable takes any more is left out.
+    points to), or the text `template` with `system`. `kept_context` says that the context is an earlier execution's: what no
+    variable takes any more is left out.
     """
 
     prompt_template: str | None = None

@@ -188,6 +188,12 @@ def by_version(access: Access, template: PromptTemplate) -> dict[str, list[str]]
     return names
 
 
+def of_version(version: PromptVersion) -> list[str]:
+    """Return the names of the labels that point to `version`."""
+    query = sa.select(Label.name).join(LabelledVersion, LabelledVersion.label_id == Label.id)
+    return list(db.session.scalars(query.where(LabelledVersion.prompt_version_id == version.id).order_by(Label.name)))
+
+
 def version_at(access: Access, template: PromptTemplate, name: str) -> PromptVersion:
     """Return the version that a label points to; `published` is the published one. Raises NotFound."""
     if name == PUBLISHED:

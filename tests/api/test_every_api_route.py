@@ -14,10 +14,12 @@ PEOPLE = {"viewer": "vera", "editor": "bob", "admin": "adam", "owner": "alice"}
 UNKNOWN = {
     "slug": "unknown",
     "number": 1,
+    "label": "unknown",
     **dict.fromkeys(
         ("credential_id", "execution_id", "invitation_id", "token_id", "membership_id", "webhook_id", "revision_id"),
         "0" * 32,
     ),
+    **dict.fromkeys(("label_id", "approval_id"), "0" * 32),
 }
 
 
