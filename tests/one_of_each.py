@@ -26,7 +26,7 @@ def one_of_each(app: Flask, team: Any) -> dict[str, str]:
         credential = credentials.create(
             alice, {"provider": "demo", "name": "Demo", "preferred_model": "demo-instant", "is_default": True}
         )
-        template = prompt_templates.create(bob, {"name": "Greeting", "body": "Say hello."})
+        template = prompt_templates.create(bob, {"name": "Greeting", "body": "Say hello.", "tags": ["mail"]})
         draft = library.version(bob, template, 1)
         prompt_templates.save_draft(bob, draft, {"body": "Say hello to {{name}}."}, 1)
         revision = revisions.listed(bob, draft)[0]
@@ -54,6 +54,7 @@ def one_of_each(app: Flask, team: Any) -> dict[str, str]:
             "execution_id": execution.id,
             "invitation_id": invitation.id,
             "token_id": token.id,
+            "tag_id": template.tags[0].id,
             "membership_id": membership.id,
             "webhook_id": webhook.id,
         }

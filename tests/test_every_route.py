@@ -68,7 +68,8 @@ def rows(app, team):
         author = team.access("bob").user
         credential = Credential(workspace_id=workspace_id, provider="demo", name="demo", base_url="demo://local")
         template = PromptTemplate(workspace_id=workspace_id, slug="greeting", name="Greeting", last_number=1)
-        db.session.add_all([credential, template, Tag(workspace_id=workspace_id, name="mail")])
+        tag = Tag(workspace_id=workspace_id, name="mail")
+        db.session.add_all([credential, template, tag])
         db.session.flush()
         version = PromptVersion(
             workspace_id=workspace_id,
@@ -123,6 +124,7 @@ def rows(app, team):
             "execution_id": execution.id,
             "invitation_id": invitation.id,
             "token_id": token.id,
+            "tag_id": tag.id,
             "membership_id": membership_id,
             "webhook_id": webhook.id,
             "delivery_id": delivery.id,

@@ -144,6 +144,7 @@ class PromptTemplateSummary(PromptTemplateDetails):
 
     status: str
     version: int
+    favourite: Annotated[bool, Field(description="of the token's person")]
     output_format: Format
 
 

@@ -25,7 +25,7 @@ from aiapp.api.prompt_shapes import (
     show_version,
 )
 from aiapp.api.shapes import GONE, MOST_ITEMS, Gone, SlugPath, Text
-from aiapp.prompt_templates import actions, library, listing
+from aiapp.prompt_templates import actions, favourites, library, listing
 from aiapp.prompt_templates import models as rows
 from aiapp.prompt_templates.filters import EVERYTHING, Filter
 
@@ -97,6 +97,35 @@ def update(path: SlugPath, body: PromptTemplateDetailsBody) -> PromptTemplateDet
     return show(actions.update(access, library.find(access, path.slug), given(body)))
 
 
+@prompt_templates.post("/prompt-templates/<slug>/duplicate", summary="Duplicate a prompt template")
+@creates("prompt_templates.read", slug="slug")
+@once()
+@needs("editor", "write")
+def duplicate(path: SlugPath) -> tuple[PromptTemplate, Literal[201]]:
+    """Makes "Copy of …", whose version 1 is a draft of what the current version says."""
+    access = asking()
+    copy = actions.duplicate(access, library.find(access, path.slug))
+    return _whole(copy, library.version(access, copy, 1)), 201
+
+
+@prompt_templates.put("/prompt-templates/<slug>/favourite", summary="Keep among one's favourites")
+@needs("viewer", "write")
+def keep(path: SlugPath) -> Gone:
+    """Of the token's person alone."""
+    access = asking()
+    favourites.keep(access, library.find(access, path.slug))
+    return GONE
+
+
+@prompt_templates.delete("/prompt-templates/<slug>/favourite", summary="Drop from one's favourites")
+@needs("viewer", "write")
+def drop(path: SlugPath) -> Gone:
+    """It may be none."""
+    access = asking()
+    favourites.drop(access, library.find(access, path.slug))
+    return GONE
+
+
 @prompt_templates.delete("/prompt-templates/<slug>", summary="Delete a prompt template")
 @needs("editor", "write")
 def delete(path: SlugPath) -> Gone:
@@ -111,6 +140,7 @@ def _row(listed: listing.Listed) -> PromptTemplateSummary:
         **show(listed.template),
         "status": listed.status,
         "version": listed.number,
+        "favourite": listed.favourite,
         "output_format": listed.output_format,  # type: ignore[typeddict-item]  # the column holds no other
     }
 

@@ -18,11 +18,22 @@ from aiapp.api.prompt_releases import prompt_releases
 from aiapp.api.prompt_templates import prompt_templates
 from aiapp.api.prompt_versions import prompt_versions
 from aiapp.api.reference import chapters, parts
+from aiapp.api.tags import tags
 from aiapp.api.webhooks import webhooks
 from aiapp.errors import InvalidInput, NotFound, problem
 
 blueprint = APIBlueprint("api", __name__, url_prefix="/api/v1")
-PARTS = (people, credentials, prompt_templates, prompt_versions, prompt_releases, prompt_merges, executions, webhooks)
+PARTS = (
+    people,
+    credentials,
+    prompt_templates,
+    tags,
+    prompt_versions,
+    prompt_releases,
+    prompt_merges,
+    executions,
+    webhooks,
+)
 MOST_ERRORS = 100
 
 

@@ -42,11 +42,9 @@ def rename(access: Access, tag_id: str) -> BaseResponse:
 def delete_dialog(access: Access, tag_id: str) -> str:
     """Ask before a tag is deleted."""
     tag = access.get(Tag, tag_id)
-    counted = tagging.all_tags(access)
-    number = next((one.count for one in counted if one.tag.id == tag.id), 0)
-    return render_template(
-        "prompt_templates/delete_tag.html", tags=counted, deleting=tag, number=number, wrong="", typed="", errors={}
-    )
+    number = tagging.counted(access, tag).count
+    behind = {"tags": tagging.all_tags(access), "wrong": "", "typed": "", "errors": {}}
+    return render_template("prompt_templates/delete_tag.html", deleting=tag, number=number, **behind)
 
 
 @blueprint.post("/<id:tag_id>/delete")

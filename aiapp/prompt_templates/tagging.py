@@ -66,6 +66,13 @@ def all_tags(access: Access) -> list[Counted]:
     return [Counted(tag, count) for tag, count in db.session.execute(query)]
 
 
+def counted(access: Access, tag: Tag) -> Counted:
+    """Return a tag with how many prompt templates have it."""
+    links = prompt_template_tag
+    has_it = sa.select(sa.func.count()).where(links.c.tag_id == tag.id, links.c.workspace_id == access.workspace.id)
+    return Counted(tag, db.session.scalar(has_it) or 0)
+
+
 def find_named(access: Access, name: str) -> Tag | None:
     """Return the tag that is called so, in capitals or not."""
     return db.session.scalars(access.select(Tag).where(Tag.name == name.lower())).first()

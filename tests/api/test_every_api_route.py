@@ -16,7 +16,16 @@ UNKNOWN = {
     "number": 1,
     "label": "unknown",
     **dict.fromkeys(
-        ("credential_id", "execution_id", "invitation_id", "token_id", "membership_id", "webhook_id", "revision_id"),
+        (
+            "credential_id",
+            "execution_id",
+            "invitation_id",
+            "token_id",
+            "tag_id",
+            "membership_id",
+            "webhook_id",
+            "revision_id",
+        ),
         "0" * 32,
     ),
     **dict.fromkeys(("label_id", "approval_id"), "0" * 32),
