@@ -132,7 +132,7 @@ def test_a_webhook_that_is_off_is_not_told_again(adam, office):
     (delivery_id,) = office.announce()
     adam.submit(f"{path}/active", {"active": "0"})
     adam.submit(f"{path}/deliveries/{delivery_id}/again")
-    assert office.work(delivery_id).state == "failed"
+    assert office.row(delivery_id).state == "failed"
     assert office.receiver.got == []
     assert "switch it on first" in adam.get(path).get_data(as_text=True)
 
