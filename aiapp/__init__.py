@@ -73,6 +73,7 @@ def _register_blueprints(app: OpenAPI) -> None:
     from aiapp.feedback import views as feedback
     from aiapp.home import views as home
     from aiapp.installation import views as installation
+    from aiapp.prompt_files import views as prompt_files
     from aiapp.prompt_templates import public_views as previews
     from aiapp.prompt_templates import publishing_settings_views as publishing
     from aiapp.prompt_templates import tag_views as tags
@@ -88,6 +89,7 @@ def _register_blueprints(app: OpenAPI) -> None:
         credentials,
         webhooks,
         prompt_templates,
+        prompt_files,
         tags,
         publishing,
         previews,

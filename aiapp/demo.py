@@ -16,7 +16,7 @@ from aiapp.executions.submission import Submission
 from aiapp.extensions import db
 from aiapp.prompt_templates import actions as prompt_templates
 from aiapp.prompt_templates import library
-from aiapp.prompt_templates.starters import STARTERS
+from aiapp.prompt_templates.starters import featured
 from aiapp.prompt_templates.workbench import sample_context
 from aiapp.workspaces import actions as workspaces
 from aiapp.workspaces.access import Access
@@ -42,8 +42,8 @@ def seed() -> bool:
         db.session.flush()
     access = Access(workspaces.create("Demo", user, SLUG), user, "owner")
     _add_credentials(access)
-    for starter in STARTERS:
-        template = prompt_templates.create(access, starter)
+    for starter in featured():
+        template = prompt_templates.create(access, starter.given)
         version = library.version(access, template, 1)
         prompt_templates.publish(access, version, "First version")
         if template.slug in EXECUTED:

@@ -23,7 +23,7 @@ MAX_MESSAGES = 50
 MAX_TAGS = 20
 
 SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-RESERVED = frozenset({"new"})  # a page of the library has this address
+RESERVED = frozenset({"new", "import", "export", "gallery"})  # pages of the library have these addresses
 _WHOLE = re.compile(r"[+-]?[0-9]{1,12}")
 
 

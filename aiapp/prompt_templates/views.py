@@ -13,6 +13,7 @@ from aiapp.extensions import settings as app_settings
 from aiapp.prompt_templates import (
     actions,
     approvals,
+    branch_views,
     bulk_views,
     compare_views,
     context_views,
@@ -22,8 +23,10 @@ from aiapp.prompt_templates import (
     library,
     lifecycle_views,
     listing,
+    merge_views,
     preview_link_views,
     publish_views,
+    revision_views,
     run_views,
     settings_views,
     starters,
@@ -42,14 +45,17 @@ from aiapp.workspaces.access import Access, require
 
 __all__ = [
     "blueprint",
+    "branch_views",
     "bulk_views",
     "compare_views",
     "context_views",
     "editor_views",
     "label_views",
     "lifecycle_views",
+    "merge_views",
     "preview_link_views",
     "publish_views",
+    "revision_views",
     "run_views",
     "settings_views",
     "try_views",
@@ -174,7 +180,7 @@ def _rows(access: Access, wanted: Filter) -> dict[str, Any]:
 def _new(access: Access, values: dict[str, Any], errors: dict[str, str]) -> str:
     offered = [
         ("", "An empty page", "Write it yourself."),
-        *((s["slug"], s["name"], s["description"]) for s in starters.STARTERS),
+        *((one.slug, one.name, one.description) for one in starters.offered(values.get("starter", ""))),
     ]
     return render_template(
         "prompt_templates/new.html", values=values, errors=errors, starters=offered, tasks=tasks.offered(access)
