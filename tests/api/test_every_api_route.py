@@ -144,6 +144,7 @@ def test_what_was_made_is_found_at_its_location(api, rows):
         ("/prompt-templates", {"name": "Second"}),
         ("/prompt-templates/greeting/versions", {"body": "Two"}),
         ("/prompt-templates/greeting/rollback", {"version": 1}),
+        ("/webhooks", {"url": "https://1.1.1.1/", "events": ["prompt_template.published"]}),
     ):
         made = alice("POST", path, body, key=path)
         found = alice("GET", made.headers["Location"].removeprefix(PREFIX))

@@ -77,6 +77,7 @@ def fitting(path: str) -> dict[str, Any]:
         "/credentials/import": {"credentials": [{"provider": "demo", "name": f"Imported {number}"}]},
         "/invitations": {"email": f"{number}@example.com"},
         "/tokens": {"name": "Token"},
+        "/webhooks": {"url": "https://1.1.1.1/", "events": ["prompt_template.published"]},
         "/members/{membership_id}": {"role": "editor"},
         "/prompt-templates": {"name": "Template", "body": "{{a}}"},
         "/prompt-templates/{slug}/executions": {"context": {"name": "Ada"}},
