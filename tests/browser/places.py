@@ -92,6 +92,14 @@ PLACES = (
     Place("member-remove", "/w/demo/settings/members/{membership}/remove", shows="dialog[open]"),
     Place("invitations", "/w/demo/settings/invitations"),
     Place("tokens", "/w/demo/settings/tokens"),
+    Place("webhooks", "/w/demo/settings/webhooks"),
+    Place("webhooks-empty", "/w/empty/settings/webhooks"),
+    Place("webhook-new", "/w/demo/settings/webhooks/new"),
+    Place("webhook", "/w/demo/settings/webhooks/{webhook}", shows="#deliveries td"),
+    Place("webhook-edit", "/w/demo/settings/webhooks/{webhook}/edit"),
+    Place("webhook-delivery", "/w/demo/settings/webhooks/{webhook}/deliveries/{delivery}", shows="#delivery .notice"),
+    Place("webhook-new-secret", "/w/demo/settings/webhooks/{webhook}/rotate", shows="dialog[open]"),
+    Place("webhook-delete", "/w/demo/settings/webhooks/{webhook}/delete", shows="dialog[open]"),
     Place("audit", "/w/demo/settings/audit"),
     Place("workspace-delete", "/w/demo/settings/delete", shows="dialog[open]"),
 )
@@ -131,6 +139,7 @@ class Stage:
         self.made = {"bad_key" if "expired" in name else "good_key": key for key, name in keys.items()}
         self._write()
         self._invite(browser)
+        self._add_webhook()
         self._run()
 
     def close(self) -> None:
@@ -160,6 +169,14 @@ class Stage:
         self.forms.send(f"{prompts}/meeting-summary/versions/1/drafts")
         self.forms.send(f"{prompts}/meeting-summary/versions/2/preview")
         self.forms.send("/w/demo/settings/tokens", name="helpdesk", scope="run", days="90")
+
+    def _add_webhook(self) -> None:
+        """One whose receiver is not there; the demo may call this port of its own machine."""
+        settings = "/w/demo/settings/webhooks"
+        page = self.forms.send(settings, url="http://localhost:1234/hooks", events="prompt_template.published").text()
+        self.made["webhook"] = re.findall(r"webhooks/([0-9a-f]{32})/test", page)[0]
+        page = self.forms.send(f"{settings}/{self.made['webhook']}/test").text()
+        self.made["delivery"] = re.findall(r"deliveries/([0-9a-f]{32})", page)[0]
 
     def _invite(self, browser: Browser) -> None:
         for email in ("vera@example.com", "noor@example.com"):
