@@ -65,6 +65,14 @@ def names(access: Access, template: PromptTemplate) -> list[str]:
     return [name for name in db.session.scalars(query) if name]
 
 
+def any_name(access: Access, template: PromptTemplate, wanted: str) -> str:
+    """Return the wanted name, or one that can be had: what somebody typed is not to wait for a name."""
+    try:
+        return new_name(access, template, wanted)
+    except (InvalidInput, Conflict):
+        return free_name(access, template)
+
+
 def free_name(access: Access, template: PromptTemplate) -> str:
     """Return a name for a branch of somebody who gives none: theirs, with a number where it is taken."""
     first = wording.slug_of(access.user.name).split("-")[0]

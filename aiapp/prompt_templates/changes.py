@@ -101,12 +101,17 @@ def changes_between(old: PromptVersion, new: PromptVersion, *, split: bool) -> C
     Arguments:
         split: lay the parts out in two columns too.
     """
-    found = compare(versioning.content(old), versioning.content(new))
-    names = {spec["name"] for spec in new.variables} & {spec["name"] for spec in old.variables}
+    return changes_in(versioning.content(old), versioning.content(new), split=split)
+
+
+def changes_in(old: Mapping[str, Any], new: Mapping[str, Any], *, split: bool) -> Changes:
+    """Return what changed from one content of a version to another (see changes_between)."""
+    found = compare(old, new)
+    names = {spec["name"] for spec in new["variables"]} & {spec["name"] for spec in old["variables"]}
     return Changes(
         parts=[_part(part, split) for part in found.parts if part.diff.changed],
         same=[TITLES[part.field] for part in found.parts if not part.diff.changed],
-        settings=[(_setting(item.field), _text(item.old), _text(item.new)) for item in found.settings],
+        settings=[(setting_title(item.field), in_words(item.old), in_words(item.new)) for item in found.settings],
         settings_same=len(SETTINGS) - len({item.field.partition(".")[0] for item in found.settings}),
         variables=list(_variables(found)),
         variables_same=len(names) - len(found.variables.changed),
@@ -151,25 +156,27 @@ def _variables(found: Comparison) -> Iterator[VariableChange]:
     for spec in found.variables.removed:
         yield VariableChange(spec["name"], "removed", _kind(spec))
     for change in found.variables.changed:
-        what = (f"{item['field']}: {_text(item['old'])} → {_text(item['new'])}" for item in change["changes"])
+        what = (f"{item['field']}: {in_words(item['old'])} → {in_words(item['new'])}" for item in change["changes"])
         yield VariableChange(change["name"], "changed", "; ".join(what))
 
 
 def _kind(spec: Mapping[str, Any]) -> str:
     words = [str(spec["type"]).replace("_", " ")]
     if spec["default"] is not None:
-        words.append(f"default {_text(spec['default'])}")
+        words.append(f"default {in_words(spec['default'])}")
     elif not spec["required"]:
         words.append("optional")
     return ", ".join(words)
 
 
-def _setting(field: str) -> str:
+def setting_title(field: str) -> str:
+    """Return what a setting is called, with the path within it."""
     head, dot, path = field.partition(".")
     return WORDS[head] + (f": {path}" if dot else "")
 
 
-def _text(value: Any) -> str:
+def in_words(value: Any) -> str:
+    """Return a value for a table; a long one is cut."""
     if value is None or value == "":
         return "none"
     words = values.as_text(value)

@@ -99,9 +99,9 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Comparison:
             counts as empty.
     """
     texts = [(field, old.get(field) or "", new.get(field) or "") for field in ("system", "body")]
-    turns = _turns(old.get("messages") or ()), _turns(new.get("messages") or ())
-    if any(turns):
-        texts.insert(1, ("messages", *turns))
+    messages = turns(old.get("messages") or ()), turns(new.get("messages") or ())
+    if any(messages):
+        texts.insert(1, ("messages", *messages))
     return Comparison(
         tuple(Part(field, diff_lines(before, after)) for field, before, after in texts),
         tuple(_settings(old, new)),
@@ -109,7 +109,8 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Comparison:
     )
 
 
-def _turns(messages: Sequence[Mapping[str, str]]) -> str:
+def turns(messages: Sequence[Mapping[str, str]]) -> str:
+    """Return example messages as one text to be compared."""
     return "\n\n".join(f"{message['role']}:\n{message['content']}" for message in messages)
 
 

@@ -56,5 +56,5 @@ def _filled(
     return typed, broken.text if broken and broken.error else None
 
 
-def _text(version: PromptVersion, texts: dict[str, str]) -> dict[str, str]:
-    return {"system": version.system, "body": version.body, **texts}
+def _text(version: PromptVersion, texts: dict[str, Any]) -> dict[str, Any]:
+    return {"system": version.system, "messages": version.messages, "body": version.body, **texts}

@@ -12,7 +12,9 @@ from aiapp import htmx
 from aiapp.columns import new_id
 from aiapp.errors import AppError, Conflict, InvalidInput
 from aiapp.extensions import db, reading
-from aiapp.prompt_templates import actions, estimating, forms, library, revisions, versioning, workbench
+from aiapp.prompt_templates import actions, branches, estimating, forms, library, revisions, versioning, workbench
+from aiapp.prompt_templates.changes import TITLES
+from aiapp.prompt_templates.comparing import turns
 from aiapp.prompt_templates.diffing import diff_lines, unified_rows
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.routes import address, answer, blueprint, shell
@@ -40,7 +42,8 @@ def save(access: Access, slug: str, version: int) -> BaseResponse:
         return htmx.go(address(found, "publish", workspace=access.workspace.slug))
     if htmx.wanted():
         return _saved(found)
-    return htmx.go(address(found, workspace=access.workspace.slug), "Saved.")
+    anchor = "examples" if request.form.get("part") else None
+    return htmx.go(address(found, workspace=access.workspace.slug, _anchor=anchor), "Saved.")
 
 
 @blueprint.post("/<slug>/versions/<int:version>/_autosave")
@@ -65,9 +68,7 @@ def preview_fragment(access: Access, slug: str, version: int) -> Response:
     keep = request.form.get("inputs") == "typed"
     touched = None if keep else forms.touched()
     bench = workbench.build(found, forms.typed_values(), **typed, keep_typed=keep, touched=touched)
-    return htmx.fragment(
-        "prompt_templates/_preview.html", **beside(access, found, bench), version=found, fragment=True
-    )
+    return htmx.fragment("prompt_templates/_preview.html", **beside(access, found, bench), version=found, fragment=True)
 
 
 @blueprint.post("/<slug>/versions/<int:version>/run")
@@ -145,7 +146,7 @@ def page(
         **shell(access, template, version, "prompt"),
         **beside(access, version, bench),
         "runs": version.status == "published" or access.allows("editor"),
-        "text": {"system": version.system, "body": version.body, **typed},
+        "text": {"system": version.system, "messages": version.messages, "body": version.body, **typed},
         "parts": workbench.written(version),
         "again": again,
         "once": new_id(),
@@ -199,6 +200,7 @@ def _not_saved(access: Access, version: PromptVersion, error: AppError) -> Respo
         "error": error,
         "frozen": version.status not in versioning.OPEN,
         "diffs": _diffs(error),
+        "branch": branches.free_name(access, version.prompt_template) if overtaken else "",
         "own": overtaken and revisions.last_writer(version) == access.user.id,
     }
     if not htmx.wanted():
@@ -214,6 +216,9 @@ def _not_saved(access: Access, version: PromptVersion, error: AppError) -> Respo
 def _diffs(error: AppError) -> list[tuple[str, list[Any]]]:
     """Return what differs between the other's text and the writer's own, part by part."""
     yours, theirs = error.extra.get("yours", {}), error.extra.get("theirs", {})
-    titles = {"system": "System", "body": "User"}
-    diffs = [(title, diff_lines(theirs[field], yours[field])) for field, title in titles.items() if field in yours]
+    diffs = [
+        (title, diff_lines(*(turns(side[field]) if field == "messages" else side[field] for side in (theirs, yours))))
+        for field, title in TITLES.items()
+        if field in yours
+    ]
     return [(title, unified_rows(diff)) for title, diff in diffs if diff.changed]

@@ -42,9 +42,14 @@ def library(workspace_id: str, texts: Iterable[str], root: str = "") -> Library:
     return Library(sources, root)
 
 
-def of(version: PromptVersion, system: str | None = None, body: str | None = None) -> Library:
-    """Return what a version may include; `system` and `body` are texts that are being written in place of its own."""
-    texts = _texts(version, system, body)
+def of(
+    version: PromptVersion,
+    system: str | None = None,
+    body: str | None = None,
+    messages: Iterable[Mapping[str, str]] | None = None,
+) -> Library:
+    """Return what a version may include; what else is given is being written in place of its own."""
+    texts = _texts(version, system, body, messages)
     return library(version.workspace_id, texts, version.prompt_template.slug)
 
 
@@ -122,10 +127,16 @@ def demand(unresolved: Sequence[Mapping[str, str]]) -> None:
         raise InvalidInput("Something that is included cannot be.", errors=[dict(one) for one in unresolved])
 
 
-def _texts(version: PromptVersion, system: str | None = None, body: str | None = None) -> list[str]:
+def _texts(
+    version: PromptVersion,
+    system: str | None = None,
+    body: str | None = None,
+    messages: Iterable[Mapping[str, str]] | None = None,
+) -> list[str]:
     system = version.system if system is None else system
     body = version.body if body is None else body
-    return [system, body, *(message["content"] for message in version.messages)]
+    messages = version.messages if messages is None else messages
+    return [system, body, *(message["content"] for message in messages)]
 
 
 def _fetch(workspace_id: str, names: Sequence[str]) -> dict[str, Source | str]:

@@ -90,6 +90,7 @@ def build(
     *,
     system: str | None = None,
     body: str | None = None,
+    messages: Sequence[Mapping[str, str]] | None = None,
     keep_typed: bool = False,
     touched: Collection[str] | None = None,
 ) -> Workbench:
@@ -97,21 +98,22 @@ def build(
 
     Arguments:
         typed: values by variable; for others, and without it, the variable's sample or default.
-        system, body: the text on the page, where it is not the version's own.
+        system, body, messages: the texts on the page, where they are not the version's own.
         keep_typed: let the inputs start with what was typed. False repeats what they started with, so that a page that
             takes over the answer changes no input that somebody is typing in.
         touched: the variables whose empty inputs say that something is required; None for all, as after a submit.
     """
     system = version.system if system is None else system
     body = version.body if body is None else body
-    texts = [system, body, *(message["content"] for message in version.messages)]
-    library = partials.of(version, system, body)
+    messages = version.messages if messages is None else messages
+    texts = [system, body, *_contents(messages)]
+    library = partials.of(version, system, body, messages)
     expansion = including.expand(texts, library)
     specs = expansion.specs(version.variables)[: declaring.MAX_VARIABLES]
     names = [spec["name"] for spec in specs]
     first = {spec["name"]: declaring.first_value(spec) for spec in specs}
     typed = {name: (typed or {}).get(name, first[name]) for name in names}
-    prompt = rendering.render_prompt(system, body, specs, typed, messages=version.messages, library=library)
+    prompt = rendering.render_prompt(system, body, specs, typed, messages=messages, library=library)
     wrong = {error["field"]: error["message"] for error in prompt.errors}
     wrong |= dict.fromkeys(prompt.missing, "")
     said = {name: "Required: no value and no default." for name in prompt.missing if touched is None or name in touched}
@@ -129,7 +131,7 @@ def build(
             for spec in specs
         ],
         specs=specs,
-        parts=[] if problem else [_part(*titled, prompt.values) for titled in _titled(version, expansion.parts)],
+        parts=[] if problem else [_part(*titled, prompt.values) for titled in _titled(messages, expansion.parts)],
         missing=tuple(name for name in names if name in wrong),
         literal=tuple(dict.fromkeys(one for text in texts for one in rendering.literal_braces(text)))[:5],
         tokens=None if problem else sum(map(_tokens, (prompt.system, prompt.body, *_contents(prompt.messages)))),
@@ -150,7 +152,7 @@ def written(version: PromptVersion) -> list[tuple[str, list[tuple[str, str]], in
             [("text" if token.kind in ("text", "escape") else "variable", token.source) for token in tokens],
             _tokens("".join(token.source for token in tokens)),
         )
-        for title, tokens in _titled(version, parts)
+        for title, tokens in _titled(version.messages, parts)
     ]
 
 
@@ -185,11 +187,13 @@ def _input(spec: Mapping[str, Any], value: str, *, filled: bool, error: str, new
     )
 
 
-def _titled(version: PromptVersion, parts: Sequence[Sequence[Token]]) -> Iterator[tuple[str, Sequence[Token]]]:
+def _titled(
+    messages: Sequence[Mapping[str, str]], parts: Sequence[Sequence[Token]]
+) -> Iterator[tuple[str, Sequence[Token]]]:
     """Return the parts as they are sent, under their titles; `parts` are the system part, the body, the example turns."""
     if parts[0]:
         yield "System", parts[0]
-    for message, tokens in zip(version.messages, parts[2:], strict=True):
+    for message, tokens in zip(messages, parts[2:], strict=True):
         yield f"Example: {message['role']}", tokens
     yield "User", parts[1]
 

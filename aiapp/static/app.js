@@ -1,6 +1,6 @@
 /* What pages do beyond HTML and htmx. Each part improves something that works without it; nothing is evaluated (CSP).
    Attributes it reads: data-key, data-opens, data-close, data-copy, data-copy-from, data-dismiss, data-autosubmit, data-guard,
-   data-order, data-saves, data-once, data-user, data-theme-switch, data-missing, data-missing-variables. Events of HX-Trigger: aiapp:toast,
+   data-order, data-saves, data-once, data-user, data-theme-switch. editor.js goes on for the prompt editor. Events of HX-Trigger: aiapp:toast,
    aiapp:saved, aiapp:close. */
 "use strict";
 
@@ -41,7 +41,7 @@ on("click", (event) => within(event, "[data-dismiss]")?.closest(".toast").remove
 const NO_ANSWER = "The server did not answer";
 const SIGNED_OUT = "You are signed out";
 const OUT_OF_REACH = "The server cannot be reached";
-const autosaves = (ctx) => ctx.saves && ctx.sourceElement === editor; // nobody asked for it: the editor's header says how it went
+const autosaves = (ctx) => ctx.saves && ctx.sourceElement === editor; // (editor.js) nobody asked for it: the editor's header says how it went
 
 on("htmx:after:request", (event) => {
   const { ctx } = event.detail;
@@ -274,14 +274,6 @@ palette?.addEventListener("htmx:after:swap", () => {
   if (waiting) hits()[0]?.click();
 });
 
-/* ---------- the inputs of variables: an empty one is not wrong before somebody has typed in it ---------- */
-
-on("input", ({ target }) => {
-  const touched = target.form?.elements.touched;
-  const name = target.name?.replace("var-", "");
-  if (touched && name !== target.name && !touched.value.split(" ").includes(name)) touched.value += ` ${name}`;
-});
-
 /* ---------- what is typed stays: a morph changes what an input begins with, and would take its value along ---------- */
 
 htmx.registerExtension("typed", {
@@ -373,11 +365,7 @@ const unsaved = new Set();
 const guarded = (element) => element.closest?.("form[data-guard]") ?? element.form?.closest("form[data-guard]");
 
 on("input", ({ target }) => guarded(target) && unsaved.add(guarded(target)));
-on("submit", (event) => {
-  if (event.target !== editor || !tries) return void unsaved.delete(event.target);
-  event.preventDefault(); // it would lead to an error page, without what was typed
-  saveIn(0);
-});
+on("submit", (event) => event.defaultPrevented || unsaved.delete(event.target));
 on("htmx:before:request", ({ detail: { ctx } }) => {
   if (ctx.sourceElement.matches("[data-saves]") && !ctx.saves) unsaved.delete(guarded(ctx.sourceElement));
 });
@@ -390,90 +378,6 @@ for (const failure of ["htmx:response:error", "htmx:error"]) {
 on("aiapp:saved", ({ target }) => (target === document ? unsaved.clear() : unsaved.delete(guarded(target))));
 addEventListener("beforeunload", (event) => {
   if ([...unsaved].some((form) => form.isConnected)) event.preventDefault();
-});
-
-/* ---------- the editor of a draft: its header says what is not saved yet, and autosave does not give up ---------- */
-
-let tries = 0; // saves that failed in a row, and are repeated
-let trouble; // why the last one failed
-let standing; // what the save under way takes along
-let saving;
-let behind; // whose preview could not be had
-
-const written = () => JSON.stringify([...new FormData(editor)].filter(([name]) => /^(system$|body$|context$|var-)/.test(name)));
-
-function saveIn(wait) {
-  clearTimeout(saving);
-  saving = setTimeout(() => editor.dispatchEvent(new Event("save-draft")), wait);
-}
-
-function notSaved() {
-  const header = find("#autosave");
-  const words = trouble ?? ["Not saved yet"];
-  unsaved.add(editor);
-  header.classList.toggle("bad", Boolean(trouble));
-  if (header.textContent !== words.map((one) => one.textContent ?? one).join("")) header.replaceChildren(...words);
-}
-
-on("input", ({ target }) => {
-  if (target.form !== editor || !editor?.matches("[data-saves]")) return;
-  notSaved();
-  saveIn(1500);
-});
-on("htmx:config:request", ({ detail: { ctx } }) => {
-  const source = ctx.sourceElement;
-  ctx.saves = Boolean(editor?.matches("[data-saves]")) && source.matches("[data-saves]") && (source.form ?? source) === editor;
-});
-on("htmx:before:request", ({ detail: { ctx } }) => {
-  if (!ctx.saves) return;
-  standing = written();
-  if (ctx.request.body.has("lock_version")) ctx.request.body.set("lock_version", find("#lock-version").value); // it may have waited for another save
-});
-on("htmx:finally:request", ({ detail: { ctx } }) => {
-  const status = ctx.response?.status ?? 0;
-  const unanswered = !status || status >= 500 || status === 429;
-  if (ctx.target?.id === "preview" && !/AbortError/.test(ctx.status)) behind = status && status < 300 ? null : ctx.sourceElement;
-  if (!ctx.saves) return;
-  const saved = status && status < 300;
-  const retried = unanswered || status === 401;
-  tries = retried ? tries + 1 : 0;
-  trouble = saved || ctx.hx?.renewed ? null : ctx.hx?.trouble ?? [unanswered ? "Not saved: the server does not answer" : "Not saved"];
-  if (!saved || written() !== standing) notSaved();
-  else unsaved.delete(editor);
-  if (retried) saveIn(Math.min(30000, 1000 * 2 ** tries));
-  else if (saved && unsaved.has(editor)) saveIn(300);
-  if (saved) behind?.dispatchEvent(new Event("change"));
-});
-const again = () => tries && saveIn(0);
-addEventListener("online", again);
-addEventListener("focus", again);
-
-/* What the browser has put back after Back is as good as typed. */
-const begins = (one) => one.defaultValue ?? ([...one.options].find((option) => option.defaultSelected) ?? one.options[0])?.value;
-addEventListener("pageshow", ({ persisted }) => {
-  const fields = [...(editor?.elements ?? [])].filter((one) => one.matches("textarea, select, input:not([type=hidden])"));
-  if (!persisted) for (const one of fields) if (one.value !== begins(one)) one.dispatchEvent(new Event("input", { bubbles: true }));
-});
-
-/* A variable whose name is briefly another one gets back what was typed for it. */
-const values = new Map();
-const named = new WeakMap();
-const inputs = () => all("#variables [name^=var-]");
-
-on("input", ({ target }) => target.matches("#variables [name^=var-]") && values.set(target.name, target.value));
-on("htmx:after:swap", () => {
-  if (find("#variables[data-filled]")) for (const one of inputs()) values.set(one.name, one.value); // by the server, as was asked
-  find("#variables[data-filled]")?.removeAttribute("data-filled");
-  for (const one of inputs()) {
-    const before = named.get(one);
-    named.set(one, one.name);
-    const value = values.get(one.name);
-    if (before === one.name || value === undefined || value === one.value) continue;
-    const was = one.value;
-    one.value = value;
-    if (one.value !== value) one.value = was; // a choice that is none any more
-    else one.dispatchEvent(new Event("input", { bubbles: true }));
-  }
 });
 
 /* ---------- a run is paid for: pressed twice in a hurry it starts once ---------- */
@@ -500,29 +404,6 @@ on("htmx:finally:request", ({ detail: { ctx } }) => {
   if (!succeeded) started = 0;
   else for (const one of all("input[name=once]")) one.value = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 });
-
-/* ---------- the prompt editor's marks: one pass over the text, every character is read once ---------- */
-
-const VARIABLE = /\\?\{\{(?:([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)|> ?[a-z0-9-]+(?:@\d+)?)\}\}/g;
-
-function paint(area) {
-  const named = all("[data-missing-variables]").map((one) => one.dataset.missingVariables);
-  const missing = new Set((named.length ? named.join(" ") : (area.parentElement.dataset.missing ?? "")).split(" "));
-  const parts = [];
-  let end = 0;
-  for (const match of area.value.matchAll(VARIABLE)) {
-    if (match[0].startsWith("\\")) continue;
-    const mark = Object.assign(document.createElement("mark"), { textContent: match[0] });
-    mark.classList.toggle("missing", missing.has(match[1]));
-    parts.push(area.value.slice(end, match.index), mark);
-    end = match.index + match[0].length;
-  }
-  find("pre", area.parentElement).replaceChildren(...parts, `${area.value.slice(end)}\n`);
-}
-
-const paintAll = () => all(".highlighted-input > textarea").forEach(paint);
-on("input", ({ target }) => target.matches(".highlighted-input > textarea") && paint(target));
-on("htmx:after:swap", paintAll);
 
 /* ---------- times that stay true while the page is open: the words of aiapp/filters.py ---------- */
 
@@ -554,6 +435,4 @@ all("[data-keys]").forEach((kbd) => apple && (kbd.textContent = kbd.textContent.
 if (find("#single-keys")) find("#single-keys").checked = singleKeys();
 dialogIsPage = Boolean(find("#dialog > dialog"));
 showPageDialog();
-paintAll();
-for (const one of inputs()) named.set(one, one.name);
 setInterval(refreshTimes, 15000);
