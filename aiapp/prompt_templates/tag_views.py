@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, Response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
@@ -18,12 +18,20 @@ blueprint = Blueprint("tags", __name__, url_prefix="/w/<workspace>/tags")
 
 @blueprint.get("")
 @require()
-def index(access: Access) -> BaseResponse:
+def index(access: Access) -> str:
     """All tags."""
-    return _page(access)
+    return render_template("prompt_templates/tags.html", tags=tagging.all_tags(access))
 
 
-@blueprint.post("/<id:tag_id>")
+@blueprint.get("/<id:tag_id>/rename")
+@require("editor")
+def rename_dialog(access: Access, tag_id: str) -> Response:
+    """Ask for the new name of a tag."""
+    tag = access.get(Tag, tag_id)
+    return _asking(access, tag, tag.name, {})
+
+
+@blueprint.post("/<id:tag_id>/rename")
 @require("editor")
 def rename(access: Access, tag_id: str) -> BaseResponse:
     """Call a tag otherwise; the name of another one merges the two."""
@@ -32,7 +40,7 @@ def rename(access: Access, tag_id: str) -> BaseResponse:
     try:
         left = tagging.rename(access, tag, name)
     except InvalidInput as error:
-        return _page(access, tag_id, name, forms.errors_of(error))
+        return _asking(access, tag, name, forms.errors_of(error))
     merged = left.id != tag_id
     return htmx.go(_address(access), f"{old} is {'merged into' if merged else 'called'} {left.name} now.")
 
@@ -43,8 +51,8 @@ def delete_dialog(access: Access, tag_id: str) -> str:
     """Ask before a tag is deleted."""
     tag = access.get(Tag, tag_id)
     number = tagging.counted(access, tag).count
-    behind = {"tags": tagging.all_tags(access), "wrong": "", "typed": "", "errors": {}}
-    return render_template("prompt_templates/delete_tag.html", deleting=tag, number=number, **behind)
+    tags = tagging.all_tags(access)
+    return render_template("prompt_templates/delete_tag.html", tags=tags, deleting=tag, number=number)
 
 
 @blueprint.post("/<id:tag_id>/delete")
@@ -56,15 +64,9 @@ def delete(access: Access, tag_id: str) -> BaseResponse:
     return htmx.go(_address(access), f"{tag.name} is deleted; {count(number, 'prompt template')} had it.")
 
 
-def _page(access: Access, wrong: str = "", typed: str = "", errors: dict[str, str] | None = None) -> BaseResponse:
-    return answer(
-        "prompt_templates/tags.html",
-        422 if errors else 200,
-        tags=tagging.all_tags(access),
-        wrong=wrong,
-        typed=typed,
-        errors=errors or {},
-    )
+def _asking(access: Access, tag: Tag, typed: str, errors: dict[str, str]) -> Response:
+    behind = {"tags": tagging.all_tags(access), "renaming": tag, "typed": typed, "errors": errors}
+    return answer("prompt_templates/rename_tag.html", 422 if errors else 200, **behind)
 
 
 def _address(access: Access) -> str:
