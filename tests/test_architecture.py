@@ -61,6 +61,8 @@ PURE = [
     "prompt_templates/rendering.py",
     "prompt_templates/grammar.py",
     "prompt_templates/including.py",
+    "prompt_templates/sampling.py",
+    "prompt_templates/schema_sketch.py",
     "prompt_templates/values.py",
     "prompt_templates/diffing.py",
     "prompt_templates/comparing.py",

@@ -50,6 +50,16 @@ def sampled(specs: Iterable[Mapping[str, Any]], typed: Mapping[str, str]) -> lis
     return [_sampled(dict(spec), typed.get(spec["name"])) for spec in specs]
 
 
+def own(given: Iterable[Mapping[str, Any]], inherited: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return declarations as a form gives them, without what only repeats what an included prompt template says."""
+    return [
+        {**values.blank(spec["name"]), "sample": _other(spec, inherited[spec["name"]], "sample")}
+        if spec["name"] in inherited and _repeats(spec, inherited[spec["name"]])
+        else dict(spec)
+        for spec in given
+    ]
+
+
 def read(value: Any) -> list[dict[str, Any]]:
     """Return declarations as they are stored. Raises ValueError, for one of them NestedError."""
     specs: dict[str, dict[str, Any]] = {}
@@ -83,6 +93,19 @@ def _variable(name: str, item: Mapping[str, Any]) -> dict[str, Any]:
     if spec["type"] == "choice" and not spec.get("choices"):
         raise NestedError(f"{name}.choices", "Give at least one choice.")
     return spec
+
+
+def _repeats(spec: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
+    keys = ["type", "required", "default", "description", *(["choices"] if said.get("choices") else [])]
+    return all(_other(spec, said, key) is None for key in keys)
+
+
+def _other(spec: Mapping[str, Any], said: Mapping[str, Any], key: str) -> Any:
+    """Return what a form gives for `key`, None where it is what is `said` already; a form gives "" for nothing."""
+    value, known = spec.get(key), said.get(key)
+    if value == known or values.as_text(value or "") == values.as_text(known or "" if known is not False else known):
+        return None
+    return value
 
 
 def _sampled(spec: dict[str, Any], typed: str | None) -> dict[str, Any]:

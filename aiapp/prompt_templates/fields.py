@@ -99,7 +99,8 @@ def _json_schema(value: Any) -> dict[str, Any] | None:
     try:
         validator_for(value, default=Draft202012Validator).check_schema(value)
     except SchemaError as error:
-        raise ValueError(f"This is not a JSON schema: {error.message[:200]}") from error
+        place = " → ".join(str(step) for step in error.absolute_path)[-200:]
+        raise ValueError(f"This is not a JSON schema: {place + ': ' if place else ''}{error.message[:200]}") from error
     except (RecursionError, TypeError, AttributeError) as error:
         raise ValueError("This is not a JSON schema.") from error
     return value

@@ -10,7 +10,6 @@ from flask import request
 
 from aiapp.errors import AppError
 from aiapp.prompt_templates import contexts
-from aiapp.prompt_templates.models import PromptVersion
 
 _LIMIT = 400  # more variables than any version has
 
@@ -66,11 +65,11 @@ def details() -> dict[str, Any]:
     return given
 
 
-def settings(version: PromptVersion) -> dict[str, Any]:
-    """Return what the form of a version's settings says."""
+def settings(specs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what the form of a version's settings says; `specs` is what is declared of its variables before."""
     plain = ("output_format", "json_schema", "provider", "model", "temperature", "max_tokens")
     given: dict[str, Any] = {field: request.form[field] for field in plain if field in request.form}
-    given["variables"] = list(_variables(version.variables))
+    given["variables"] = list(_variables(specs))
     return given
 
 

@@ -11,9 +11,12 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, InvalidInput
-from aiapp.prompt_templates import actions, forms, library, tasks
+from aiapp.extensions import reading
+from aiapp.prompt_templates import actions, declaring, fields, forms, including, library, partials, tasks, wording
+from aiapp.prompt_templates.checks import Check
 from aiapp.prompt_templates.models import OUTPUT_FORMATS, PromptTemplate, PromptVersion
 from aiapp.prompt_templates.routes import address, answer, blueprint, shell
+from aiapp.prompt_templates.schema_sketch import sketch
 from aiapp.prompt_templates.values import VARIABLE_TYPES, as_text
 from aiapp.providers.registry import PROVIDERS
 from aiapp.workspaces.access import Access, require
@@ -33,12 +36,29 @@ def save_settings(access: Access, slug: str, version: int) -> BaseResponse:
     """Save the settings of a draft."""
     template = library.find(access, slug)
     found = library.version(access, template, version)
+    if "make" in request.form:
+        return _made(access, template, found)
     try:
         seen = forms.typed_number("overwrite") or forms.typed_number("lock_version") or 0
-        actions.save_draft(access, found, forms.settings(found), seen)
+        expansion = partials.expanded(found)
+        given = forms.settings(expansion.specs(found.variables))
+        given["variables"] = declaring.own(given["variables"], expansion.inherited)
+        actions.save_draft(access, found, given, seen)
     except (InvalidInput, Conflict) as error:
         return _page(access, template, found, typed=request.form, error=error)
     return htmx.go(address(found, "settings", workspace=access.workspace.slug), "Saved.")
+
+
+@blueprint.post("/<slug>/versions/<int:version>/_schema")
+@reading()
+@require("editor")
+def check_schema(access: Access, slug: str, version: int) -> Response:
+    """What is wrong with the schema that is being typed; or, where that is asked for, the field with one made of the example."""
+    found = library.version(access, library.find(access, slug), version)
+    if "make" in request.form:
+        values, errors = _sketched()
+        return htmx.fragment("prompt_templates/_schema.html", version=found, values=values, errors=errors)
+    return htmx.fragment("prompt_templates/_schema_said.html", said=_said(request.form.get("json_schema", "")))
 
 
 def details_page(access: Access, template: PromptTemplate, error: AppError) -> Response:
@@ -57,6 +77,9 @@ def _page(
     details: Mapping[str, str] | None = None,
     error: AppError | None = None,
 ) -> Response:
+    expansion = partials.expanded(version)
+    specs = expansion.specs(version.variables)
+    declared = {spec["name"]: spec for spec in version.variables}
     return answer(
         "prompt_templates/settings.html",
         200 if error is None else 422 if details is not None else error.status,
@@ -65,7 +88,10 @@ def _page(
         values=typed or _values(version),
         details=details or _details(template),
         tasks=tasks.offered(access),
-        specs=[_spec(spec, typed) for spec in version.variables],
+        specs=[_spec(spec, typed) for spec in specs],
+        inherited={spec["name"] for spec in specs if not including.says_something(declared.get(spec["name"], spec))}
+        & set(expansion.inherited),
+        users=partials.included_by(access, template),
         formats=[(name, name.upper() if name in {"json", "html"} else name.capitalize()) for name in OUTPUT_FORMATS],
         providers=[
             ("", "Any, in the order of the credentials"),
@@ -77,6 +103,36 @@ def _page(
         details_error=details is not None,
         errors=forms.errors_of(error) if error else {},
     )
+
+
+def _made(access: Access, template: PromptTemplate, version: PromptVersion) -> Response:
+    """Return the tab, unsaved, with a schema made of the example."""
+    values, errors = _sketched()
+    error = InvalidInput(errors=[{"field": name, "message": text} for name, text in errors.items()]) if errors else None
+    return _page(access, template, version, typed=values, error=error)
+
+
+def _sketched() -> tuple[dict[str, str], dict[str, str]]:
+    """Return the form's values, with a schema made of the example in it, and what is wrong with the example."""
+    values = request.form.to_dict()
+    try:
+        example = wording.parsed(values.get("example", ""), fields.MAX_SCHEMA)
+    except ValueError as error:
+        return values, {"example": str(error)}
+    if example is None:
+        return values, {"example": "Paste an example of an answer first."}
+    return {**values, "json_schema": json.dumps(sketch(example), indent=2, ensure_ascii=False)}, {}
+
+
+def _said(schema: str) -> Check | None:
+    """Return what is to be said of a schema; nothing of none."""
+    if not schema.strip():
+        return None
+    try:
+        fields.content({"json_schema": schema})
+    except InvalidInput as error:
+        return Check("bad", error.errors[0]["message"])
+    return Check("good", "This is a valid JSON schema.")
 
 
 def _values(version: PromptVersion) -> dict[str, Any]:
