@@ -66,18 +66,13 @@ def record_test(
 
     Returns False, and keeps nothing, where the key, the provider or the address was changed while the test ran.
     """
-    same = (
-        Credential.id == tested.id,
-        Credential.workspace_id == tested.workspace_id,
-        Credential.provider == tested.provider,
-        Credential.base_url == tested.base_url,
-        Credential.api_key.is_not_distinct_from(tested.api_key),
-    )
     # Nobody changed the credential: updated_at stays.
-    change = sa.update(Credential).where(*same).values(last_tested_at=now(), updated_at=Credential.updated_at)
+    change = (
+        sa.update(Credential).where(*unchanged(tested)).values(last_tested_at=now(), updated_at=Credential.updated_at)
+    )
     if source == "test" or not result["ok"]:
         change = change.values(
-            last_test=dict(result)
+            last_test={**result, "at": now().isoformat()}
         )  # a short scheduled test that holds says less than the last long one
     if models is not None:
         change = change.values(models=list(models)[:MOST_MODELS], models_at=now())
@@ -99,6 +94,17 @@ def record_test(
     return kept is not None
 
 
+def unchanged(read: Credential) -> tuple[sa.ColumnElement[bool], ...]:
+    """What is true of a credential as long as nobody changes where it leads, and its key, after it was `read`."""
+    return (
+        Credential.id == read.id,
+        Credential.workspace_id == read.workspace_id,
+        Credential.provider == read.provider,
+        Credential.base_url == read.base_url,
+        Credential.api_key.is_not_distinct_from(read.api_key),
+    )
+
+
 def record_call(
     workspace_id: str, credential_id: str, verdict: Verdict, started_at: datetime, ms: int | None = None
 ) -> bool:
@@ -116,6 +122,7 @@ def record_call(
             Credential.id == credential_id,
             Credential.workspace_id == workspace_id,
             sa.not_(_is(verdict)),
+            _may_replace(verdict),
             Credential.updated_at <= started_at,
             sa.or_(Credential.health_since.is_(None), Credential.health_since <= started_at),
         )
@@ -227,7 +234,13 @@ def _may_replace(verdict: Verdict) -> sa.ColumnElement[bool]:
     if verdict.up_to is None:
         return sa.true()
     held = LEVELS[: LEVELS.index(verdict.up_to) + 1]
-    return sa.or_(Credential.health == "unknown", Credential.health_rung.in_(held))
+    # A trouble of no rung was found before rungs were noted; a key that could be read for this look is readable.
+    return sa.or_(
+        Credential.health == "unknown",
+        sa.and_(Credential.health.in_(("down", "degraded")), Credential.health_rung.is_(None)),
+        Credential.health_rung.in_(held),
+        Credential.health_reason == "unreadable",
+    )
 
 
 def _p95(took: list[int]) -> int | None:

@@ -15,6 +15,7 @@ from aiapp.errors import InvalidInput
 from aiapp.installation.offers import offer
 from aiapp.providers.types import Target
 from aiapp.workspaces.access import Access
+from aiapp.workspaces.models import Workspace
 
 
 def completed(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,8 +83,16 @@ def target(access: Access, values: Mapping[str, Any], credential_id: str | None 
     return _asked(access, {**stored, **cleaned}, where, key)
 
 
+def is_stored(asked: Target, workspace: Workspace, credential: Credential) -> bool:
+    """Whether a test of `asked` says something about the credential as it is stored now: it may have been changed meanwhile."""
+    try:
+        return same(asked, credential) and asked.api_key == key_of(workspace, credential)
+    except Unusable:
+        return False
+
+
 def same(asked: Target, credential: Credential) -> bool:
-    """Whether a test of `asked` says something about the credential as it is stored (keys are not compared)."""
+    """As is_stored, but keys are not compared."""
     found = offer(credential.provider)
     own_model = credential.preferred_model or (found.default_model if found else "")
     return (asked.provider, asked.base_url, asked.model, asked.temperature, asked.settings) == (
@@ -96,9 +105,9 @@ def same(asked: Target, credential: Credential) -> bool:
 
 
 def _asked(access: Access, cleaned: Mapping[str, Any], where: destination.Destination, key: str | None) -> Target:
-    destination.check(where)
     provider, base_url = where
     found = offer(provider)
+    destination.check(where)
     own = cleaned.get("settings") or {}
     return Target(
         provider=provider,

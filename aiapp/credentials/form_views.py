@@ -17,6 +17,7 @@ from aiapp.credentials.routes import blueprint, line
 from aiapp.errors import InvalidInput, NotFound
 from aiapp.installation.offers import Offer, offer, offers
 from aiapp.providers.registry import PROVIDERS, Provider
+from aiapp.providers.types import Target
 from aiapp.workspaces.access import Access, require
 
 PLACES = (("cloud", "Cloud"), ("own", "On your machines"), ("demo", "To try things out"))
@@ -63,13 +64,13 @@ def create(access: Access) -> BaseResponse:
     provider = _known(request.form.get("provider", ""))
     try:
         values = {**forms.values_of(request.form), "scope": scope}
-        climbed = _tested_first(access, values)
+        target, climbed = _tested_first(access, values)
         if climbed is not None and not climbed.ok:
             return _result(climbed, provider, failed=True)
         credential = actions.create(access, values)
     except InvalidInput as refusal:
         return _again(provider, refusal, None)
-    return _stored(access, credential, climbed, new=True)
+    return _stored(access, credential, target, climbed, new=True)
 
 
 @blueprint.get("/<id:credential_id>")
@@ -88,13 +89,13 @@ def update(access: Access, credential_id: str) -> BaseResponse:
     credential = keeping.kept(access, credential_id)
     try:
         values = _changes(credential)
-        climbed = _tested_first(access, values, credential_id)
+        target, climbed = _tested_first(access, values, credential_id)
         if climbed is not None and not climbed.ok:
             return _result(climbed, _known(credential.provider), credential=credential, failed=True)
         credential = actions.update(access, credential_id, values)
     except InvalidInput as refusal:
         return _again(_known(credential.provider), refusal, access, credential)
-    return _stored(access, credential, climbed)
+    return _stored(access, credential, target, climbed)
 
 
 @blueprint.post("/_test")
@@ -181,17 +182,25 @@ def _changes(credential: Credential) -> dict[str, Any]:
     return values
 
 
-def _tested_first(access: Access, values: Mapping[str, Any], credential_id: str | None = None) -> Climb | None:
+def _tested_first(
+    access: Access, values: Mapping[str, Any], credential_id: str | None = None
+) -> tuple[Target | None, Climb | None]:
     if request.form.get("then") != "test" or not htmx.wanted():
-        return None
-    return ping.climb(draft.target(access, values, credential_id))
+        return None, None
+    target = draft.target(access, values, credential_id)
+    return target, ping.climb(target)
 
 
-def _stored(access: Access, credential: Credential, climbed: Climb | None, *, new: bool = False) -> BaseResponse:
+def _stored(
+    access: Access, credential: Credential, asked: Target | None, climbed: Climb | None, *, new: bool = False
+) -> BaseResponse:
     """Lead on from a stored credential: to the list, or to its page where its test failed."""
     workspace, name = access.workspace.slug, credential.name
-    if climbed is not None:
-        ping.record(credential, climbed)
+    if asked is not None and climbed is not None:
+        if draft.is_stored(asked, access.workspace, credential):
+            ping.record(credential, climbed)
+        else:  # somebody else has changed it during the test, which therefore says nothing about it
+            climbed = None
     elif request.form.get("then") == "test":
         climbed = ping.check(access.workspace.id, credential.id)
     endpoint = "credentials.personal" if credential.owner_id else "credentials.index"

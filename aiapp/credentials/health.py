@@ -36,6 +36,7 @@ REASONS: Mapping[str, str] = {
     "model_not_found": "Model not found",
     "request_refused": "Request refused",
     "unreadable": "Key cannot be read",
+    "not_offered": "Not offered here",
     "no_stream": "Streams break",
     "no_json": "JSON not kept to",
 }
@@ -70,7 +71,7 @@ def after_call(error_class: str | None) -> Verdict | None:
         error_class: how the call failed; None where it was answered.
     """
     if error_class is None:
-        return Verdict("healthy")
+        return Verdict("healthy", up_to="completion")
     return Verdict(*_BY_ERROR[error_class], rung="completion") if error_class in _TELLING else None
 
 
@@ -92,4 +93,5 @@ def after_test(passed: frozenset[str], failed: str | None, error: ProviderError 
         return Verdict("healthy")
     if "auth" in passed:
         return Verdict("healthy", up_to="models" if "models" in passed else "auth")
-    return Verdict("unknown", up_to="network") if "network" in passed else None
+    # A list that anybody may read proves no key, but what was found there is over.
+    return Verdict("unknown", up_to="models" if "models" in passed else "network") if "network" in passed else None

@@ -14,6 +14,7 @@ _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: 
 SHOWN_MODELS = 5
 # What people copy along with the base URL.
 _ENDPOINT = re.compile(r"/(chat/completions|completions|responses|messages|models|api/chat|api/generate|api/tags|api)$")
+_REGION = re.compile(r"\b(?:region|country|territory|location)")
 
 # How a server of one's own is made to answer, and how it gets a model.
 _LISTEN: Mapping[str, str] = {
@@ -72,6 +73,8 @@ def _unreachable(failure: Failure) -> str:
 
 
 def _slow(failure: Failure) -> str:
+    if failure.step in ("network", "auth", "models"):  # no model was asked yet
+        return "The server takes connections and does not answer: look at its log, then test once more."
     if failure.provider.place == "own":
         return "The model may still be loading: test once more in a minute."
     return "Test once more in a minute."
@@ -89,12 +92,23 @@ def _bad_key(failure: Failure) -> str:
 
 def _not_allowed(failure: Failure) -> str:
     url = failure.provider.key_url
+    said = f"{failure.error.code} {failure.error.message}".lower()
+    if failure.provider.kind == "ollama" and failure.target.api_key is None:
+        return (
+            "Ollama refuses callers that it does not know: start it with OLLAMA_HOST=0.0.0.0:11434, and where a proxy stands "
+            "before it with OLLAMA_ORIGINS=* too."
+        )
+    if _REGION.search(said):
+        return (
+            f"{failure.provider.label} does not serve the country that this server is in: run this app elsewhere, or choose "
+            "another provider."
+        )
     return f"The key is known but may not do this: check its permissions, its project and the region{f' at {url}' if url else ''}"
 
 
 def _no_credit(failure: Failure) -> str:
     url = failure.provider.billing_url
-    return f"The key works, but the account is out of credit. Add some{f' at {url}' if url else ' there'}"
+    return f"The account is out of credit. Add some {f'at {url}' if url else 'with whoever runs this server'}"
 
 
 def _rate_limited(failure: Failure) -> str:
@@ -112,6 +126,10 @@ def _no_model(failure: Failure) -> str:
     model, kind = failure.target.model, failure.provider.kind
     if not model:
         return _GET_ANY.get(kind, "Choose the preferred model.")
+    if model in failure.models:
+        return (
+            f"{model} is listed, but this key may not use it: give its project access to it, or choose another model."
+        )
     if kind in _GET_MODEL:
         return _with_models(_GET_MODEL[kind].format(model=model), failure.models)
     return _with_models(f"This account has no model {model}: choose another preferred model.", failure.models)
@@ -154,7 +172,7 @@ def _with_models(text: str, models: Sequence[str]) -> str:
     if not models:
         return text
     more = f" and {len(models) - SHOWN_MODELS} more" if len(models) > SHOWN_MODELS else ""
-    return f"{text} Found there: {', '.join(models[:SHOWN_MODELS])}{more}."
+    return f"{text if text.endswith('.') else f'{text}.'} Found there: {', '.join(models[:SHOWN_MODELS])}{more}."
 
 
 # A completion was answered a moment before: the address, the key and the model are right.

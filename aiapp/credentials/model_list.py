@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from aiapp.columns import now
-from aiapp.credentials import keeping, selection
+from aiapp.credentials import checks, keeping, ping, selection
 from aiapp.credentials.checks import MOST_MODELS
 from aiapp.credentials.models import Credential
 from aiapp.errors import Conflict
@@ -20,21 +20,21 @@ def fetch(access: Access, credential_id: str) -> list[str]:
     """Ask the provider of a credential for its models, keep their names, and return them.
 
     Ends the caller's transaction before the provider is asked. Raises NotFound, Denied, and Conflict
-    `not_listed` with the provider's words.
+    `not_listed` with the provider's words; Unavailable `busy`.
     """
     credential = keeping.kept(access, credential_id)
     try:
         target = selection.target_of(access.workspace, credential, need_model=False)
         db.session.commit()  # no connection is held while a stranger's server is waited for
-        listed = gateway.list_models(target)
+        with ping.place(access.workspace.id), ping.deadline(ping.FREE_SECONDS) as cancel:
+            listed = gateway.list_models(target, cancel=cancel)
     except selection.Unusable as problem:
         raise Conflict(str(problem), code="not_listed") from problem
     except ProviderError as error:
         message = without_secrets(error, (target.api_key,)).message
         raise Conflict(f"No models were listed: {message}", code="not_listed") from error
     names = [model.id for model in listed if not tells_of(model.id, target.api_key)][:MOST_MODELS]
-    same_key = Credential.api_key.is_not_distinct_from(credential.api_key)
-    change = sa.update(Credential).where(Credential.id == credential_id, same_key)
+    change = sa.update(Credential).where(*checks.unchanged(credential))
     db.session.execute(change.values(models=names, models_at=now(), updated_at=Credential.updated_at))
     db.session.commit()
     return names

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from aiapp.credentials.models import Credential
 from aiapp.extensions import db
-from aiapp.workspaces.models import Workspace
+from aiapp.workspaces.models import Membership, Workspace
 
 ORDER = (Credential.is_default.desc(), Credential.position, Credential.id)
 
@@ -19,9 +19,17 @@ def in_order(workspace_id: str, owner_id: str | None = None) -> list[Credential]
 
 
 def usable_by(workspace_id: str, user_id: str | None) -> list[Credential]:
-    """Return what an execution of this person may use, in order: their own first, then the workspace's."""
-    own = in_order(workspace_id, user_id) if user_id else []
+    """Return what an execution of this person may use, in order: their own first, then the workspace's.
+
+    Who has become a viewer keeps no personal credentials: theirs wait, unused, until they are an editor again.
+    """
+    own = in_order(workspace_id, user_id) if user_id and _may_keep_own(workspace_id, user_id) else []
     return own + in_order(workspace_id)
+
+
+def _may_keep_own(workspace_id: str, user_id: str) -> bool:
+    role = sa.select(Membership.role).where(Membership.workspace_id == workspace_id, Membership.user_id == user_id)
+    return db.session.scalar(role) not in (None, "viewer")
 
 
 def locked(workspace_id: str, owner_id: str | None = None) -> list[Credential]:

@@ -51,12 +51,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Climb:
-    """A finished test: what stopped it, if anything did; the models that the server listed (None: it did not); the one asked."""
+    """A finished test: what stopped it, if anything did; the models that the server listed (None: it did not); the one asked.
+
+    `unusable` is why nothing could be asked (see selection.Unusable).
+    """
 
     steps: tuple[Step, ...]
     error: ProviderError | None = None
     models: tuple[str, ...] | None = None
     model: str = ""
+    unusable: str = ""
 
     @property
     def ok(self) -> bool:
@@ -89,31 +93,38 @@ def check(workspace_id: str, credential_id: str, level: str = FULL, *, source: s
         target = selection.target_of(workspace, credential, need_model=False)
     except selection.Unusable as problem:
         rest = (Step(name, None) for name in LEVELS[LEVELS.index("auth") + 1 :])
-        climbed = Climb((Step("auth", False, None, str(problem)), *rest))
+        climbed = Climb((Step("auth", False, None, str(problem)), *rest), unusable=problem.reason)
     else:
-        db.session.commit()  # no connection is held while a stranger's server is waited for
         climbed = climb(target, level)
-    record(credential, climbed, source=source)
+    if not record(credential, climbed, source=source) and _is_gone(credential_id):
+        raise missing(Credential)
     return climbed
+
+
+def _is_gone(credential_id: str) -> bool:
+    return db.session.scalar(sa.select(Credential.id).where(Credential.id == credential_id)) is None
 
 
 def record(tested: Credential, climbed: Climb, *, source: str = "test") -> bool:
     """Keep a finished test of `tested`. Arguments and result: see checks.record_test."""
     passed = frozenset(step.step for step in climbed.steps if step.ok)
     failed = next((step.step for step in climbed.steps if step.ok is False), None)
-    verdict = health.after_test(passed, failed, climbed.error)
+    # What is not asked because of ours, and not of the key, shows nothing of it.
+    verdict = None if climbed.unusable == "not_offered" else health.after_test(passed, failed, climbed.error)
     return checks.record_test(tested, climbed.as_json(), verdict, source=source, models=climbed.models)
 
 
 def climb(target: Target, level: str = FULL) -> Climb:
     """Climb up to `level` (one of LEVELS) with `target`, which needs no stored credential. Needs an app context.
 
-    Raises Unavailable `busy` where too many tests are running in this process.
+    Ends the caller's transaction: on SQLite nobody else could write for as long as a stranger's server is waited for. Raises
+    Unavailable `busy` where too many tests are running in this process.
     """
+    db.session.commit()
     steps: list[Step] = []
     error: ProviderError | None = None
     seconds = SECONDS if LEVELS.index(level) > LEVELS.index(FREE) else min(SECONDS, FREE_SECONDS)
-    with _place(target.workspace_id), _deadline(seconds) as cancel:
+    with place(target.workspace_id), deadline(seconds) as cancel:
         rope = Rope(target, cancel)
         for name in LEVELS[: LEVELS.index(level) + 1]:
             if error is not None:
@@ -147,8 +158,8 @@ def _proven(step: Step, steps: list[Step]) -> Step:
 
 
 @contextmanager
-def _place(workspace_id: str) -> Iterator[None]:
-    """Take one of the places that this process has for tests. Raises Unavailable `busy`."""
+def place(workspace_id: str) -> Iterator[None]:
+    """Take one of the places that this process has for asking servers while somebody waits. Raises Unavailable `busy`."""
     with _lock:
         if sum(_climbing.values()) >= MOST or _climbing[workspace_id] >= MOST_OF_ONE:
             raise Unavailable(
@@ -165,7 +176,8 @@ def _place(workspace_id: str) -> Iterator[None]:
 
 
 @contextmanager
-def _deadline(seconds: float) -> Iterator[Cancel]:
+def deadline(seconds: float) -> Iterator[Cancel]:
+    """What is asked with the given Cancel ends after so many seconds."""
     cancel = Cancel()
     timer = threading.Timer(seconds, cancel.cancel)
     timer.daemon = True

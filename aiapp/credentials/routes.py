@@ -42,11 +42,18 @@ API_NAMES = {"chat": "Chat completions", "responses": "Responses", "ollama": "Ol
 SOURCES = {"test": "Test", "schedule": "Scheduled check", "execution": "Execution"}
 # Longer than a test takes, and than a few of them in a queue: after that, a row no longer asks for its result.
 WATCHED = timedelta(minutes=3)
+# Of a row's looks in an address, which holds those of a long list too: one change of 4,096 is seen with the next one only.
+_LOOK = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A credential as people see it. `awaited` is the moment since when a test that a worker runs is waited for."""
+    """A credential as people see it.
+
+    up, down: whether it can be moved there; ordered: whether any of its scope can be.
+    instead: whether it is the first that is tried, because the default one is switched off.
+    awaited: the moment since when a test that a worker runs is waited for.
+    """
 
     credential: Credential
     offer: Offer | None
@@ -55,6 +62,8 @@ class Line:
     place: int
     up: bool
     down: bool
+    ordered: bool
+    instead: bool
     day: Day
     awaited: datetime | None = None
 
@@ -99,7 +108,7 @@ class Line:
     @property
     def reason_words(self) -> str:
         """Why it is not healthy, for people."""
-        return "Not tested" if self.health == "unknown" else health.REASONS.get(self.reason or "", "")
+        return health.REASONS.get(self.reason or "", "Not tested" if self.health == "unknown" else "")
 
 
 def lines(access: Access, awaited: datetime | None = None, owner_id: str | None = None) -> list[Line]:
@@ -135,16 +144,35 @@ def _line(
         place=place,
         up=place > first,
         down=first <= place < len(rows) - 1,
+        ordered=len(rows) - first > 1,
+        instead=place > 0 and row is next((one for one in rows if one.active), None),
         day=days.get(row.id, Day()),
         awaited=awaited if awaited and _untested_since(row, awaited) else None,
     )
 
 
 def state_of(lines: Sequence[Line]) -> str:
-    """Return a short text that changes with which credentials there are (before the hyphen) and with how one of them is."""
-    rows = sorted(line.credential.id for line in lines)
-    health = sorted(f"{line.credential.id} {line.health} {line.reason} {line.credential.active}" for line in lines)
-    return "-".join(hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16] for parts in (rows, health))
+    """Return a short text that changes with which credentials there are and with how one of them is: see news_since."""
+    rows = sorted(lines, key=lambda line: line.credential.id)
+    return _digest([line.credential.id for line in rows], 16) + "".join(_look(line) for line in rows)
+
+
+def news_since(lines: Sequence[Line], known: str) -> list[Line] | None:
+    """Return those that changed since `known` was their state_of; None where it was that of other credentials."""
+    rows, state = sorted(lines, key=lambda line: line.credential.id), state_of(lines)
+    if known[:16] != state[:16] or len(known) != len(state):
+        return None
+    looks = range(16, len(state), _LOOK)
+    return [line for line, at in zip(rows, looks, strict=True) if known[at : at + _LOOK] != state[at : at + _LOOK]]
+
+
+def _look(line: Line) -> str:
+    shown = (line.health, line.reason, line.credential.active, line.credential.last_tested_at, line.day)
+    return _digest([str(each) for each in shown], _LOOK)
+
+
+def _digest(parts: Sequence[str], length: int) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:length]
 
 
 def _untested_since(row: Credential, moment: datetime) -> bool:

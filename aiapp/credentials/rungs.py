@@ -63,6 +63,8 @@ def _auth(rope: Rope) -> str:
     except ProviderError as error:
         if error.http_status in {404, 405, 501}:
             raise Undecided(f"No model list at this address ({error.http_status}); the completion decides") from error
+        if error.http_status == 403:  # a key may be allowed to ask a model and not to list them
+            raise Undecided("It may not list models (403); the completion decides") from error
         if error.error_class in {"bad_response", "too_large"} and error.http_status is None:
             rope.unreadable = error
             raise Undecided("Something answered; the next step reads it") from error
@@ -93,6 +95,9 @@ def _completion(rope: Rope) -> str:
     if not rope.target.model:
         raise ProviderError("bad_request", "No model is chosen, and the server lists none.")
     result, completion = _asked(rope, Request(messages=_WORD, max_tokens=_TOKENS, stream=False))
+    wrote = completion.text or completion.reasoning or completion.tool_calls or completion.usage.output
+    if not wrote and completion.finish is None:
+        raise ProviderError("bad_response", "It answered, but with nothing in it.")
     tokens = completion.usage.output
     said = f" with {tokens} {'token' if tokens == 1 else 'tokens'}" if tokens else ""
     return f"{result.target.model} answered{said}"

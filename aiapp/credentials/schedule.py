@@ -12,6 +12,7 @@ from aiapp.credentials import jobs
 from aiapp.credentials.models import Credential
 from aiapp.errors import Unavailable
 from aiapp.extensions import db, settings
+from aiapp.installation.offers import offers
 from aiapp.observability.logs import log
 
 # How often the scheduler looks for credentials that are due.
@@ -34,6 +35,7 @@ def ask_due(workspace_id: str | None = None) -> int:
     stale = now() - timedelta(seconds=interval)
     due = sa.select(Credential.id).where(
         Credential.active,
+        Credential.provider.in_([kind for kind, one in offers().items() if one.enabled]),
         sa.func.coalesce(Credential.last_tested_at, Credential.created_at) <= stale,
         sa.or_(Credential.check_asked_at.is_(None), Credential.check_asked_at <= stale),
     )

@@ -19,7 +19,14 @@ PERSONAL_NAME = "Personal credential"
 
 
 class Unusable(Exception):
-    """The credential cannot be used as it is; the text says why and what to do."""
+    """The credential cannot be used as it is; the text says why and what to do.
+
+    `reason` is the word for programs where its health shows it: unreadable or not_offered.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 def targets_for(
@@ -87,23 +94,24 @@ def target_of(
         offered: what the installation offers, where the caller has asked already.
     """
     offer = (offers() if offered is None else offered).get(credential.provider)
+    name, keeper = name_for_all(credential), "An admin" if credential.owner_id is None else "Its owner"
     if offer is None or workspace is None:
-        raise Unusable(f"{credential.name}: this version does not know the provider {credential.provider}.")
+        raise Unusable(f"{name}: this version does not know the provider {credential.provider}.", "not_offered")
     provider = offer.provider
     if not offer.enabled:
-        raise Unusable(f"{credential.name}: {provider.label} is not offered in this installation.")
+        raise Unusable(f"{name}: {provider.label} is not offered in this installation.", "not_offered")
     key = key_of(workspace, credential)
     if key is None and provider.needs_key:
-        raise Unusable(f"{credential.name} has no key. An admin enters it under Credentials.")
+        raise Unusable(f"{name} has no key. {keeper} enters it under Credentials.")
     allowed = credential.allowed_models or ()
     own = credential.preferred_model or (
         offer.default_model if not allowed or offer.default_model in allowed else allowed[0]
     )
     wanted = model or own
     if allowed and wanted not in allowed:
-        raise Unusable(f"{credential.name} does not allow {wanted}. An admin changes that under Credentials.")
+        raise Unusable(f"{name} does not allow {wanted}. {keeper} changes that under Credentials.")
     if not wanted and need_model:
-        raise Unusable(f"{credential.name} has no model. An admin chooses its preferred model under Credentials.")
+        raise Unusable(f"{name} has no model. {keeper} chooses its preferred model under Credentials.")
     return Target(
         provider=credential.provider,
         base_url=credential.base_url,
@@ -111,7 +119,7 @@ def target_of(
         api_key=key,
         workspace_id=credential.workspace_id,
         credential_id=credential.id,
-        credential_name=credential.name if credential.owner_id is None else PERSONAL_NAME,
+        credential_name=name,
         reason=reason,
         temperature=credential.temperature,
         max_tokens=credential.max_tokens,
@@ -127,13 +135,29 @@ def key_of(workspace: Workspace, credential: Credential) -> str | None:
     try:
         return vault.decrypt(workspace, credential.id, "api_key", credential.api_key)
     except vault.Unreadable as error:
-        raise Unusable(
-            f"The key of {credential.name} cannot be read. An admin enters it again under Credentials."
-        ) from error
+        keeper = "An admin" if credential.owner_id is None else "Its owner"
+        message = f"The key of {name_for_all(credential)} cannot be read. {keeper} enters it again under Credentials."
+        raise Unusable(message, "unreadable") from error
 
 
-def health_of(workspace: Workspace, credential: Credential) -> tuple[str, str | None]:
-    """Return the health and its reason as they are now: a key that the vault cannot read is down, whatever was stored."""
+def name_for_all(credential: Credential) -> str:
+    """Return what everybody in the workspace may know it by."""
+    return credential.name if credential.owner_id is None else PERSONAL_NAME
+
+
+def health_of(
+    workspace: Workspace, credential: Credential, offered: Mapping[str, Offer] | None = None
+) -> tuple[str, str | None]:
+    """Return the health and its reason as they are now, whatever was stored.
+
+    A key that the vault cannot read is down; of a provider that the installation does not offer nothing is known.
+
+    Arguments:
+        offered: as for target_of.
+    """
+    offer = (offers() if offered is None else offered).get(credential.provider)
+    if offer is None or not offer.enabled:
+        return "unknown", "not_offered"
     try:
         key_of(workspace, credential)
     except Unusable:
@@ -151,7 +175,7 @@ def _chosen(listed: Sequence[Credential], provider: str | None, credential_id: s
     if active:
         return active
     if credential_id and found:
-        raise ProviderError("no_credential", f"The chosen credential, {found[0].name}, is switched off.")
+        raise ProviderError("no_credential", f"The chosen credential, {name_for_all(found[0])}, is switched off.")
     if credential_id:
         raise ProviderError("no_credential", "The chosen credential is not one of the chosen provider.")
     if provider:

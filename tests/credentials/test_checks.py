@@ -12,12 +12,13 @@ import sqlalchemy as sa
 
 from aiapp import queue
 from aiapp.columns import now
-from aiapp.credentials import actions, checks, jobs, ping, schedule
+from aiapp.credentials import actions, checks, jobs, ping, schedule, selection
 from aiapp.credentials.checks import Day
-from aiapp.credentials.health import Verdict
+from aiapp.credentials.health import Verdict, after_call
 from aiapp.credentials.models import Credential, CredentialCheck
 from aiapp.errors import Unavailable
 from aiapp.extensions import db, redis
+from aiapp.installation.models import ProviderSetting
 
 HOME = "/w/acme/credentials"
 KEY = "sk-canary-4f9a8b7c6d5e4f3a2b1c9x7Z"
@@ -128,18 +129,18 @@ def test_a_list_of_any_length_is_kept_to_a_bound_and_without_what_tells_of_the_k
 def test_tests_take_only_some_of_a_process_and_of_a_workspace(adam, server, openai, monkeypatch):
     monkeypatch.setattr(ping, "MOST_OF_ONE", 2)
     credential = actions.create(adam, openai)
-    with ping._place(adam.workspace.id), ping._place(adam.workspace.id):
+    with ping.place(adam.workspace.id), ping.place(adam.workspace.id):
         with pytest.raises(Unavailable) as refusal:
             ping.check(adam.workspace.id, credential.id)
         assert (refusal.value.code, refusal.value.retry_after) == ("busy", 5)
-        with ping._place("another"):
+        with ping.place("another"):
             pass
         jobs.check(credential.id)  # it comes back later
         jobs.test(credential.id)
     assert server.seen == []
     later = redis().zrange(queue.LATER, 0, -1)
     assert sorted(json.loads(member)[1] for member in later) == [jobs.CHECK, jobs.TEST]
-    with ping._place(adam.workspace.id):
+    with ping.place(adam.workspace.id):
         server.works()
         assert ping.check(adam.workspace.id, credential.id).ok
 
@@ -354,3 +355,65 @@ def test_the_form_chooses_models_api_and_version(app, sign_in, server):
     with app.app_context():
         assert db.session.scalars(sa.select(Credential)).one().settings == {}
     assert "API version" not in browser.get(f"{HOME}/new/openai").get_data(as_text=True)
+
+
+def test_what_a_free_check_found_is_taken_back_by_the_next_one(adam, server):
+    server.works()
+    open_list = {"provider": "openai_compatible", "name": "own", "api_key": KEY, "base_url": server.url}
+    credential = actions.create(adam, open_list)
+    server.answers["GET /v1/models"] = (401, {})
+    jobs.check(credential.id)
+    assert state(credential) == ("down", "bad_key")
+    server.works()
+    jobs.check(credential.id)
+    assert state(credential) == ("unknown", None), "a list that anybody may read proves no key"
+    ping.check(adam.workspace.id, credential.id)
+    jobs.check(credential.id)
+    assert state(credential) == ("healthy", None), "what is known is not forgotten"
+
+
+def test_an_answered_execution_does_not_hide_that_json_is_not_kept_to(adam, server, openai):
+    server.works().answers["POST /v1/chat/completions"] = server.only("json", (400, {"error": {"message": "no"}}))
+    credential = actions.create(adam, openai)
+    ping.check(adam.workspace.id, credential.id)
+    checks.record_call(adam.workspace.id, credential.id, after_call(None), now() + timedelta(seconds=5))
+    db.session.commit()
+    assert state(credential) == ("degraded", "no_json")
+
+
+def test_of_a_provider_that_is_not_offered_nothing_is_said_and_nothing_is_left_over(adam, server, openai, sign_in):
+    server.works()
+    credential = actions.create(adam, openai)
+    ping.check(adam.workspace.id, credential.id)
+    setting = ProviderSetting(kind="openai", enabled=False)
+    db.session.add(setting)
+    db.session.execute(sa.update(Credential).values(last_tested_at=now() - timedelta(days=1)))
+    db.session.commit()
+    assert schedule.ask_due() == 0
+    assert not ping.check(adam.workspace.id, credential.id).ok
+    assert selection.health_of(adam.workspace, credential) == ("unknown", "not_offered")
+    assert "Not offered here" in sign_in("adam").get(HOME).get_data(as_text=True)
+    db.session.delete(setting)
+    db.session.commit()
+    assert selection.health_of(adam.workspace, credential) == state(credential) == ("healthy", None)
+
+
+def test_a_test_of_a_key_that_was_replaced_meanwhile_says_nothing_of_the_new_one(adam, server, openai, sign_in):
+    server.works()
+    credential = actions.create(adam, openai)
+    form = {"name": openai["name"], "base_url": server.url, "then": "test"}
+    once = []
+
+    def replace_key(line):
+        if not once:
+            once.append(line)
+            with sa.create_engine(db.engine.url).begin() as other:
+                other.execute(sa.text("UPDATE credential SET api_key = :key"), {"key": b"another"})
+
+    server.before = replace_key
+    browser = sign_in("adam")
+    db.session.remove()
+    browser.submit(f"{HOME}/{credential.id}", form, headers={"HX-Request": "true"})
+    row = db.session.get(Credential, credential.id)
+    assert once
+    assert row.health == "unknown"

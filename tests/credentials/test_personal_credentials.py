@@ -54,6 +54,33 @@ def test_it_is_tried_first_and_for_its_owner_alone(bob, adam):
     assert names(selection.targets_for(workspace_id)) == [("team", "demo-good")]
 
 
+def test_it_waits_unused_while_its_owner_is_a_viewer(bob, adam):
+    actions.create(bob, OWN)
+    member = db.session.scalars(sa.select(Membership).where(Membership.user_id == bob.user.id)).one()
+    member.role = "viewer"
+    db.session.commit()
+    with pytest.raises(ProviderError):
+        selection.targets_for(adam.workspace.id, user_id=bob.user.id)
+    member.role = "editor"
+    db.session.commit()
+    assert names(selection.targets_for(adam.workspace.id, user_id=bob.user.id)) == [
+        ("Personal credential", "demo-instant")
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"active": False}, {"allowed_models": ["demo-good"], "preferred_model": "demo-good"}],
+    ids=["off", "model"],
+)
+def test_no_refusal_names_it(bob, change):
+    made = actions.create(bob, {**OWN, "name": "SECRETNAME"})
+    actions.update(bob, made.id, change)
+    with pytest.raises(ProviderError) as refusal:
+        selection.targets_for(bob.workspace.id, user_id=bob.user.id, credential_id=made.id, model="demo-instant")
+    assert "SECRETNAME" not in str(refusal.value.message)
+
+
 def test_somebody_elses_is_unknown_to_every_verb(bob, adam):
     made = actions.create(bob, OWN)
     for verb in (
