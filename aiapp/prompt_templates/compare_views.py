@@ -52,6 +52,7 @@ def compare(access: Access, slug: str, old: int, new: int) -> str:
         after=after,
         split=split,
         changes=changes_between(before, after, split=split),
+        merges=after.branch or before.branch,
         choices=[
             (str(one.number), f"v{one.number} · {one.status}")
             for one in library.versions(access, template, texts=False)

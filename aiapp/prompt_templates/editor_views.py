@@ -32,7 +32,7 @@ def show(access: Access, slug: str, version: int | None = None) -> Response:
 @blueprint.post("/<slug>/versions/<int:version>")
 @require("editor")
 def save(access: Access, slug: str, version: int) -> BaseResponse:
-    """Save what is typed, and go on to where the pressed button leads: `then` is empty or publish."""
+    """Save what is typed, and go on to where the pressed button leads: `then` is empty, publish or merge."""
     found = _find(access, slug, version)
     try:
         _save_typed(access, found, tried=forms.typed_values())
@@ -40,6 +40,8 @@ def save(access: Access, slug: str, version: int) -> BaseResponse:
         return _not_saved(access, found, error)
     if request.form.get("then") == "publish":
         return htmx.go(address(found, "publish", workspace=access.workspace.slug))
+    if request.form.get("then") == "merge":
+        return htmx.go(url_for("prompt_templates.merge_page", workspace=access.workspace.slug, slug=slug, branch=found.branch))
     if htmx.wanted():
         return _saved(found)
     anchor = "examples" if request.form.get("part") else None

@@ -49,11 +49,16 @@ def published(access: Access, template: PromptTemplate) -> PromptVersion | None:
 
 
 def current(access: Access, template: PromptTemplate) -> PromptVersion:
-    """Return what the template's page opens: an editor's newest open version, else the published one, else the newest."""
-    opened = PromptVersion.status.in_(("draft", "preview"))
+    """Return what the template's page opens: an editor's newest open version, else the published one, else the newest.
+
+    What is on a branch comes last.
+    """
+    opened = sa.and_(PromptVersion.status.in_(("draft", "preview")), PromptVersion.branch.is_(None))
     newest_open = sa.case((opened, 1), else_=0) if access.allows("editor") else sa.literal(0)
     is_published = sa.case((PromptVersion.status == "published", 1), else_=0)
-    query = _versions(access, template).order_by(newest_open.desc(), is_published.desc(), PromptVersion.number.desc())
+    on_branch = sa.case((PromptVersion.branch.is_(None), 0), else_=1)
+    order = (newest_open.desc(), is_published.desc(), on_branch, PromptVersion.number.desc())
+    query = _versions(access, template).order_by(*order)
     found = db.session.scalars(query.limit(1)).first()
     if found is None:
         raise NotFound
