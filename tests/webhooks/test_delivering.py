@@ -19,6 +19,7 @@ from aiapp.audit import AuditEvent
 from aiapp.columns import now
 from aiapp.errors import Unavailable
 from aiapp.extensions import db
+from aiapp.processes import scheduler
 from aiapp.webhooks import actions, announcing, jobs, places, sweeper
 from aiapp.webhooks.announcing import DELIVER
 from aiapp.webhooks.models import EVENTS, FAILING_AFTER, WebhookDelivery
@@ -349,3 +350,8 @@ def test_old_deliveries_are_forgotten_and_waiting_ones_are_not(office):
         db.session.commit()
     assert sweeper.forget_old_deliveries() == 2
     assert set(db.session.scalars(sa.select(WebhookDelivery.id))) == set(ids[2:])
+
+
+def test_the_scheduler_sweeps_and_forgets(settings):
+    duties = {duty.perform for duty in scheduler.make(settings)._duties}
+    assert {sweeper.sweep_webhooks, sweeper.forget_old_deliveries} <= duties
