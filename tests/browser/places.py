@@ -66,11 +66,29 @@ PLACES = (
     Place("prompt-template-api", "/w/demo/prompt-templates/support-reply/api"),
     Place("prompt-template-versions", "/w/demo/prompt-templates/support-reply/versions"),
     Place("prompt-template-publish", "/w/demo/prompt-templates/support-reply/versions/2/publish", shows="dialog[open]"),
+    Place("prompt-template-links", "/w/demo/prompt-templates/support-reply/versions/2/links", shows="dialog[open]"),
+    Place("prompt-template-labels", "/w/demo/prompt-templates/support-reply/labels"),
+    Place("prompt-template-shared", "{shared}", NOBODY),
+    Place("prompt-template-shared-no-more", "/preview/nothing", NOBODY, 404),
+    Place("approvals", "/w/demo/approvals", shows="main table"),
+    Place("approvals-empty", "/w/empty/approvals"),
+    Place("approval", "{approval}", shows="main .diff, main h2"),
+    Place("publishing", "/w/demo/settings/publishing"),
+    Place("label-delete", "/w/demo/settings/publishing/labels/{label}/delete", shows="dialog[open]"),
     Place("prompt-template-delete", "/w/demo/prompt-templates/support-reply/delete", shows="dialog[open]"),
     Place("prompt-template-run", "/w/demo/prompt-templates/support-reply/run", shows="#run-form"),
     Place("prompt-template-compare-choose", "/w/demo/prompt-templates/support-reply/compare"),
     Place("prompt-template-compare", "/w/demo/prompt-templates/support-reply/compare/1...2"),
     Place("prompt-template-compare-unified", "/w/demo/prompt-templates/support-reply/compare/1...2?view=unified"),
+    Place("prompt-template-saved", "/w/demo/prompt-templates/support-reply/versions/2/saved"),
+    Place("prompt-template-saved-one", "{saved}"),
+    Place("prompt-template-branch", "/w/demo/prompt-templates/translation/versions/1/branch", shows="dialog[open]"),
+    Place(
+        "prompt-template-on-branch", "/w/demo/prompt-templates/translation/versions/2", shows=".highlighted-input mark"
+    ),
+    Place("prompt-template-examples", "/w/demo/prompt-templates/translation/versions/3", shows="#examples textarea"),
+    Place("prompt-template-merge", "/w/demo/prompt-templates/translation/merge?into=3", shows=".conflict"),
+    Place("prompt-template-merge-none", "/w/demo/prompt-templates/release-notes/merge"),
     Place("executions", "/w/demo/executions"),
     Place("executions-empty", "/w/empty/executions"),
     Place("executions-nothing-found", "/w/demo/executions?q=qqqq"),
@@ -141,6 +159,7 @@ class Stage:
         self._invite(browser)
         self._add_webhook()
         self._run()
+        self._release()
 
     def close(self) -> None:
         self.context.close()
@@ -226,6 +245,22 @@ class Stage:
         self.forms.send(
             f"/w/demo/executions/{self.made['completed']}/feedback", rating="up", comment="Exactly our tone."
         )
+
+    def _release(self) -> None:
+        """Labels with moves, a link, and a request that waits."""
+        prompts, publishing = "/w/demo/prompt-templates", "/w/demo/settings/publishing"
+        self.forms.send(f"{publishing}/labels", name="staging")
+        page = self.forms.send(f"{publishing}/labels", name="production", protected="1").text()
+        self.made["label"] = re.findall(r"publishing/labels/([0-9a-f]{32})/delete", page)[0]
+        self.forms.send(f"{prompts}/support-reply/labels/staging", version="1", message="For the test desk")
+        self.forms.send(f"{publishing}", approval="second_person")
+        self.forms.send(f"{prompts}/meeting-summary/versions/2/publish", message="Shorter", semver="", lock_version="")
+        self.forms.send(f"{publishing}", approval="none")
+        self.made["approval"] = re.findall(r'"(/w/demo/approvals/[0-9a-f]{32})"', self.forms.get("/w/demo/approvals"))[
+            0
+        ]
+        page = self.forms.send(f"{prompts}/support-reply/versions/2/links", lifetime="1d").text()
+        self.made["shared"] = urlsplit(re.findall(r'id="preview-link">([^<]+)<', page)[0]).path
 
     def _execute(self, **fields: str) -> str:
         """Submit an execution and return its id. Pinned to the credential that works where a model is named."""
