@@ -82,7 +82,9 @@ def rerun(access: Access, execution: Execution, *, execution_id: str | None = No
     pinned = execution.requested_credential_id
     if pinned is not None and execution.user_id != access.user.id and not keeping.knows(access, pinned):
         taken_over["requested_credential_id"] = None
-    return _insert(access, {**taken_over, "source": _source(access)}, parent=execution, execution_id=execution_id)
+    return _insert(
+        access, {**taken_over, "source": _source(access, execution)}, parent=execution, execution_id=execution_id
+    )
 
 
 def regenerate(
@@ -105,11 +107,12 @@ def regenerate(
     if changes.get("context") is None and changes.get("version") is None:
         taken_over = {name: getattr(execution, name) for name in _PROMPT}
         version = execution.prompt_version if submission.prompt_template is not None else None
-        values = {**taken_over, **asked(access, submission, version), "source": submission.source}
+        values = {**taken_over, **asked(access, submission, version), "source": _source(access, execution)}
         return _insert(access, values, parent=execution, execution_id=execution_id)
     if submission.prompt_template is None and execution.template is None:
         raise Conflict("The prompt template of this execution was deleted.", code="gone")
-    return _insert(access, columns(access, submission), parent=execution, execution_id=execution_id)
+    values = {**columns(access, submission), "source": _source(access, execution)}
+    return _insert(access, values, parent=execution, execution_id=execution_id)
 
 
 def cancel(access: Access, execution: Execution) -> Execution:
@@ -188,7 +191,7 @@ def _resubmission(access: Access, execution: Execution, changes: Mapping[str, An
         max_tokens=execution.max_tokens,
         priority=execution.priority,
         stream=execution.stream,
-        source=_source(access),
+        source="page",
     )
     given = {name: value for name, value in changes.items() if value is not None}
     if submission.credential_id is not None and not keeping.knows(access, submission.credential_id):
@@ -200,8 +203,11 @@ def _resubmission(access: Access, execution: Execution, changes: Mapping[str, An
     return replace(submission, **given)
 
 
-def _source(access: Access) -> str:
-    return "api" if access.token_name else "page"
+def _source(access: Access, execution: Execution) -> str:
+    """Return where the repetition of `execution` comes from; that of a test run is one too."""
+    if access.token_name:
+        return "api"
+    return "preview" if execution.source == "preview" else "page"
 
 
 def _names(execution: Execution) -> dict[str, str]:

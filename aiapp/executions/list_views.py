@@ -25,7 +25,7 @@ from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.workspaces.access import Access, require
 
 PERIODS = {"1": "Last 24 hours", "7": "Last 7 days", "30": "Last 30 days"}
-FILTERS = ("q", "status", "template", "model", "provider", "period", "mine", "feedback")
+FILTERS = ("q", "status", "template", "model", "provider", "period", "mine", "feedback", "kind")
 OF_TEMPLATE = 10
 LOOKED_AT = 30  # executions, for contexts that are not alike
 POLLED = 50
@@ -48,6 +48,7 @@ def index(access: Access) -> str:
         status_options=[("", "Any status"), *((status, status.capitalize()) for status in STATUSES)],
         template_options=[("", "Any prompt template"), *_templates(access)],
         model_options=[("", "Any model"), *((model, model) for model in _models(access))],
+        kind_options=[("", "Runs and test runs"), ("runs", "Runs"), ("tests", "Test runs")],
         period_options=[("", "Any time"), *PERIODS.items()],
     )
 
@@ -129,6 +130,7 @@ def _filters(given: Mapping[str, str]) -> actions.Filters:
         model=given.get("model"),
         provider=given.get("provider"),
         feedback=given.get("feedback"),
+        kind=given.get("kind"),
         mine=bool(given.get("mine")),
         since=now() - timedelta(days=int(days)) if days in PERIODS else None,
     )

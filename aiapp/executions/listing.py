@@ -26,6 +26,7 @@ from aiapp.providers.wire_json import storable
 from aiapp.workspaces.access import Access
 
 MAX_LIMIT = 200
+KINDS = ("runs", "tests")
 MAX_WAIT_SECONDS = 60.0
 # A text is looked for in the newest executions only: nobody waits for a walk through all of them.
 SEARCHED = 5000
@@ -56,14 +57,15 @@ _FEEDBACK = sa.table("feedback", sa.column("execution_id"), sa.column("rating"))
 class Filters:
     """What a list is limited to; None and "" do not limit.
 
-    `template` is a slug, `feedback` up, down, any or none, `user` a user's id, `since` is included and `until` is not, `q` is a
-    part of an id or of the texts.
+    `template` is a slug, `kind` runs or tests (test runs), `feedback` up, down, any or none, `user` a user's id, `since` is
+    included and `until` is not, `q` is a part of an id or of the texts.
     """
 
     status: str | None = None
     provider: str | None = None
     model: str | None = None
     template: str | None = None
+    kind: str | None = None
     feedback: str | None = None
     user: str | None = None
     mine: bool = False
@@ -228,6 +230,9 @@ def _conditions(access: Access, filters: Filters) -> Iterator[sa.ColumnElement[b
     if filters.until:
         yield Execution.id < _first_id(filters.until, _SLACK)
         yield sa.or_(Execution.id < _first_id(filters.until, -_SLACK), Execution.created_at < filters.until)
+    if filters.kind in KINDS:
+        tests = Execution.source == "preview"
+        yield tests if filters.kind == "tests" else ~tests
     if filters.feedback:
         yield _rated(filters.feedback)
     if filters.q:

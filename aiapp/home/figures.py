@@ -23,7 +23,9 @@ DRAFTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The last 24 hours. `cost` sums what is known; `unpriced` counts the executions whose cost is not."""
+    """The last 24 hours. `cost` sums what is known, of `tests` too (test runs, which count for nothing else); `unpriced` counts
+    the executions whose cost is not.
+    """
 
     executions: int
     completed: int
@@ -33,6 +35,7 @@ class Day:
     unpriced: int
     median_ms: int | None
     p95_ms: int | None
+    tests: int
 
     @property
     def success(self) -> float | None:
@@ -72,22 +75,22 @@ def last_day(access: Access) -> Day:
     since = now() - timedelta(hours=24)
     # ids begin with their time: the primary key answers "since" without an index of its own
     day = sa.and_(Execution.workspace_id == access.workspace.id, Execution.id >= _first_id(since))
-    counts: dict[str, tuple[int, Decimal | None, int]] = {
-        status: (count, cost, unpriced)
-        for status, count, cost, unpriced in db.session.execute(
-            sa.select(
-                Execution.status,
-                sa.func.count(),
-                sa.func.sum(Execution.cost),
-                sa.func.count().filter(Execution.cost.is_(None)),
-            )
-            .where(day)
-            .group_by(Execution.status)
+    tested = Execution.source == "preview"
+    rows = db.session.execute(
+        sa.select(
+            Execution.status,
+            tested,
+            sa.func.count(),
+            sa.func.sum(Execution.cost),
+            sa.func.count().filter(Execution.cost.is_(None)),
         )
-    }
+        .where(day)
+        .group_by(Execution.status, tested)
+    ).all()
+    counts: dict[str, int] = {status: count for status, test, count, _, _ in rows if not test}
     spans = db.session.execute(
         sa.select(Execution.started_at, Execution.completed_at)
-        .where(day, Execution.status == "completed", Execution.started_at.is_not(None))
+        .where(day, ~tested, Execution.status == "completed", Execution.started_at.is_not(None))
         .order_by(Execution.id.desc())
         .limit(1000)  # the newest thousand say enough about a day's durations
     )
@@ -96,16 +99,17 @@ def last_day(access: Access) -> Day:
         for started, ended in spans
         if started is not None and ended is not None
     )
-    costs = [cost for _, cost, _ in counts.values() if cost is not None]
+    costs = [cost for _, _, _, cost, _ in rows if cost is not None]
     return Day(
-        executions=sum(count for count, _, _ in counts.values()),
-        completed=counts.get("completed", (0, None, 0))[0],
-        failed=counts.get("failed", (0, None, 0))[0],
-        cancelled=counts.get("cancelled", (0, None, 0))[0],
+        executions=sum(counts.values()),
+        completed=counts.get("completed", 0),
+        failed=counts.get("failed", 0),
+        cancelled=counts.get("cancelled", 0),
         cost=sum(costs, Decimal(0)) if costs else None,
-        unpriced=counts.get("completed", (0, None, 0))[2],
+        unpriced=sum(unknown for status, _, _, _, unknown in rows if status == "completed"),
         median_ms=durations[len(durations) // 2] if durations else None,
         p95_ms=durations[min(len(durations) - 1, len(durations) * 95 // 100)] if durations else None,
+        tests=sum(count for _, test, count, _, _ in rows if test),
     )
 
 

@@ -316,3 +316,16 @@ def test_a_viewer_tries_published_versions_only(write, sign_in):
     assert "v2 · draft" in bob.get("/w/acme/prompt-templates/support-reply/try").get_data(as_text=True)
     assert vera.swap("/w/acme/executions/pair", form).status_code == 403
     assert vera.swap("/w/acme/executions/pair", {**form, "right-version": "1"}).status_code == 200
+
+
+def test_test_runs_are_listed_apart_and_their_repetitions_are_test_runs(bob):
+    run = executions.submit(bob, Submission(template="Run."))
+    test = executions.submit(bob, Submission(template="Test.", source="preview"))
+    again = [executions.rerun(bob, test), executions.regenerate(bob, test, {"model": "other"})]
+
+    def listed(kind):
+        return [row.id for row in executions.list_executions(bob, executions.Filters(kind=kind)).rows]
+
+    assert listed("runs") == [run.id]
+    assert listed("tests") == [again[1].id, again[0].id, test.id]
+    assert len(listed(None)) == len(listed("strange")) == 4
