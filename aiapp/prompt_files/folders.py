@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aiapp.errors import InvalidInput
 from aiapp.prompt_files import reading
 from aiapp.prompt_files.found import Found, Refused
-from aiapp.prompt_templates import documents
+from aiapp.prompt_templates import documents, fields, versioning
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,10 @@ def write(folder: Path, wanted: Sequence[Mapping[str, Any]], *, delete: bool = F
     written, unchanged = [], []
     for template in wanted:
         name, said = there.pop(template["slug"], (f"{template['slug']}.md", None))
-        text = documents.write(template)
-        if said == documents.parse(text):
+        if said is not None and (stored := _stored(said)) is not None and stored == _stored(template):
             unchanged.append(name)
         else:
-            _replace(folder / name, text)
+            _replace(folder / name, documents.write(template))
             written.append(name)
     deleted = [name for name, _ in there.values()] if delete else []
     for name in deleted:
@@ -64,6 +64,16 @@ def _files(folder: Path) -> Iterator[Path]:
             if path.stat().st_size > reading.MOST_OF_ONE:
                 raise Refused(f"{path.name} is larger than {reading.MOST_OF_ONE // 1024**2} MB.")
             yield path
+
+
+def _stored(said: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what would be stored of what a file says, in which the order of variables does not count; None for nothing."""
+    try:
+        content = versioning.with_variables({**versioning.empty(), **fields.content(said)})
+        variables = {spec["name"]: spec for spec in content["variables"]}
+        return {**fields.details(said), **content, "variables": variables}
+    except InvalidInput:
+        return None
 
 
 def _replace(path: Path, text: str) -> None:
