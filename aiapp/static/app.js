@@ -1,6 +1,6 @@
 /* What pages do beyond HTML and htmx. Each part improves something that works without it; nothing is evaluated (CSP).
    Attributes it reads: data-key, data-opens, data-close, data-copy, data-copy-from, data-dismiss, data-autosubmit, data-guard,
-   data-order, data-saves, data-once, data-user, data-theme-switch. editor.js goes on for the prompt editor. Events of HX-Trigger: aiapp:toast,
+   data-order, data-ticks, data-saves, data-once, data-user, data-theme-switch. editor.js goes on for the prompt editor. Events of HX-Trigger: aiapp:toast,
    aiapp:saved, aiapp:close. */
 "use strict";
 
@@ -34,7 +34,11 @@ function settle(one) {
 }
 
 on("aiapp:toast", ({ detail }) => toast(detail.kind, detail.message));
-on("click", (event) => within(event, "[data-dismiss]")?.closest(".toast").remove());
+on("click", (event) => {
+  const closed = within(event, "[data-dismiss]")?.closest(".toast, .row-detail");
+  if (closed?.matches(".row-detail")) find("button", closed.previousElementSibling)?.focus();
+  closed?.remove();
+});
 
 /* ---------- requests that fail ---------- */
 
@@ -320,6 +324,11 @@ on("submit", (event) => {
 
 on("change", (event) => within(event, "form[data-autosubmit]")?.requestSubmit());
 
+on("click", (event) => {
+  const form = within(event, "[data-ticks]")?.dataset.ticks;
+  if (form) for (const one of find(`#${form}`).elements) if (one.type === "checkbox") one.checked = true;
+});
+
 /* ---------- rows that are dragged by their handle: form[data-order] names their table and holds what says their order ---------- */
 
 let dragged; // a tbody
@@ -335,7 +344,7 @@ on("dragstart", (event) => {
 });
 on("dragover", (event) => {
   const over = dragged && within(event, "tbody");
-  if (over?.parentElement !== dragged?.parentElement) return;
+  if (!over || over.parentElement !== dragged.parentElement) return;
   event.preventDefault();
   const { top, height } = over.getBoundingClientRect();
   if (over !== dragged) over[event.clientY < top + height / 2 ? "before" : "after"](dragged);

@@ -1,5 +1,5 @@
 /* Pages of changes: from one to the next by a button or its key. After app.js, whose names it uses. Attributes it reads:
-   data-step, data-change, data-chooses. */
+   data-step, data-change. */
 "use strict";
 
 const CHANGED = ".diff-added, .diff-removed";
@@ -25,9 +25,4 @@ on("click", (event) => {
   next.tabIndex = -1;
   next.focus({ preventScroll: true });
   next.scrollIntoView({ block: next.matches("[data-change]") ? "start" : "center" });
-});
-
-on("input", ({ target }) => {
-  const choice = target.dataset?.chooses && find(`[name="${CSS.escape(target.dataset.chooses)}"][value="edit"]`);
-  if (choice) choice.checked = true;
 });
