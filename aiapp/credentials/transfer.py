@@ -62,6 +62,8 @@ def listed(document: Any) -> list[dict[str, Any]]:
         raise _refused("There are no credentials in this file.")
     if not 1 <= len(found) <= MOST:
         raise _refused(f"A file has 1 to {MOST} credentials.")
+    if not all(isinstance(one.get("provider"), str) for one in found):
+        raise _refused("A credential in this file names no provider.")
     if any(_depth(one) > DEEPEST for one in found):
         raise _refused("It is nested too deeply.")
     return [{field: one[field] for field in (*FIELDS, "api_key") if field in one} for one in found]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from aiapp.providers.key_redaction import masked
+from aiapp.providers.key_redaction import Secret
 from aiapp.providers.types import Completion, Delta, ProviderError, ToolCall
 
 # A shorter "key" is a word that an answer may well hold.
@@ -13,23 +13,24 @@ SHORTEST = 8
 
 
 def without_echo(items: Iterable[Delta | Completion], key: str | None) -> Iterator[Delta | Completion]:
-    """Yield the pieces of an answer with `key` cut down to what may be shown of it, also where pieces split it.
+    """Yield the pieces of an answer with `key` cut down to what may be shown of it (see Secret), also where pieces split it.
 
-    A piece waits for the next one only as far as its end could be the beginning of the key.
+    A piece waits for the next one only as far as its end could be a part of the key.
     """
     if not key or len(key) < SHORTEST:
         yield from items
         return
+    secret = Secret(key)
     text = reasoning = ""
     try:
         for item in items:
             if isinstance(item, Completion):
                 if text or reasoning:
-                    yield Delta(text, reasoning)
-                yield _clean(item, key)
+                    yield Delta(secret.conceal(text), secret.conceal(reasoning))
+                yield _clean(item, secret)
                 return
-            shown_text, text = _split(text + item.text, key)
-            shown_reasoning, reasoning = _split(reasoning + item.reasoning, key)
+            shown_text, text = _split(text + item.text, secret)
+            shown_reasoning, reasoning = _split(reasoning + item.reasoning, secret)
             if shown_text or shown_reasoning:
                 yield Delta(shown_text, shown_reasoning)
     except ProviderError:
@@ -39,27 +40,25 @@ def without_echo(items: Iterable[Delta | Completion], key: str | None) -> Iterat
         raise
 
 
-def _split(text: str, key: str) -> tuple[str, str]:
-    text = _conceal(text, key)
-    for length in range(min(len(key) - 1, len(text)), 0, -1):
-        if text.endswith(key[:length]):
-            return text[:-length], text[-length:]
-    return text, ""
+def _split(text: str, secret: Secret) -> tuple[str, str]:
+    """Return what of `text` may be shown now, and its end that waits: a part of the key, and what it hangs together with."""
+    waits = secret.begun(text)
+    if not waits:
+        return secret.conceal(text), ""
+    end = len(text)
+    waits = max([waits, *(end - start for start, stop in secret.told_of(text) if stop > end - waits)])
+    return secret.conceal(text[: end - waits]), text[end - waits :]
 
 
-def _conceal(text: str, key: str) -> str:
-    return text.replace(key, masked(key))
-
-
-def _clean(answer: Completion, key: str) -> Completion:
+def _clean(answer: Completion, secret: Secret) -> Completion:
     return replace(
         answer,
-        text=_conceal(answer.text, key),
-        reasoning=_conceal(answer.reasoning, key),
-        finish=_conceal(answer.finish, key) if answer.finish else answer.finish,
-        model=_conceal(answer.model, key) if answer.model else answer.model,
+        text=secret.conceal(answer.text),
+        reasoning=secret.conceal(answer.reasoning),
+        finish=secret.conceal(answer.finish) if answer.finish else answer.finish,
+        model=secret.conceal(answer.model) if answer.model else answer.model,
         tool_calls=tuple(
-            ToolCall(_conceal(call.id, key), _conceal(call.name, key), _conceal(call.arguments, key))
+            ToolCall(secret.conceal(call.id), secret.conceal(call.name), secret.conceal(call.arguments))
             for call in answer.tool_calls
         ),
     )

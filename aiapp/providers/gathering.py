@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiapp.providers.types import Completion, Delta, ToolCall, Usage
+from aiapp.providers.types import Completion, Delta, ProviderError, ToolCall, Usage
 from aiapp.providers.wire_json import as_text, mapping, sequence, storable, storable_value, string
+
+# No model calls more tools at once; a hostile stream would fill the memory with them.
+MAX_CALLS = 1_000
 
 
 class Pieces:
@@ -79,6 +82,7 @@ class ToolCalls:
 
     def __init__(self) -> None:
         self._calls: list[_Call] = []
+        self._by_index: dict[int | str, _Call] = {}  # the latest call of each
 
     def add_whole(self, calls: Any) -> None:
         """Take the `tool_calls` of a message: each is complete, and arguments may be an object."""
@@ -95,8 +99,7 @@ class ToolCalls:
 
     def begin(self, index: Any, call_id: str, name: str, arguments: Any = None) -> None:
         """Take the start of the call number `index`; `arguments` count unless pieces of them follow."""
-        call = _Call(index, call_id, name, "" if arguments is None else as_text(arguments))
-        self._calls.append(call)
+        self._keep(_Call(index, call_id, name, "" if arguments is None else as_text(arguments)))
 
     def extend(self, index: Any, arguments: str) -> None:
         """Take a piece of the arguments of the call that began with `index`; one that is not ours (a server's) began not here."""
@@ -122,7 +125,15 @@ class ToolCalls:
         )
 
     def _begun(self, index: Any) -> _Call | None:
-        return next((call for call in reversed(self._calls) if call.index == index), None)
+        return self._by_index.get(index) if isinstance(index, int | str) else None
+
+    def _keep(self, call: _Call) -> _Call:
+        if len(self._calls) >= MAX_CALLS:
+            raise ProviderError("too_large", f"The provider's answer calls more than {MAX_CALLS:,} tools.")
+        self._calls.append(call)
+        if isinstance(call.index, int | str):
+            self._by_index[call.index] = call
+        return call
 
     def _call(self, index: Any, call_id: str, name: str) -> _Call:
         # Mistral and Google leave the index out: a name begins a new call.
@@ -130,8 +141,7 @@ class ToolCalls:
         known = self._begun(index) if isinstance(index, int) else latest
         # Some servers number every call 0: a new id is a new call.
         if known is None or (call_id and known.id and call_id != known.id):
-            known = _Call(index, call_id)
-            self._calls.append(known)
+            known = self._keep(_Call(index, call_id))
         known.id = known.id or call_id
         known.name = known.name or name
         return known

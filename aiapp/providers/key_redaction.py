@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable
 from urllib.parse import quote
@@ -13,6 +14,7 @@ SHOWN = 4
 NAMELESS = "[key]"
 # A key shorter than this would be guessable from its last four characters.
 _LONG_ENOUGH = 12
+_BLOCK = _LONG_ENOUGH // 2
 
 # A word that may follow "Bearer" in a sentence about a key, rather than in one that quotes it.
 _ONLY_A_WORD = (
@@ -47,15 +49,86 @@ def tells_of(text: str, secret: str | None) -> bool:
     return any(secret[at : at + _LONG_ENOUGH] in text for at in range(max(1, len(secret) - _LONG_ENOUGH + 1)))
 
 
+class Secret:
+    """A key that is not to be said: neither whole nor twelve characters in a row of it, for some servers show all but its end.
+
+    Percent-encoded and base64 forms count as the key itself. Made once for many texts: what is searched for is prepared.
+    """
+
+    def __init__(self, value: str) -> None:
+        self.masked = masked(value)
+        in_base64 = base64.b64encode(value.encode("utf-8", "replace")).decode().rstrip("=")
+        self._forms = sorted({value, quote(value, safe=""), in_base64}, key=len, reverse=True)
+        # What is twice as long as a block holds one of these blocks whole.
+        self._blocks = [
+            (form, at, form[at : at + _BLOCK])
+            for form in self._forms
+            if len(form) >= _LONG_ENOUGH
+            for at in range(0, len(form) - _BLOCK + 1, _BLOCK)
+        ]
+
+    def conceal(self, text: str) -> str:
+        """Return `text` without the key: the whole of it becomes what `masked` shows, a part of it "…"."""
+        for form in self._forms:
+            text = text.replace(form, self.masked)
+        for start, end in reversed(self.told_of(text)):
+            text = f"{text[:start]}…{text[end:]}"
+        return text
+
+    def told_of(self, text: str) -> list[tuple[int, int]]:
+        """Return where `text` says twelve or more characters in a row of the key, as (start, end), in order, none overlapping."""
+        found: list[tuple[int, int]] = []
+        if len(text) < _LONG_ENOUGH:
+            return found
+        for form, at, block in self._blocks:
+            place = text.find(block)
+            while place >= 0:
+                start, end = _grown(text, place, form, at)
+                if end - start >= _LONG_ENOUGH:
+                    found.append((start, end))
+                place = text.find(block, max(end, place + 1))
+        return _united(sorted(found))
+
+    def begun(self, text: str) -> int:
+        """Return how many of the last characters of `text`, in a row, stand in the key: more of it may follow."""
+        return max(_length_at_end(text, form) for form in self._forms)
+
+
+def _grown(text: str, place: int, form: str, at: int) -> tuple[int, int]:
+    """Return how far around `text[place : place + _BLOCK]`, which is form[at : at + _BLOCK], the two say the same."""
+    before, after = 0, _BLOCK
+    while before < min(place, at) and text[place - before - 1] == form[at - before - 1]:
+        before += 1
+    while place + after < len(text) and at + after < len(form) and text[place + after] == form[at + after]:
+        after += 1
+    return place - before, place + after
+
+
+def _united(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    united: list[tuple[int, int]] = []
+    for start, end in spans:
+        if united and start < united[-1][1]:
+            united[-1] = (united[-1][0], max(end, united[-1][1]))
+        else:
+            united.append((start, end))
+    return united
+
+
+def _length_at_end(text: str, form: str) -> int:
+    length = 0
+    while length < min(len(text), len(form)) and text[-length - 1 :] in form:
+        length += 1
+    return length if length < len(form) else 0  # the whole of it waits for nothing
+
+
 def redact_keys(text: str, *, secrets: Iterable[str | None] = ()) -> str:
     """Return `text` with everything that looks like a key cut to "…" and its last 4 characters, or to "[key]".
 
     Arguments:
-        secrets: keys that are known; they are removed wherever they stand, plain or percent-encoded.
+        secrets: keys that are known; see Secret.
     """
-    known = {secret for secret in secrets if secret}
-    for secret in sorted(known | {quote(secret, safe="") for secret in known}, key=len, reverse=True):
-        text = text.replace(secret, masked(secret))
+    for secret in sorted({secret for secret in secrets if secret}, key=len, reverse=True):
+        text = Secret(secret).conceal(text)
     for pattern in _PATTERNS:
         text = pattern.sub(_replaced, text)
     return _RUN.sub(lambda found: masked(found[0]) if _is_opaque(found[0]) else found[0], text)

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from aiapp.providers.types import ProviderError
 
 MAX_DEPTH = 64
+# An empty array is two bytes on the wire and sixty in memory: ten million bytes of them would be half a gigabyte.
+MAX_CONTAINERS = 200_000
+MAX_VALUES = 1_000_000
 # More tokens than this are a mistake, and would not fit an integer column.
 MAX_COUNT = 10**9
 
 # NaN and Infinity are not JSON, yet Python servers send them in log probabilities that nobody here reads.
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _DECODER = json.JSONDecoder(parse_constant=lambda _: None, strict=False)
 
 
 def read_object(raw: bytes | str) -> dict[str, Any]:
     """Return the JSON object in `raw` (UTF-8, a byte order mark is allowed).
 
-    Raises ProviderError `bad_response` for anything else, for more than MAX_DEPTH levels and for an HTML page.
+    Raises ProviderError `bad_response` for anything else, for more than MAX_DEPTH levels and for an HTML page, `too_large` for
+    more than MAX_CONTAINERS objects and arrays or MAX_VALUES values.
     """
     value = read_value(raw)
     if not isinstance(value, dict):
@@ -29,8 +35,10 @@ def read_object(raw: bytes | str) -> dict[str, Any]:
 
 
 def read_value(raw: bytes | str) -> Any:
-    """Return the JSON value in `raw`. Raises ProviderError `bad_response` as read_object does."""
+    """Return the JSON value in `raw`. Raises ProviderError as read_object does."""
     text = raw.decode("utf-8-sig", "replace") if isinstance(raw, bytes) else raw
+    if _has_too_much(text) and _has_too_much(_STRING.sub("", text)):
+        raise ProviderError("too_large", "The provider's answer has too many values in it.")
     try:
         value = _DECODER.decode(text)
     except RecursionError:
@@ -99,6 +107,11 @@ def storable_value(value: Any) -> Any:
 def as_text(value: Any) -> str:
     """Return a JSON value as JSON text; a string is returned as it is."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _has_too_much(text: str) -> bool:
+    containers = text.count("{") + text.count("[")
+    return containers > MAX_CONTAINERS or containers + text.count(",") > MAX_VALUES
 
 
 def _depth(value: Any) -> int:

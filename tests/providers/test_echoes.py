@@ -59,3 +59,27 @@ def until_it_breaks(items):
     except ProviderError:
         return texts
     raise AssertionError("it did not break")
+
+
+@given(
+    st.integers(0, len(KEY)),
+    st.integers(0, len(KEY)),
+    st.lists(st.integers(0, 60), max_size=6),
+    st.text("sk-canrye0123 x", max_size=12),
+    st.text("sk-canrye0123 x", max_size=12),
+)
+def test_no_cut_lets_twelve_characters_of_the_key_through(first, last, cuts, before, after):
+    whole = f"{before}{KEY[first:last]}{after}"
+    places = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
+    shown, answer = read([whole[start:end] for start, end in pairwise(places)], Completion(text=whole))
+    assert shown == answer.text
+    assert not any(KEY[at : at + 12] in shown for at in range(len(KEY) - 11))
+    if not any(KEY[at : at + 12] in whole for at in range(len(KEY) - 11)):
+        assert shown == whole
+
+
+def test_the_key_in_base64_or_percent_encoded_is_the_key():
+    key = "key/with+marks=0123456789"
+    for written in ("a2V5L3dpdGgrbWFya3M9MDEyMzQ1Njc4OQ==", "key%2Fwith%2Bmarks%3D0123456789"):
+        (answer,) = without_echo([Completion(text=f"you sent {written} to us")], key)
+        assert answer.text in ("you sent …6789 to us", "you sent …6789== to us")

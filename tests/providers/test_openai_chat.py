@@ -525,3 +525,17 @@ def test_what_is_not_a_model_list_is_a_bad_response(body):
     with pytest.raises(ProviderError) as caught:
         provider("groq").dialect_for({}).models(body)
     assert caught.value.error_class == "bad_response"
+
+
+def test_a_stream_of_endlessly_many_tool_calls_is_given_up():
+    pieces = (
+        {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": at, "function": {"name": "f", "arguments": ""}}]}}]}
+        for at in range(100_000)
+    )
+    dialect = provider("openai").dialect_for({})
+    target = Target("openai", "https://api.openai.com/v1", "m", api_key="sk-1")
+    chunks = (f"data: {json.dumps(piece)}\n\n".encode() for piece in pieces)
+    with pytest.raises(ProviderError) as refusal:
+        list(dialect.stream(chunks, target))
+    assert refusal.value.error_class == "too_large"
+    assert next(chunks, None) is not None, "it was given up before its end"

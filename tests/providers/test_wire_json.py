@@ -100,3 +100,16 @@ def test_any_bytes_are_a_value_or_a_bad_response(raw):
     except ProviderError as error:
         outcome = error.error_class
     assert outcome in (None, "bad_response")
+
+
+@pytest.mark.parametrize("inner", ["[],", "{},", "9.5,", '{"a":[]},'])
+def test_a_small_text_of_very_many_values_is_refused_before_it_is_built(inner):
+    text = '{"a":[' + inner * 1_100_000 + "0]}"
+    with pytest.raises(ProviderError) as refusal:
+        wire_json.read_object(text)
+    assert refusal.value.error_class == "too_large"
+
+
+def test_brackets_and_commas_in_a_long_text_are_no_values():
+    text = json.dumps({"text": '[{"a": 1}, ' * 500_000})
+    assert len(wire_json.read_object(text)["text"]) == 5_500_000
