@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, NotRequired, cast
 
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
@@ -86,6 +86,7 @@ class TestResult(TypedDict):
     ok: bool
     steps: list[TestStep]
     error_class: str | None
+    at: NotRequired[Annotated[Time, Field(description="when that was: of a result that was kept, but for old ones")]]
 
 
 class TestsQueued(TypedDict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -208,7 +209,8 @@ def _set_key(workspace: Workspace, credential: Credential, key: str | None) -> N
     except vault.Unreadable as error:
         raise mistake(
             "api_key",
-            "No key can be stored: the server's master keys do not open this workspace. Ask whoever runs the server.",
+            "No key can be stored: the server's master keys do not open this workspace. Whoever runs the server "
+            "sets the right AIAPP_MASTER_KEYS, or gives the old keys up with: aiapp key reset",
         ) from error
     credential.key_hint = hint_of(key)
 
@@ -226,7 +228,9 @@ def _facts(credential: Credential) -> dict[str, Any]:
         return {}
     facts = {field: getattr(credential, field) for field in _AUDITED}
     return {
-        field: redact_keys(str(value)) if field in {"settings", "system_prompt"} and value else value
+        field: redact_keys(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        if field in {"settings", "system_prompt"} and value
+        else value
         for field, value in facts.items()
         if value not in (None, {})
     }

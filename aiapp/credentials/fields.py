@@ -158,7 +158,9 @@ def _settings(value: Any) -> dict[str, Any]:
     if not isinstance(value.get("stream", True), bool):
         raise Mistake("`stream` is true or false.")
     if not isinstance(value.get("extra", {}), Mapping):
-        raise Mistake("Extra request fields are a JSON object.")
+        raise Mistake(
+            'This is not a JSON object such as {"top_k": 40}. Look for a quote, comma or bracket too few or too many.'
+        )
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False)
         text.encode()

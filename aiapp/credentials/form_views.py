@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from flask import Response, make_response, render_template, request, url_for
@@ -118,7 +119,7 @@ def test_typed(access: Access) -> BaseResponse:
     shown: dict[str, Any] = {"credential": credential}
     if credential and "api_key" not in values and draft.same(target, credential):
         ping.record(credential, climbed)
-        shown["line"] = line(access, credential.id)
+        shown |= {"line": line(access, credential.id), "tested_at": now()}
     return _result(climbed, provider, **shown)
 
 
@@ -148,8 +149,13 @@ def _result(climbed: Climb, provider: Provider, **context: Any) -> Response:
         "result": climbed.as_json(),
         "models": climbed.models or (),
         "listed": bool(climbed.models),
+        "allowed": forms.allowed(request.form),
     }
     return htmx.fragment("credentials/_test.html", provider=provider, **found, **context)
+
+
+def _moment(result: Mapping[str, Any] | None) -> datetime | None:
+    return datetime.fromisoformat(result["at"]) if result and "at" in result else None
 
 
 def _asked_scope(access: Access) -> str:
@@ -218,7 +224,12 @@ def _stored(
             # Without a model of its own it could only run what names one: keep the one that has just answered.
             actions.update(access, credential.id, {"preferred_model": climbed.model})
             with_model = f" with {climbed.model}"
-        return htmx.go(back, f"{name} is saved and works{with_model}.")
+        switched_on = ""
+        if not credential.active and credential.last_used_at is None and not htmx.wanted():
+            # It was switched off below, where its first test failed.
+            actions.set_active(access, credential.id, True)
+            switched_on = " It is switched on."
+        return htmx.go(back, f"{name} is saved and works{with_model}.{switched_on}")
     page = url_for("credentials.show", workspace=workspace, credential_id=credential.id)
     if new:  # a browser without scripts cannot keep the typed key: it is stored, and not yet used
         actions.set_active(access, credential.id, False)
@@ -257,6 +268,8 @@ def _form(
         "credential": credential,
         "line": line(access, credential.id) if access and credential else None,
         "result": credential.last_test if credential else None,
+        "tested_at": _moment(credential.last_test) if credential else None,
         "models": (credential.models or ()) if credential else (),
+        "allowed": shown.allowed,
         "checks": checks.latest(access, credential.id) if access and credential else [],
     }

@@ -17,21 +17,41 @@ from aiapp.providers.registry import Provider
 TEXTS = ("name", "base_url", "preferred_model", "temperature", "max_tokens", "system_prompt", "allowed_models")
 # What the form shows of `settings`: texts of their own, and what is JSON.
 CHOICES = ("api", "api_version")
-ADVANCED = frozenset({"temperature", "max_tokens", "system_prompt", "allowed_models", "stream", "extra", *CHOICES})
+STREAM = {"on": True, "off": False}
+# The fields of the folded part, by what its summary calls them.
+ADVANCED = {
+    "temperature": "temperature",
+    "max_tokens": "max tokens",
+    "system_prompt": "system prompt",
+    "allowed_models": "allowed models",
+    "api": "API",
+    "api_version": "API version",
+    "extra": "extra fields",
+    "stream": "streaming",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the form's fields show: texts by field, whether answers are streamed, and an error by field."""
+    """What the form's fields show: texts by field, and an error by field."""
 
     texts: Mapping[str, str]
-    stream: bool = True
     errors: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def allowed(self) -> list[str]:
+        """The allowed models."""
+        return self.texts.get("allowed_models", "").splitlines()
+
+    @property
+    def advanced(self) -> list[str]:
+        """What is set in the folded part, in words."""
+        return [words for name, words in ADVANCED.items() if self.texts.get(name)]
+
+    @property
     def advanced_open(self) -> bool:
-        """Whether the folded part has an error in it."""
-        return not ADVANCED.isdisjoint(self.errors)
+        """Whether something in the folded part is set, or wrong."""
+        return bool(self.advanced) or not self.errors.keys().isdisjoint(ADVANCED)
 
 
 def values_of(form: MultiDict[str, str], stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -39,10 +59,10 @@ def values_of(form: MultiDict[str, str], stored: Mapping[str, Any] | None = None
 
     Arguments:
         stored: the settings that the credential has; those without a field in the form stay.
-
-    Raises InvalidInput where the extra fields are no JSON.
     """
     values: dict[str, Any] = {name: form[name] for name in TEXTS if name in form}
+    if "allowed_models" in form:
+        values["allowed_models"] = allowed(form)
     if "provider" in form:
         values["provider"] = form["provider"]
     if form.get("api_key", "").strip():
@@ -57,16 +77,21 @@ def values_of(form: MultiDict[str, str], stored: Mapping[str, Any] | None = None
             settings.pop(name, None)
             if form[name].strip():
                 settings[name] = form[name].strip()
-    if not form.get("stream"):
-        settings["stream"] = False
+    if form.get("stream") in STREAM:
+        settings["stream"] = STREAM[form["stream"]]
     try:
         extra = json.loads(form["extra"]) if form["extra"].strip() else {}
-    except (ValueError, RecursionError) as error:
-        message = f"This is not JSON: {error}" if isinstance(error, json.JSONDecodeError) else "This is not JSON."
-        raise InvalidInput(errors=[{"field": "extra", "message": message}]) from None
+    except (ValueError, RecursionError):
+        extra = form["extra"]  # no object, which is what fields.checked says of it, with all other mistakes
     if extra != {}:
         settings["extra"] = extra
     return {**values, "settings": settings}
+
+
+def allowed(form: MultiDict[str, str]) -> list[str]:
+    """Return the allowed models of the form: those ticked, and those typed, one a line."""
+    names = (name.strip() for text in form.getlist("allowed_models") for name in text.splitlines())
+    return list(dict.fromkeys(name for name in names if name))
 
 
 def typed(form: MultiDict[str, str], refusal: InvalidInput) -> Shown:
@@ -74,7 +99,8 @@ def typed(form: MultiDict[str, str], refusal: InvalidInput) -> Shown:
     errors = {one["field"]: one["message"] for one in refusal.errors}
     if "settings" in errors:
         errors["extra"] = errors.pop("settings")
-    return Shown({name: form.get(name, "") for name in (*TEXTS, *CHOICES, "extra")}, bool(form.get("stream")), errors)
+    texts = {name: form.get(name, "") for name in (*TEXTS, *CHOICES, "extra", "stream")}
+    return Shown({**texts, "allowed_models": "\n".join(allowed(form))}, errors)
 
 
 def empty(provider: Provider, taken: set[str], base_url: str) -> Shown:
@@ -83,7 +109,7 @@ def empty(provider: Provider, taken: set[str], base_url: str) -> Shown:
     while name in taken:
         number += 1
         name = f"{provider.label} {number}"
-    return Shown({**dict.fromkeys((*TEXTS, *CHOICES, "extra"), ""), "name": name, "base_url": base_url})
+    return Shown({**dict.fromkeys((*TEXTS, *ADVANCED), ""), "name": name, "base_url": base_url})
 
 
 def filled(credential: Credential) -> Shown:
@@ -93,7 +119,8 @@ def filled(credential: Credential) -> Shown:
     texts |= {name: _text(credential.settings.get(name)) for name in CHOICES}
     extra = credential.settings.get("extra")
     texts["extra"] = json.dumps(extra, indent=2, ensure_ascii=False) if extra else ""
-    return Shown(texts, credential.settings.get("stream") is not False)
+    texts["stream"] = next((word for word, on in STREAM.items() if credential.settings.get("stream") is on), "")
+    return Shown(texts)
 
 
 def _text(value: str | float | None) -> str:

@@ -21,7 +21,8 @@ class Credential(Model):
     api_key: the vault's blob, never the key.
     health: what the last look at it has shown, with `health_reason`; since `health_since`. `health_rung`: the rung of a test at
         which a trouble was found (a call of an execution is a completion).
-    last_test: the result of the last connection test: `{"ok", "steps": [{"step", "ok", "ms", "detail", "hint"}], "error_class"}`.
+    last_test: the result of the last connection test: `{"ok", "steps": [{"step", "ok", "ms", "detail", "hint"}], "error_class",
+        "at"}`; results of before `at` was kept have none. A scheduled check that holds leaves it, and sets `last_tested_at`.
     check_asked_at: when a scheduled check of it was last put on a queue.
     models: the names that the provider listed at `models_at`, None where it has never told.
     allowed_models: no other is asked of it, None for any.

@@ -15,6 +15,7 @@ from aiapp.columns import now
 from aiapp.credentials import checks, health, keeping, order, selection
 from aiapp.credentials.checks import Day
 from aiapp.credentials.models import Credential
+from aiapp.credentials.suggesting import to_chat_with
 from aiapp.credentials.wording import marked
 from aiapp.installation.offers import Offer, offer, offers
 from aiapp.providers.registry import Provider
@@ -103,7 +104,8 @@ class Line:
     def offered(self) -> tuple[str, ...]:
         """The models to choose from: the allowed ones, else what the provider listed, else what it is known for."""
         credential = self.credential
-        return tuple(credential.allowed_models or credential.models or (self.offer.models if self.offer else ()))
+        known = credential.models or (self.offer.models if self.offer else ())
+        return tuple(credential.allowed_models or to_chat_with(known, self.provider))
 
     @property
     def reason_words(self) -> str:
@@ -206,4 +208,5 @@ def words() -> dict[str, Any]:
         "reasons": health.REASONS,
         "api_choices": api_choices,
         "marked": marked,
+        "to_chat_with": to_chat_with,
     }

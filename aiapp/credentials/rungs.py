@@ -105,7 +105,7 @@ def _completion(rope: Rope) -> str:
 
 def _stream(rope: Rope) -> str:
     if rope.target.settings.get("stream") is False:
-        raise Undecided("Switched off for this credential")
+        raise Undecided("Switched off, here or for the installation")
     pieces = _Pieces()
     result, _ = _asked(rope, Request(messages=_WORD, max_tokens=_TOKENS, stream=True), pieces)
     if result.first_token_ms is None:

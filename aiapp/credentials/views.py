@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx, queue
 from aiapp.columns import now
-from aiapp.credentials import actions, checks, form_views, jobs, keeping, model_list, ping, schedule, transfer_views
-from aiapp.credentials.routes import awaited_since, blueprint, line, lines, state_of
+from aiapp.credentials import (
+    actions,
+    checks,
+    form_views,
+    forms,
+    jobs,
+    keeping,
+    model_list,
+    ping,
+    schedule,
+    transfer_views,
+)
+from aiapp.credentials.routes import awaited_since, blueprint, line, lines, news_since, state_of
 from aiapp.workspaces.access import Access, require
 
 __all__ = ["blueprint", "form_views", "transfer_views"]
@@ -43,20 +56,15 @@ def refresh(access: Access) -> Response:
 @blueprint.get("/_news")
 @require()
 def news(access: Access) -> BaseResponse:
-    """The health of every credential, where one of them is not what `state` says any more; else nothing."""
+    """What is shown of looks at credentials, for those of which it is not what `state` says any more; else nothing."""
     scope = request.args.get("scope", keeping.WORKSPACE)
-    shown, known = lines(access, None, keeping.owner_of(access, scope)), request.args.get("state", "")
-    state = state_of(shown)
-    if state == known:
+    shown = lines(access, None, keeping.owner_of(access, scope))
+    changed = news_since(shown, request.args.get("state", ""))
+    if changed == []:
         return Response(status=204)
-    other_rows = state.partition("-")[0] != known.partition("-")[0]
+    state = state_of(shown)
     return htmx.fragment(
-        "credentials/_news.html",
-        lines=shown,
-        state=state,
-        changed=not other_rows,
-        other_rows=other_rows,
-        scope=scope,
+        "credentials/_news.html", changed=changed or [], state=state, other_rows=changed is None, scope=scope
     )
 
 
@@ -68,7 +76,11 @@ def row(access: Access, credential_id: str) -> Response:
     shown = line(access, credential_id, since)
     may_see = shown.credential.owner_id is not None or access.allows("admin")
     came = shown.credential.last_test if since and not shown.awaited and may_see else None
-    return htmx.fragment("credentials/_row.html", line=shown, result=came if came and not came["ok"] else None)
+    answer = htmx.fragment("credentials/_row.html", line=shown, result=came if came and not came["ok"] else None)
+    owner_id = shown.credential.owner_id
+    if not any(one.awaited for one in lines(access, since, owner_id)):
+        answer.headers["HX-Replace-Url"] = url_for(_page(owner_id), workspace=access.workspace.slug)
+    return answer
 
 
 @blueprint.get("/<id:credential_id>/_checks")
@@ -89,7 +101,8 @@ def fetch_models(access: Access, credential_id: str) -> Response:
     """Ask the provider for its models, and suggest them."""
     found = model_list.fetch(access, credential_id)
     shown = line(access, credential_id)
-    return htmx.fragment("credentials/_models.html", models=found, provider=shown.provider, credential=shown.credential)
+    context: dict[str, Any] = {"models": found, "provider": shown.provider, "credential": shown.credential}
+    return htmx.fragment("credentials/_models_and_allowed.html", allowed=forms.allowed(request.form), **context)
 
 
 @blueprint.post("/<id:credential_id>/_test")

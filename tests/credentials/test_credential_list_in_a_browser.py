@@ -1,11 +1,13 @@
-"""What only a browser can tell of the list of credentials: a row is dragged to its place in the order."""
+"""What only a browser can tell of the list of credentials: rows that are dragged, moved by keys, ticked and looked at."""
 
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import expect
 
-from aiapp.credentials import actions
+from aiapp.credentials import actions, ping
+from aiapp.credentials.models import Credential
 from aiapp.credentials.order import in_order
 from aiapp.extensions import db
 
@@ -63,3 +65,61 @@ def test_a_row_that_is_dropped_nowhere_goes_back(rows, names):
     page.mouse.up()
     expect(rows.nth(2)).to_contain_text("Third")
     assert names() == ["First", "Second", "Third"]
+
+
+def test_a_row_moved_by_its_menu_keeps_the_focus_and_can_be_moved_again(rows, names):
+    page = rows.page
+    page.locator("summary[aria-label='More for Third']").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Move up").locator("visible=true").press("Enter")
+    expect(rows.nth(1)).to_contain_text("Third")
+    expect(page.locator("summary[aria-label='More for Third']")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Move down").locator("visible=true").press("Enter")
+    expect(rows.nth(2)).to_contain_text("Third")
+    assert names() == ["First", "Second", "Third"]
+
+
+def test_what_is_done_to_ticked_rows_stands_within_the_screen_of_a_phone_and_moves_no_row(rows):
+    page = rows.page
+    page.set_viewport_size({"width": 390, "height": 500})
+    before = rows.nth(0).bounding_box()
+    rows.nth(0).get_by_role("checkbox").check()
+    assert rows.nth(0).bounding_box() == before
+    expect(page.get_by_role("button", name="Switch off", exact=True)).to_be_in_viewport(ratio=1)
+    page.get_by_role("button", name="Tick all", exact=True).click()
+    assert page.locator("#credentials :checked").count() == 3
+    page.get_by_role("button", name="Untick all", exact=True).click()
+    expect(page.locator("#chosen-credentials")).to_be_hidden()
+
+
+def test_a_look_at_a_credential_changes_its_cells_and_leaves_a_tick_and_an_open_menu(app, rows):
+    page = rows.page
+    page.clock.install()
+    page.reload()
+    rows.nth(0).get_by_role("checkbox").check()
+    rows.nth(0).locator("summary").click()
+    with app.app_context():
+        ping.check(*db.session.execute(sa.select(Credential.workspace_id, Credential.id).filter_by(name="First")).one())
+    expect(rows.nth(0)).to_contain_text("never")
+    page.clock.fast_forward(16_000)
+    expect(rows.nth(0)).not_to_contain_text("never")
+    expect(rows.nth(0)).to_contain_text("Healthy")
+    expect(rows.nth(0).locator(".health-strip .healthy")).to_have_count(1)
+    expect(rows.nth(0).locator("td.number")).to_contain_text("s")
+    expect(rows.nth(0).get_by_role("checkbox")).to_be_checked()
+    expect(rows.nth(0).locator(".menu")).to_have_attribute("open", "")
+    expect(rows.nth(1)).to_contain_text("never")
+
+
+def test_a_result_can_be_closed_and_the_address_forgets_that_results_were_awaited(app, rows):
+    page = rows.page
+    rows.nth(0).get_by_role("button", name="Test First").click()
+    rows.nth(0).get_by_role("button", name="Close the result").click()
+    expect(page.locator(".row-detail")).to_have_count(0)
+    page.get_by_role("button", name="Test all").locator("visible=true").click()
+    page.wait_for_url("**/credentials?since=*")
+    with app.app_context():
+        for one in db.session.execute(sa.select(Credential.workspace_id, Credential.id)).all():
+            ping.check(*one)
+    page.wait_for_url("**/credentials")

@@ -30,7 +30,7 @@ FORM = {
     "max_tokens": "",
     "system_prompt": "",
     "extra": "",
-    "stream": "1",
+    "stream": "",
 }
 
 
@@ -75,6 +75,12 @@ def text(answer):
 def names(answer):
     rows = re.findall(r'<tbody id="credential-.*?</tbody>', text(answer), re.S)
     return [re.search(r'class="inline">(?:<a[^>]*>)?([^<]+)', row)[1].strip() for row in rows]
+
+
+def advanced(page):
+    """Whether the folded part of the form is open, and its summary."""
+    folds = re.findall(r'<details class="fold"([^>]*)>\s*<summary>(.*?)</summary>', page, re.S)
+    return next((state.strip(), summary) for state, summary in folds if "Advanced" in summary)
 
 
 def one(app, name="team-key"):
@@ -443,6 +449,50 @@ def test_a_credentials_own_name_is_free_for_itself(sign_in, ids):
     assert not text(answer).strip()
 
 
+def test_every_mistake_of_the_form_is_named_at_once(sign_in, form):
+    wrong = {**form, "temperature": "9", "max_tokens": "abc", "extra": "{bad", "then": "save"}
+    answer = sign_in("adam").swap(HOME, wrong)
+    assert set(re.findall(r'id="([a-z_]+)-error"', text(answer))) == {"temperature", "max_tokens", "extra"}
+    assert advanced(text(answer))[0] == "open"
+    assert "{bad" in text(answer)
+
+
+def test_the_advanced_part_is_open_and_named_where_something_is_set(app, team, sign_in):
+    values = {"provider": "demo", "name": "set", "temperature": 0.5, "settings": {"stream": False}}
+    with app.app_context():
+        made = [
+            actions.create(team.access("adam"), each).id for each in (values, {"provider": "demo", "name": "plain"})
+        ]
+    folds = [advanced(text(sign_in("adam").get(f"{HOME}/{credential_id}"))) for credential_id in made]
+    assert [state for state, _ in folds] == ["open", ""]
+    assert "set: temperature, streaming" in folds[0][1]
+
+
+def test_allowed_models_are_ticked_or_typed_and_none_that_embeds_is_suggested(app, sign_in, server, stored, form):
+    models = [{"id": name} for name in ("gpt-6-luna", "text-embedding-3-small", "org/bge-m3")]
+    server.works().answers["GET /v1/models"] = (200, {"data": models})
+    browser = sign_in("adam")
+    listed = text(browser.swap(f"{HOME}/{stored.id}/_models", {**form, "allowed_models": ["gpt-6-luna", "own\r\n"]}))
+    ticks = re.findall(r'name="allowed_models"\s+value="([^"]+)"( checked)?', listed)
+    assert ticks == [("gpt-6-luna", " checked"), ("own", " checked")]
+    assert "embedding" not in listed
+    assert "embedding" not in text(browser.get(f"{HOME}/_options"))
+    change = {**form, "api_key": "", "allowed_models": ["gpt-6-luna", "other\r\n gpt-6-luna"], "then": "save"}
+    browser.swap(f"{HOME}/{stored.id}", change)
+    assert one(app).allowed_models == ["gpt-6-luna", "other"]
+
+
+def test_without_scripts_a_passed_test_switches_on_what_the_first_one_switched_off(app, sign_in, server, form):
+    server.answers["GET /v1/models"] = (401, {"error": {"message": "No."}})
+    browser = sign_in("adam")
+    browser.submit(HOME, {**form, "then": "test"})
+    assert not one(app).active
+    server.works()
+    browser.submit(f"{HOME}/{one(app).id}", {**form, "then": "test"})
+    assert one(app).active
+    assert "It is switched on" in text(browser.get(HOME))
+
+
 # ---------- changing ----------
 
 
@@ -452,7 +502,7 @@ def test_a_change_keeps_the_key_and_its_page_never_shows_it(app, sign_in, stored
     assert KEY not in page
     assert f"stored, ends in …{KEY[-4:]}" in page
     before = one(app).api_key
-    change = {**form, "api_key": "", "name": "renamed", "max_tokens": "77", "stream": "", "then": "save"}
+    change = {**form, "api_key": "", "name": "renamed", "max_tokens": "77", "stream": "off", "then": "save"}
     assert browser.swap(f"{HOME}/{stored.id}", change).headers["HX-Redirect"].startswith(f"{HOME}?since=")
     credential = one(app, "renamed")
     assert (credential.api_key, credential.max_tokens, credential.settings) == (before, 77, {"stream": False})

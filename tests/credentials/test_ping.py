@@ -209,7 +209,7 @@ def test_a_stream_that_nobody_wants_is_not_asked_for(stage, server):
     server.works().answers["POST /v1/chat/completions"] = server.only(STREAM, (400, {}))
     climbed = ping.climb(target(server, settings={"stream": False}))
     assert climbed.ok
-    assert (climbed.steps[4].ok, climbed.steps[4].detail) == (None, "Switched off for this credential")
+    assert (climbed.steps[4].ok, climbed.steps[4].detail) == (None, "Switched off, here or for the installation")
 
 
 @pytest.mark.parametrize("answer", [(200, says("Sure! Here it is.")), (400, {"error": {"message": "response_format"}})])
