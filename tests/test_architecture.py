@@ -71,6 +71,8 @@ PURE = [
     "prompt_templates/weaving.py",
     "prompt_templates/merging.py",
     "prompt_templates/semver.py",
+    "webhooks/signing.py",
+    "webhooks/retrying.py",
     "executions/formats.py",
     "executions/json_schema.py",
     "executions/markdown.py",
