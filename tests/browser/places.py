@@ -83,12 +83,20 @@ PLACES = (
     Place("prompt-template-compare-unified", "/w/demo/prompt-templates/support-reply/compare/1...2?view=unified"),
     Place("prompt-template-saved", "/w/demo/prompt-templates/support-reply/versions/2/saved"),
     Place("prompt-template-saved-one", "{saved}"),
-    Place("prompt-template-branch", "/w/demo/prompt-templates/translation/versions/1/branch", shows="dialog[open]"),
     Place(
-        "prompt-template-on-branch", "/w/demo/prompt-templates/translation/versions/2", shows=".highlighted-input mark"
+        "prompt-template-branch", "/w/demo/prompt-templates/text-classification/versions/1/branch", shows="dialog[open]"
     ),
-    Place("prompt-template-examples", "/w/demo/prompt-templates/translation/versions/3", shows="#examples textarea"),
-    Place("prompt-template-merge", "/w/demo/prompt-templates/translation/merge?into=3", shows=".conflict"),
+    Place(
+        "prompt-template-on-branch",
+        "/w/demo/prompt-templates/text-classification/versions/2",
+        shows=".highlighted-input mark",
+    ),
+    Place(
+        "prompt-template-examples",
+        "/w/demo/prompt-templates/text-classification/versions/3",
+        shows="#examples textarea",
+    ),
+    Place("prompt-template-merge", "/w/demo/prompt-templates/text-classification/merge?into=3", shows=".conflict"),
     Place("prompt-template-merge-none", "/w/demo/prompt-templates/release-notes/merge"),
     Place("executions", "/w/demo/executions"),
     Place("executions-empty", "/w/empty/executions"),
@@ -187,6 +195,7 @@ class Stage:
             r'name="lock_version"[^>]*value="(\d+)"', self.forms.get(f"{prompts}/support-reply/versions/2")
         )
         self.forms.send(f"{prompts}/support-reply/versions/2", body=body, lock_version=lock[0])
+        self._branch(f"{prompts}/text-classification")
         self.forms.send(f"{prompts}/meeting-summary/versions/1/drafts")
         self.forms.send(f"{prompts}/meeting-summary/versions/2/preview")
         self.forms.send("/w/demo/settings/tokens", name="helpdesk", scope="run", days="90")
@@ -198,6 +207,19 @@ class Stage:
         self.made["webhook"] = re.findall(r"webhooks/([0-9a-f]{32})/test", page)[0]
         page = self.forms.send(f"{settings}/{self.made['webhook']}/test").text()
         self.made["delivery"] = re.findall(r"deliveries/([0-9a-f]{32})", page)[0]
+
+    def _branch(self, template: str) -> None:
+        """Two drafts that do not agree, one of them on a branch, with an example message and a text that was replaced."""
+        self.forms.send(f"{template}/versions/1/branch", branch="careful")
+        self.forms.send(f"{template}/versions/1/drafts")
+        body = "Text: {{text}}\n\nName its class"
+        self.forms.send(f"{template}/versions/2", body=f"{body}, and why.", lock_version="1")
+        example = {"has_messages": "1", "message-role": "user", "message-content": "Text: {{text}}"}
+        self.forms.send(f"{template}/versions/3", body=f"{body} in one word.", lock_version="1", **example)
+        saved = re.findall(
+            rf'"({template}/versions/3/saved/[0-9a-f]+)"', self.forms.get(f"{template}/versions/3/saved")
+        )
+        self.made["saved"] = saved[0]
 
     def _invite(self, browser: Browser) -> None:
         for email in ("vera@example.com", "noor@example.com"):
