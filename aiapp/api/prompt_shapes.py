@@ -55,7 +55,11 @@ class ContentBody(BaseModel):
 
     system: Text | None = None
     messages: list[TurnBody] | None = Field(None, max_length=MOST_ITEMS, description="example turns before the body")
-    body: Text | None = Field(None, description="`{{name}}` stands for a variable")
+    body: Text | None = Field(
+        None,
+        description="`{{name}}` stands for a variable, `{{> slug}}` for what another prompt template has published, "
+        "`{{> slug@3}}` for its version 3",
+    )
     variables: list[VariableBody] | None = Field(None, max_length=MOST_ITEMS)
     output_format: Format | None = None
     json_schema: dict[str, Any] | None = None

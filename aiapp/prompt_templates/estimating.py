@@ -13,10 +13,13 @@ from aiapp.usage import pricing
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """`model` would be asked first, None where nothing can answer. `cost` is the input's in US dollars, None where unknown."""
+    """`model` would be asked first, None where nothing can answer. `cost` is the input's in US dollars, `window` the tokens that
+    the model reads at the most; None where unknown.
+    """
 
     model: str | None
     cost: Decimal | None
+    window: int | None = None
 
 
 def estimate(version: PromptVersion, tokens: int | None, user_id: str | None = None) -> Estimate:
@@ -31,4 +34,4 @@ def estimate(version: PromptVersion, tokens: int | None, user_id: str | None = N
     except ProviderError:
         return Estimate(version.model, None)
     cost = None if tokens is None else pricing.estimate(first.provider, first.model, tokens)
-    return Estimate(first.model, cost)
+    return Estimate(first.model, cost, pricing.context_window(first.provider, first.model))

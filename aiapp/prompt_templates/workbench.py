@@ -67,6 +67,7 @@ class Workbench:
     body_tokens: int
     problem: str
     unresolved: dict[str, str]
+    broken: tuple[str, ...]
 
     @property
     def rows(self) -> list[list[Input]]:
@@ -77,6 +78,11 @@ class Workbench:
             size = 2 if short else 1
             rows += [items[at : at + size] for at in range(0, len(items), size)]
         return rows
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What the editor marks as missing: variables, and with > before them includes."""
+        return (*self.missing, *(f">{name}" for name in self.broken))
 
     @property
     def filled(self) -> int:
@@ -139,6 +145,9 @@ def build(
         body_tokens=_tokens(body),
         problem=problem,
         unresolved=_by_field(prompt.unresolved),
+        broken=tuple(
+            dict.fromkeys(token.name for part in expansion.parts for token in part if token.kind == "partial")
+        ),
     )
 
 

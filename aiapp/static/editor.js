@@ -178,7 +178,7 @@ on("input", ({ target }) => {
 
 /* ---------- the prompt editor's marks: one pass over the text, every character is read once ---------- */
 
-const VARIABLE = /\\?\{\{(?:([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)|> ?[a-z0-9-]+(?:@\d+)?)\}\}/g;
+const VARIABLE = /\\?\{\{(?:([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)|> ?([a-z0-9-]+(?:@\d+)?))\}\}/g;
 
 function paint(area) {
   const named = all("[data-missing-variables]").map((one) => one.dataset.missingVariables);
@@ -188,7 +188,7 @@ function paint(area) {
   for (const match of area.value.matchAll(VARIABLE)) {
     if (match[0].startsWith("\\")) continue;
     const mark = Object.assign(document.createElement("mark"), { textContent: match[0] });
-    mark.classList.toggle("missing", missing.has(match[1]));
+    mark.classList.toggle("missing", missing.has(match[1] ?? `>${match[2]}`));
     parts.push(area.value.slice(end, match.index), mark);
     end = match.index + match[0].length;
   }
