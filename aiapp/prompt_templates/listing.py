@@ -24,9 +24,11 @@ from aiapp.prompt_templates.models import (
     Tag,
     prompt_template_tag,
 )
+from aiapp.prompt_templates.search import Hits
 from aiapp.workspaces.access import Access
 
 _LARGEST = 2**53  # more than any count
+_FAVOURITE = sa.case((PromptFavourite.user_id.is_(None), 0), else_=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +70,24 @@ class _Key:
         further: sa.ColumnElement[bool] = self.value < last if self.falling else self.value > last
         return further
 
-    @property
-    def order(self) -> sa.ColumnElement[Any]:
-        return self.value.desc() if self.falling else self.value.asc()
+    def order(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        return column.desc() if self.falling else column.asc()
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """The query of a list, and the parts of it that its columns and its order are made of."""
+class _Versions:
+    """The version that a prompt template shows and its newest one, as a query joins them."""
 
-    query: sa.Select[Any]
-    status: sa.ColumnElement[str]
     shown: Any
     newest: Any
-    favourite: sa.ColumnElement[int]
-    hits: sa.Select[str, float] | None
+
+    @property
+    def status(self) -> sa.ColumnElement[str]:
+        return sa.case(
+            (PromptTemplate.active.is_(False), "archived"),
+            (self.shown.status == "published", "published"),
+            else_=self.newest.status,
+        )
 
 
 def list_templates(access: Access, wanted: Filter, *, cursor: str | None = None, limit: int = 50) -> Page:
@@ -92,30 +97,38 @@ def list_templates(access: Access, wanted: Filter, *, cursor: str | None = None,
         cursor: `next_cursor` of the page before.
         limit: 1 to 200.
     """
-    asked = _asked(access, wanted)
-    query, keys = _sorted(access, asked, wanted)
+    query, hits = _matching(access, wanted)
+    query, keys = _sorted(access, query, hits, wanted)
     if cursor:
         query = query.where(_after(keys, _read_cursor(cursor, _order_name(wanted), keys)))
-    shown, newest = asked.shown, asked.newest
+    # Which rows first, and then what they show: nobody waits for what the rows of other pages would show.
+    values = [key.value.label(f"key_{number}") for number, key in enumerate(keys)]
+    query = query.with_only_columns(PromptTemplate.id, *values, maintain_column_froms=True)
+    page = query.order_by(*(key.order(key.value) for key in keys)).limit(limit + 1).subquery()
+    ordered = [page.c[value.name] for value in values]
+    rows, versions = _with_versions(access.select(PromptTemplate).join(page, page.c.id == PromptTemplate.id))
+    rows = _with_favourites(access, rows)
+    shown, newest = versions.shown, versions.newest
     columns = (
-        asked.status,
+        versions.status,
         shown.number,
         shown.semver,
         shown.output_format,
-        asked.favourite,
+        _FAVOURITE,
         newest.number,
         newest.status,
     )
-    query = query.with_only_columns(PromptTemplate, *columns, *(key.value for key in keys), maintain_column_froms=True)
-    found = db.session.execute(query.order_by(*(key.order for key in keys)).limit(limit + 1)).all()
-    rows = [_listed(*row[:8]) for row in found[:limit]]
+    rows = rows.with_only_columns(PromptTemplate, *columns, *ordered, maintain_column_froms=True)
+    order = [key.order(column) for key, column in zip(keys, ordered, strict=True)]
+    found = db.session.execute(rows.order_by(*order)).all()
     last = found[limit - 1][8:] if len(found) > limit else None
-    return Page(rows, None if last is None else _cursor(_order_name(wanted), last))
+    next_cursor = None if last is None else _cursor(_order_name(wanted), last)
+    return Page([_listed(*row[:8]) for row in found[:limit]], next_cursor)
 
 
 def count_templates(access: Access, wanted: Filter) -> int:
     """Return how many prompt templates a list has in all."""
-    query = _asked(access, wanted).query
+    query, _ = _matching(access, wanted)
     return db.session.scalar(query.with_only_columns(sa.func.count(PromptTemplate.id), maintain_column_froms=True)) or 0
 
 
@@ -133,38 +146,45 @@ def _listed(
     return Listed(template, status, number, semver, output_format, bool(favourite), *opened)
 
 
-def _asked(access: Access, wanted: Filter) -> _Asked:
+def _matching(access: Access, wanted: Filter) -> tuple[sa.Select[Any], Hits | None]:
+    """Return the query of all prompt templates of a list, and what finds `q` in them."""
+    query = access.select(PromptTemplate)
+    if wanted.favourites:
+        query = _with_favourites(access, query)
+    if wanted.favourites == "only":
+        query = query.where(PromptFavourite.user_id.is_not(None))
+    if wanted.status is None:
+        query = query.where(PromptTemplate.active)
+    by_status = wanted.status if wanted.status != EVERYTHING else None
+    if by_status or wanted.output_format:
+        query, versions = _with_versions(query)
+        if by_status:
+            query = query.where(versions.status == storable(by_status))
+        if wanted.output_format:
+            query = query.where(versions.shown.output_format == storable(wanted.output_format))
+    return _found(access, _narrowed(query, wanted), wanted)
+
+
+def _with_versions(query: sa.Select[Any]) -> tuple[sa.Select[Any], _Versions]:
     shown, newest, any_version = aliased(PromptVersion), aliased(PromptVersion), aliased(PromptVersion)
     of_template = any_version.prompt_template_id == PromptTemplate.id
-    newest_number = sa.select(sa.func.max(any_version.number)).where(of_template).scalar_subquery()
-    published_number = (
-        sa.select(sa.func.max(any_version.number))
-        .where(of_template, any_version.status == "published")
-        .correlate(PromptTemplate)
-        .scalar_subquery()
-    )
-    status = sa.case(
-        (PromptTemplate.active.is_(False), "archived"),
-        (shown.status == "published", "published"),
-        else_=newest.status,
-    )
-    shown_number = sa.func.coalesce(published_number, newest_number)
-    query = (
-        access.select(PromptTemplate)
-        .join(newest, sa.and_(newest.prompt_template_id == PromptTemplate.id, newest.number == newest_number))
-        .join(shown, sa.and_(shown.prompt_template_id == PromptTemplate.id, shown.number == shown_number))
-        .outerjoin(
-            PromptFavourite,
-            sa.and_(PromptFavourite.prompt_template_id == PromptTemplate.id, PromptFavourite.user_id == access.user.id),
-        )
-    )
-    query = _narrowed(query, wanted, status, shown)
-    query, hits = _found(access, query, wanted.q)
-    favourite = sa.case((PromptFavourite.user_id.is_(None), 0), else_=1)
-    return _Asked(query, status, shown, newest, favourite, hits)
+    highest = sa.select(sa.func.max(any_version.number)).where(of_template).correlate(PromptTemplate)
+    newest_number = highest.scalar_subquery()
+    shown_number = sa.func.coalesce(highest.where(any_version.status == "published").scalar_subquery(), newest_number)
+    joined = query.join(
+        newest, sa.and_(newest.prompt_template_id == PromptTemplate.id, newest.number == newest_number)
+    ).join(shown, sa.and_(shown.prompt_template_id == PromptTemplate.id, shown.number == shown_number))
+    return joined, _Versions(shown, newest)
 
 
-def _narrowed(query: sa.Select[Any], wanted: Filter, status: sa.ColumnElement[str], shown: Any) -> sa.Select[Any]:
+def _with_favourites(access: Access, query: sa.Select[Any]) -> sa.Select[Any]:
+    of_person = sa.and_(
+        PromptFavourite.prompt_template_id == PromptTemplate.id, PromptFavourite.user_id == access.user.id
+    )
+    return query.outerjoin(PromptFavourite, of_person)
+
+
+def _narrowed(query: sa.Select[Any], wanted: Filter) -> sa.Select[Any]:
     for tag in wanted.tags:
         tagged = (
             sa.select(prompt_template_tag.c.prompt_template_id)
@@ -172,42 +192,34 @@ def _narrowed(query: sa.Select[Any], wanted: Filter, status: sa.ColumnElement[st
             .where(Tag.workspace_id == PromptTemplate.workspace_id, Tag.name == storable(tag).lower())
         )
         query = query.where(PromptTemplate.id.in_(tagged))
-    if wanted.status is None:
-        query = query.where(PromptTemplate.active)
-    elif wanted.status != EVERYTHING:
-        query = query.where(status == storable(wanted.status))
-    if wanted.output_format:
-        query = query.where(shown.output_format == storable(wanted.output_format))
     if wanted.task:
         query = query.where(PromptTemplate.task == storable(wanted.task))
-    if wanted.favourites == "only":
-        query = query.where(PromptFavourite.user_id.is_not(None))
     return query
 
 
-def _found(access: Access, query: sa.Select[Any], q: str) -> tuple[sa.Select[Any], sa.Select[str, float] | None]:
-    """Return the query narrowed to where `q` is found, and what finds it: the index, or where it finds nothing parts of words."""
-    wanted = search.phrases(q)
-    if not wanted:
+def _found(access: Access, query: sa.Select[Any], wanted: Filter) -> tuple[sa.Select[Any], Hits | None]:
+    """Return the query narrowed to where `q` is found: by the index, or where that finds nothing among parts of words."""
+    phrases = search.phrases(wanted.q)
+    if not phrases:
         return query, None
-    hits = search.indexed(access.workspace.id, wanted)
+    hits = search.indexed(access.workspace.id, phrases, ranked=wanted.sort == "relevance")
     if hits is not None:
-        narrowed = query.where(PromptTemplate.id.in_(hits.with_only_columns(hits.selected_columns.prompt_template_id)))
-        if db.session.scalar(
-            sa.select(narrowed.with_only_columns(PromptTemplate.id, maintain_column_froms=True).exists())
-        ):
+        narrowed = query.where(PromptTemplate.id.in_(sa.select(hits.c.prompt_template_id)))
+        ids = narrowed.with_only_columns(PromptTemplate.id, maintain_column_froms=True)
+        if db.session.scalar(ids.limit(1)):
             return narrowed, hits
-    hits = search.contained(access.workspace.id, wanted)
-    return query.where(PromptTemplate.id.in_(hits.with_only_columns(hits.selected_columns.prompt_template_id))), hits
+    hits = search.contained(access.workspace.id, phrases)
+    return query.where(PromptTemplate.id.in_(sa.select(hits.c.prompt_template_id))), hits
 
 
-def _sorted(access: Access, asked: _Asked, wanted: Filter) -> tuple[sa.Select[Any], list[_Key]]:
+def _sorted(
+    access: Access, query: sa.Select[Any], hits: Hits | None, wanted: Filter
+) -> tuple[sa.Select[Any], list[_Key]]:
     """Return the query with what its order needs, and the keys of the order, the id last."""
-    query, keys = asked.query, []
+    keys = []
     if wanted.favourites == "first":
-        keys.append(_Key(asked.favourite, True, _number))
-    if wanted.sort == "relevance" and asked.hits is not None:
-        hits = asked.hits.cte("hits").prefix_with("MATERIALIZED")  # SQLite ranks nowhere but where it looks
+        keys.append(_Key(_FAVOURITE, True, _number))
+    if wanted.sort == "relevance" and hits is not None:
         query = query.join(hits, hits.c.prompt_template_id == PromptTemplate.id)
         keys.append(_Key(hits.c.rank, False, float))
     elif wanted.sort == "name":

@@ -14,6 +14,8 @@ from sqlalchemy.dialects import postgresql
 
 from aiapp.extensions import db
 
+Hits = sa.CTE  # the columns prompt_template_id and rank
+
 MAX_CHARACTERS = 200
 MAX_WORDS = 12
 # What people put around words and do not look for.
@@ -31,6 +33,7 @@ _row = sa.table(
     sa.column("words"),
 )
 _words = sa.table("prompt_search_words", sa.column("rowid"), sa.column("prompt_search_words", sa.Text))
+_ALIKE = sa.literal_column("0.0", sa.Float).label("rank")
 _PLACES = (_row.c.name, _row.c.slug, _row.c.tags, _row.c.description, _row.c.body)
 
 
@@ -54,44 +57,46 @@ def phrases(q: str) -> list[Phrase]:
     return [Phrase(word, tuple(_TOKEN.findall(word))) for word in list(words)[:MAX_WORDS]]
 
 
-def indexed(workspace_id: str, wanted: list[Phrase]) -> sa.Select[str, float] | None:
-    """Return the query for the ids of prompt templates in which all words begin words, each with its rank, the best lowest.
+def indexed(workspace_id: str, wanted: list[Phrase], *, ranked: bool = False) -> Hits | None:
+    """Return the prompt templates in which all words begin words, each with its rank, the best lowest.
 
-    None where nothing that is wanted is a word.
+    None where nothing that is wanted is a word. Unless they are `ranked`, all rank alike.
     """
     if not any(phrase.parts for phrase in wanted):
         return None
-    if db.session.get_bind().dialect.name == "sqlite":
-        query, match = _sqlite(wanted)
-    else:
-        query, match = _postgresql(wanted)
+    matches = _sqlite if db.session.get_bind().dialect.name == "sqlite" else _postgresql
     literal = [_contains(phrase.text) for phrase in wanted if phrase.literal]
-    return query.where(_row.c.workspace_id == workspace_id, match, *literal)
+    return (
+        matches([phrase.parts for phrase in wanted if phrase.parts], ranked)
+        .where(_row.c.workspace_id == workspace_id, *literal)
+        .cte("hits")
+    )
 
 
-def contained(workspace_id: str, wanted: list[Phrase]) -> sa.Select[str, float]:
-    """Return the query for the ids of prompt templates in which all words are parts of words; all rank alike."""
+def contained(workspace_id: str, wanted: list[Phrase]) -> Hits:
+    """Return the prompt templates in which all words are parts of words; all rank alike."""
     everywhere = [_contains(phrase.text) for phrase in wanted]
-    query = sa.select(_row.c.prompt_template_id, sa.literal(0.0).label("rank"))
-    return query.where(_row.c.workspace_id == workspace_id, *everywhere)
+    query = sa.select(_row.c.prompt_template_id, _ALIKE)
+    return query.where(_row.c.workspace_id == workspace_id, *everywhere).cte("hits")
 
 
-def _sqlite(wanted: list[Phrase]) -> tuple[sa.Select[str, float], sa.ColumnElement[bool]]:
+def _sqlite(wanted: list[tuple[str, ...]], ranked: bool) -> sa.Select[str, float]:
     # A phrase in quotes holds letters and digits only, so that nothing in it is an operator.
-    typed = " ".join(f'"{" ".join(phrase.parts)}" *' for phrase in wanted if phrase.parts)
-    rank = sa.literal_column(f"bm25(prompt_search_words, {_WEIGHTS})", sa.Float).label("rank")
-    query = sa.select(_row.c.prompt_template_id, rank).select_from(_words.join(_row, _row.c.id == _words.c.rowid))
-    return query, _words.c.prompt_search_words.op("MATCH", is_comparison=True)(typed)
+    typed = " ".join(f'"{" ".join(parts)}" *' for parts in wanted)
+    rank = sa.literal_column(f"bm25(prompt_search_words, {_WEIGHTS})", sa.Float).label("rank") if ranked else _ALIKE
+    match = _words.c.prompt_search_words.op("MATCH", is_comparison=True)(typed)
+    # By itself and first: SQLite would ask the index once for each row of the workspace, and ranks only where it looks.
+    found = sa.select(_words.c.rowid, rank).where(match).cte("found").prefix_with("MATERIALIZED")
+    return sa.select(_row.c.prompt_template_id, found.c.rank).join(found, found.c.rowid == _row.c.id)
 
 
-def _postgresql(wanted: list[Phrase]) -> tuple[sa.Select[str, float], sa.ColumnElement[bool]]:
+def _postgresql(wanted: list[tuple[str, ...]], ranked: bool) -> sa.Select[str, float]:
     # In quotes, and letters and digits only: to_tsquery sees no operator.
-    quoted = ([f"'{part}'" for part in phrase.parts] for phrase in wanted if phrase.parts)
-    typed = " & ".join(f"({' <-> '.join(parts)}:*)" for parts in quoted)
-    asked = sa.func.to_tsquery("simple", typed)
+    quoted = ([f"'{part}'" for part in parts] for parts in wanted)
+    asked = sa.func.to_tsquery("simple", " & ".join(f"({' <-> '.join(parts)}:*)" for parts in quoted))
     weights = sa.cast(_WEIGHTS_BY_LETTER, postgresql.ARRAY(sa.REAL))
-    rank = -sa.cast(sa.func.ts_rank(weights, _row.c.words, asked), sa.Double)
-    return sa.select(_row.c.prompt_template_id, rank.label("rank")), _row.c.words.op("@@", is_comparison=True)(asked)
+    rank = (-sa.cast(sa.func.ts_rank(weights, _row.c.words, asked), sa.Double)).label("rank") if ranked else _ALIKE
+    return sa.select(_row.c.prompt_template_id, rank).where(_row.c.words.op("@@", is_comparison=True)(asked))
 
 
 def _contains(text: str) -> sa.ColumnElement[bool]:

@@ -97,7 +97,8 @@ def test_what_is_not_called_so_any_more_is_not_found_so(bob: Access) -> None:
     assert (found(bob, "mail"), found(bob, "letters")) == ([], ["answer"])
     actions.delete(bob, template)
     assert found(bob, "answer") == []
-    assert db.session.scalar(sa.text("SELECT count(*) FROM prompt_search")) == 0
+    kept = sa.text("SELECT count(*) FROM prompt_search WHERE prompt_template_id = :id")
+    assert db.session.scalar(kept, {"id": template.id}) == 0
 
 
 def test_what_is_not_kept_is_not_found(bob: Access) -> None:
