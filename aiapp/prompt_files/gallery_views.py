@@ -27,7 +27,7 @@ def gallery(access: Access) -> str:
         "prompt_files/gallery.html",
         q=q,
         category=category,
-        categories=[("", "All"), *starters.CATEGORIES.items()],
+        categories=[("", "All categories"), *starters.CATEGORIES.items()],
         groups=[(title, ones) for title, ones in shown if ones],
     )
 

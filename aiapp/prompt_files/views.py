@@ -77,7 +77,8 @@ def _brought() -> list[tuple[str, bytes]]:
     files: list[tuple[str, bytes]] = []
     size = 0
     for upload in request.files.getlist("file")[: reading.MOST_FILES + 1]:
-        data = upload.read()
+        with upload.stream:  # a large one is a temporary file
+            data = upload.read()
         size += len(data)
         if data:
             files += archives.unpack(data) if archives.is_zip(data) else [(upload.filename or "file", data)]
