@@ -53,6 +53,12 @@ PLACES = (
     Place("prompt-templates-empty", "/w/empty/prompt-templates"),
     Place("prompt-templates-nothing-found", "/w/demo/prompt-templates?q=qqqq"),
     Place("prompt-template-new", "/w/demo/prompt-templates/new"),
+    Place("prompt-templates-import", "/w/demo/prompt-templates/import"),
+    Place("prompt-templates-import-as-viewer", "/w/demo/prompt-templates/import", VIEWER, 403),
+    Place("gallery", "/w/demo/prompt-templates/gallery"),
+    Place("gallery-nothing-found", "/w/demo/prompt-templates/gallery?q=qqqq"),
+    Place("gallery-starter", "/w/demo/prompt-templates/gallery/insight-extraction"),
+    Place("gallery-starter-as-viewer", "/w/demo/prompt-templates/gallery/prd-risks", VIEWER),
     Place(
         "prompt-template-draft", "/w/demo/prompt-templates/support-reply/versions/2", shows=".highlighted-input mark"
     ),
