@@ -81,7 +81,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         database_url=env.database_url("DATABASE_URL") or f"sqlite:///{home / 'aiapp.db'}",
         redis_url=redis_url or f"unix://{redis_socket(home)}",
         redis_embedded=redis_url is None,
-        secret_key=env.text("AIAPP_SECRET_KEY") or _generated(home / "secret_key"),
+        secret_key=env.secret("AIAPP_SECRET_KEY", low=16) or _generated(home / "secret_key"),
         master_keys=env.keys("AIAPP_MASTER_KEYS") or _parse_keys("master_key", _generated(home / "master_key")),
         base_url=env.url("AIAPP_BASE_URL"),
         trusted_proxies=env.networks("AIAPP_TRUSTED_PROXIES"),
@@ -191,6 +191,12 @@ class _Environment:
             if not re.fullmatch(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+):[0-9]{1,5}", part):
                 raise ConfigError(f"{name} must be a comma list of exact host:port, not {part!r}")
         return parts
+
+    def secret(self, name: str, *, low: int) -> str | None:
+        value = self.text(name)
+        if value is not None and len(value) < low:
+            raise ConfigError(f"{name} must have at least {low} characters, which nobody can guess")
+        return value
 
     def keys(self, name: str) -> tuple[bytes, ...]:
         value = self.text(name)

@@ -271,7 +271,7 @@ def show(row: rows.Credential) -> Credential:
         "max_tokens": row.max_tokens,
         "system_prompt": row.system_prompt,
         "allowed_models": row.allowed_models,
-        "settings": row.settings,
+        "settings": row.settings if keeps else {},
         "is_default": row.is_default,
         "position": row.position,
         "active": row.active,

@@ -1,20 +1,21 @@
 """Credentials as a file, without their keys: written here, read in another workspace or installation, which asks for each key.
 
 The file is JSON: `{"format": "aiapp.credentials", "version": 1, "credentials": [{…}]}`; a credential has the fields of
-FIELDS. Whatever else stands in it is passed over.
+FIELDS, and `has_key` true where one belongs to it. Whatever else stands in it is passed over.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 from aiapp.credentials import destination, draft, keeping, order
 from aiapp.credentials.actions import add
 from aiapp.credentials.fields import SETTABLE
 from aiapp.credentials.models import Credential
-from aiapp.errors import InvalidInput
+from aiapp.errors import InvalidInput, Unavailable
 from aiapp.extensions import db
 from aiapp.providers.key_redaction import redact_keys
 from aiapp.workspaces.access import Access
@@ -23,6 +24,8 @@ FORMAT, VERSION = "aiapp.credentials", 1
 # The key stays where it is; the place is the one in the file.
 FIELDS = tuple(field for field in SETTABLE if field not in {"api_key", "position"})
 MOST = 200
+# What the name service is given for all of them together.
+SECONDS = 20.0
 MOST_BRACKETS = 100_000
 # Deeper than any settings that are meant; json.loads is recursive.
 DEEPEST = 20
@@ -66,38 +69,59 @@ def listed(document: Any) -> list[dict[str, Any]]:
         raise _refused("A credential in this file names no provider.")
     if any(_depth(one) > DEEPEST for one in found):
         raise _refused("It is nested too deeply.")
-    return [{field: one[field] for field in (*FIELDS, "api_key") if field in one} for one in found]
+    return [{field: one[field] for field in (*FIELDS, "api_key", "has_key") if field in one} for one in found]
 
 
 def import_all(access: Access, found: Sequence[Mapping[str, Any]], scope: str = keeping.WORKSPACE) -> list[Credential]:
     """Store all of `found`, after what is there, or nothing; a name that is taken is numbered, and there is one default.
 
-    Ends the caller's transaction before it asks the name service. Raises Denied, Conflict `too_many`, and InvalidInput whose
-    fields are `credentials.0.api_key` and so on.
+    Ends the caller's transaction before it asks the name service. Raises Denied, Conflict `too_many`, Unavailable, and
+    InvalidInput whose fields are `credentials.0.api_key` and so on.
     """
     owner_id = keeping.owner_of(access, scope)
     keeping.demand(access, owner_id)
     errors: list[Mapping[str, str]] = []
     checked = []
+    known: dict[destination.Destination, InvalidInput | None] = {}
+    late = monotonic() + SECONDS
     for place, values in enumerate(found):
         try:
             cleaned = draft.completed({**values, "is_default": False})
             draft.check_models(cleaned.get("preferred_model"), cleaned.get("allowed_models"))
-            destination.check((cleaned["provider"], cleaned["base_url"]))
+            where = (cleaned["provider"], cleaned["base_url"])
+            if where not in known:
+                if monotonic() > late:
+                    raise Unavailable("The name service takes too long. Nothing was imported; try again.")
+                known[where] = _refusal(where)
+            refusal = known[where]
+            if refusal is not None:
+                raise refusal
             checked.append(cleaned)
-        except InvalidInput as refusal:
-            errors += [{**one, "field": f"credentials.{place}.{one['field']}"} for one in refusal.errors]
+        except InvalidInput as mistakes:
+            errors += [{**one, "field": f"credentials.{place}.{one['field']}"} for one in mistakes.errors]
     if errors:
         raise InvalidInput(errors=errors)
     others = order.locked(access.workspace.id, owner_id)
-    made = [add(access, {**one, "name": _free(one["name"], others)}, others, owner_id) for one in checked]
+    made = []
+    for one in checked:
+        name = free_name(one["name"], {row.name for row in others})
+        made.append(add(access, {**one, "name": name}, others, owner_id))
     db.session.commit()
     return made
 
 
+def _refusal(where: destination.Destination) -> InvalidInput | None:
+    try:
+        destination.check(where)
+    except InvalidInput as refusal:
+        return refusal
+    return None
+
+
 def _plain(row: Credential) -> dict[str, Any]:
     values = {field: getattr(row, field) for field in FIELDS}
-    return {field: _cut(value) for field, value in values.items() if value not in (None, {}, [])}
+    plain = {field: _cut(value) for field, value in values.items() if value not in (None, {}, [])}
+    return {**plain, "has_key": True} if row.api_key else plain
 
 
 def _cut(value: Any) -> Any:
@@ -108,8 +132,9 @@ def _cut(value: Any) -> Any:
     return [_cut(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _free(name: str, others: Sequence[Credential]) -> str:
-    taken, free, number = {row.name for row in others}, name, 1
+def free_name(name: str, taken: Container[str]) -> str:
+    """Return `name`, with a number behind it where it is taken."""
+    free, number = name, 1
     while free in taken:
         number += 1
         free = f"{name[:95]} {number}"

@@ -86,6 +86,21 @@ def rewrap_all() -> Rewrapped:
     return Rewrapped(wrapped, current, tuple(unreadable))
 
 
+def give_up(workspace: Workspace) -> bool:
+    """Forget the data key of a workspace that no master key opens, so that new secrets can be stored; commits.
+
+    The old ones stay unreadable for good, also with the right master key. Returns False, and changes nothing, where the data
+    key can be read.
+    """
+    try:
+        _unwrap(workspace.id, workspace.data_key)
+    except Unreadable:
+        workspace.data_key = None
+        db.session.commit()
+        return True
+    return False
+
+
 def _next_rows(after: str) -> sa.Select[str, str, bytes | None]:
     return (
         sa.select(Workspace.id, Workspace.slug, Workspace.data_key)

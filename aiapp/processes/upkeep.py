@@ -8,6 +8,10 @@ from pathlib import Path
 
 import click
 
+from aiapp.processes.children import ProcessError
+
+NAMED = 10  # of many workspaces
+
 
 @click.group("db")
 def database() -> None:
@@ -105,8 +109,39 @@ def rotate() -> None:
         done = vault.rewrap_all()
     click.echo(f"{done.wrapped} wrapped anew, {done.current} were already")
     if done.unreadable:
-        click.echo(f"aiapp: no master key opens the secrets of {', '.join(done.unreadable)}", err=True)
+        named = ", ".join(done.unreadable[:NAMED]) + (" …" if len(done.unreadable) > NAMED else "")
+        number = len(done.unreadable)
+        click.echo(
+            f"aiapp: no master key opens the secrets of {number} workspace{'s' if number > 1 else ''}: {named}",
+            err=True,
+        )
         sys.exit(1)
+
+
+@key.command()
+@click.argument("slug")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(slug: str, yes: bool) -> None:
+    """Give up the secrets of workspace SLUG, which no master key opens, so that its keys can be entered again.
+
+    With the right key in AIAPP_MASTER_KEYS nothing needs to be given up: look for it first.
+    """
+    import sqlalchemy as sa
+
+    from aiapp import create_app
+    from aiapp.credentials import vault
+    from aiapp.extensions import db
+    from aiapp.workspaces.models import Workspace
+
+    with create_app().app_context():
+        workspace = db.session.scalars(sa.select(Workspace).where(Workspace.slug == slug)).first()
+        if workspace is None:
+            raise ProcessError(f"there is no workspace {slug}")
+        if not yes:
+            click.confirm(f"The stored keys of {slug} cannot be read any more afterwards. Go on?", abort=True)
+        if not vault.give_up(workspace):
+            raise ProcessError(f"the secrets of {slug} can be read: there is nothing to give up")
+    click.echo(f"the keys of {slug} can be entered again; what was stored is lost")
 
 
 @click.command()

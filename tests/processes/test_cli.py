@@ -204,6 +204,25 @@ def test_a_rotation_without_the_old_key_fails_and_names_the_workspace(aiapp, cre
     assert "acme" in result.stderr
 
 
+def test_what_a_lost_master_key_closed_can_be_given_up_and_entered_again(aiapp, credential, environ):
+    kept = aiapp("key", "reset", "acme", "--yes")
+    assert kept.exit_code == 1
+    assert "nothing to give up" in kept.stderr
+    environ["AIAPP_MASTER_KEYS"] = master_key(2)
+    assert aiapp("key", "reset", "nobody", "--yes").exit_code == 1
+    assert aiapp("key", "reset", "acme", "--yes").exit_code == 0
+    app = create_app(config.load(environ))
+    with app.app_context():
+        row = db.session.get(Credential, "c" * 32)
+        workspace = db.session.get(Workspace, row.workspace_id)
+        with pytest.raises(vault.Unreadable):
+            vault.decrypt(workspace, row.id, "api_key", row.api_key)
+        blob = vault.encrypt(workspace, row.id, "api_key", "sk-new")
+        assert vault.decrypt(workspace, row.id, "api_key", blob) == "sk-new"
+        db.session.remove()
+        db.engine.dispose()
+
+
 def parts(result):
     """What the doctor says, by part: whether it is fine, and the rest of the line."""
     lines = [line for line in result.stdout.splitlines() if not line.startswith(" ")]
