@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import event
 
+from aiapp.columns import now
 from aiapp.errors import InvalidInput
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
-from aiapp.prompt_templates import actions, library
-from aiapp.prompt_templates.filters import Filter
+from aiapp.prompt_templates import actions, favourites, library
+from aiapp.prompt_templates.filters import EVERYTHING, FAVOURITES, SORTS, STATUSES, Filter, as_text, of_text
 from aiapp.prompt_templates.listing import count_templates, list_templates
 from aiapp.prompt_templates.models import Tag
 from aiapp.prompt_templates.tagging import tags_in_use
@@ -141,6 +149,104 @@ def test_pages_follow_each_other_without_gaps(bob: Access) -> None:
         if cursor is None:
             break
     assert seen == made[::-1]
+
+
+def runs(access: Access, slug: str, number: int, **given: Any) -> None:
+    template = library.find(access, slug)
+    for _ in range(number):
+        run = {"source": "page", "status": "completed", **given}
+        db.session.add(Execution(workspace_id=access.workspace.id, prompt_template_id=template.id, **run))
+        db.session.commit()
+
+
+def test_lists_are_sorted_by_change_name_use_and_last_run(bob: Access) -> None:
+    for name in ("beta", "Alpha", "gamma"):
+        make(bob, name)
+    runs(bob, "beta", 3)
+    runs(bob, "gamma", 1)
+    runs(bob, "alpha", 5, source="preview")
+    assert listed(bob) == ["gamma", "alpha", "beta"]
+    assert listed(bob, sort="name") == ["alpha", "beta", "gamma"]
+    assert listed(bob, sort="used") == ["beta", "gamma", "alpha"]
+    assert listed(bob, sort="run") == ["alpha", "gamma", "beta"]
+    assert listed(bob, sort="relevance") == ["gamma", "alpha", "beta"]
+    favourites.keep(bob, library.find(bob, "beta"))
+    assert listed(bob, favourites="first") == ["beta", "gamma", "alpha"]
+
+
+def test_a_row_says_how_often_it_ran_of_late_and_how_well(bob: Access) -> None:
+    template = library.find(bob, make(bob, "Reply"))
+    runs(bob, "reply", 3)
+    runs(bob, "reply", 1, status="failed")
+    runs(bob, "reply", 1, status="cancelled")
+    runs(bob, "reply", 7, source="preview")
+    runs(bob, "reply", 2, created_at=now() - timedelta(days=31))
+    found = activity(bob, [template])[template.id]
+    assert (found.executions, found.completed, found.failed, found.success) == (5, 3, 1, 0.75)
+
+
+@pytest.mark.parametrize("first", [None, "first"])
+@pytest.mark.parametrize("sort", SORTS)
+def test_pages_of_every_order_follow_each_other_without_gaps(bob: Access, sort: str, first: str | None) -> None:
+    chance = random.Random(sort)
+    for number in range(13):
+        slug = make(bob, chance.choice(["Same", "same", "Other", "Éclair"]), body="word " * number)
+        runs(bob, slug, chance.randrange(3))
+        if chance.random() < 0.4:
+            favourites.keep(bob, library.find(bob, slug))
+    wanted = Filter(sort=sort, favourites=first, q="word" if sort == "relevance" else "")
+    whole = [row.template.id for row in list_templates(bob, wanted).rows]
+    assert len(set(whole)) == count_templates(bob, wanted)
+    for limit in (1, 4):
+        seen: list[str] = []
+        cursor = None
+        while True:
+            page = list_templates(bob, wanted, cursor=cursor, limit=limit)
+            seen += [row.template.id for row in page.rows]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert seen == whole
+
+
+def test_a_cursor_belongs_to_its_order(bob: Access) -> None:
+    for name in ("A", "B"):
+        make(bob, name)
+    cursor = list_templates(bob, Filter(sort="name"), limit=1).next_cursor
+    for other in (Filter(), Filter(sort="used"), Filter(sort="name", favourites="first")):
+        with pytest.raises(InvalidInput):
+            list_templates(bob, other, cursor=cursor)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    sort=st.sampled_from(SORTS),
+    values=st.lists(
+        st.none() | st.integers() | st.floats() | st.text(max_size=5) | st.just("2026-01-01T00:00:00+00:00"), max_size=3
+    ),
+)
+def test_a_cursor_that_somebody_made_is_refused_or_read(bob: Access, sort: str, values: list[Any]) -> None:
+    cursor = base64.urlsafe_b64encode(json.dumps([f"{sort} ", *values]).encode()).decode().rstrip("=")
+    with suppress(InvalidInput):
+        list_templates(bob, Filter(sort=sort, q="x" if sort == "relevance" else ""), cursor=cursor)
+
+
+@given(
+    wanted=st.builds(
+        Filter,
+        q=st.text(st.characters(codec="utf-8"), max_size=20).map(str.strip),
+        tags=st.lists(st.text(min_size=1, max_size=5), unique=True, max_size=3).map(lambda tags: tuple(sorted(tags))),
+        status=st.none() | st.sampled_from([*STATUSES, EVERYTHING]),
+        output_format=st.none() | st.sampled_from(["json", "text"]),
+        task=st.none() | st.text(min_size=1, max_size=5),
+        favourites=st.none() | st.sampled_from(FAVOURITES),
+        sort=st.sampled_from(SORTS),
+    )
+)
+def test_an_address_says_the_whole_filter(wanted: Filter) -> None:
+    if wanted.sort == "relevance" and not wanted.q:
+        wanted = replace(wanted, sort="changed")
+    assert of_text(as_text(wanted)) == wanted
 
 
 @pytest.mark.parametrize("cursor", ["x", "ä", "====", "MjAyNg", "OTk5OS0xMi0zMVQyMzo1OTo1OS0xMjowMCBhYmM"])
