@@ -218,3 +218,61 @@ def test_a_rejected_version_says_why(bob):
         answer = bob("POST", "/prompt-templates", {"name": "x", **wrong})
         assert answer.status_code == 422, wrong
         assert answer.json["errors"][0]["field"].startswith(field), answer.json
+
+
+def test_a_list_is_sorted_and_knows_the_favourites_of_the_tokens_person(api, bob):
+    for name in ("beta", "alpha"):
+        bob("POST", "/prompt-templates", {"name": name})
+
+    def found(**query):
+        return [one["slug"] for one in bob("GET", "/prompt-templates", query_string=query).json["data"]]
+
+    assert (found(), found(sort="name")) == (["alpha", "beta"], ["alpha", "beta"])
+    assert bob("PUT", "/prompt-templates/beta/favourite").status_code == 204
+    assert found(favourites="first") == ["beta", "alpha"]
+    assert found(favourites="only") == ["beta"]
+    listed = bob("GET", "/prompt-templates", query_string={"sort": "name", "limit": 1}).json
+    assert [one["favourite"] for one in listed["data"]] == [False]
+    later = {"sort": "name", "cursor": listed["next_cursor"]}
+    assert bob("GET", "/prompt-templates", query_string=later).json["data"][0]["favourite"] is True
+    assert bob("GET", "/prompt-templates", query_string={**later, "sort": "used"}).status_code == 422
+    vera = api("vera", "read")
+    assert vera("GET", "/prompt-templates", query_string={"favourites": "only"}).json["data"] == []
+    assert bob("DELETE", "/prompt-templates/beta/favourite").status_code == 204
+    assert found(favourites="only") == []
+
+
+def test_the_list_has_what_is_archived_too(bob):
+    bob("POST", "/prompt-templates", {"name": "x"})
+    bob("PATCH", "/prompt-templates/x", {"active": False})
+    (listed,) = bob("GET", "/prompt-templates").json["data"]
+    assert (listed["status"], listed["active"]) == ("archived", False)
+
+
+def test_a_duplicate_is_a_prompt_template_of_its_own(bob):
+    bob("POST", "/prompt-templates", WHOLE)
+    copy = bob("POST", "/prompt-templates/support-reply/duplicate")
+    assert copy.status_code == 201
+    assert copy.headers["Location"].endswith("/prompt-templates/copy-of-support-reply")
+    assert (copy.json["name"], copy.json["version"]["status"]) == ("Copy of Support reply", "draft")
+    for field in ("system", "messages", "body", "output_format", "json_schema", "tags", "task", "description"):
+        assert copy.json[field] == bob("GET", "/prompt-templates/support-reply").json[field]
+
+
+def test_tags_are_listed_renamed_merged_and_deleted(bob):
+    bob("POST", "/prompt-templates", {"name": "x", "tags": ["mail", "short"]})
+    bob("POST", "/prompt-templates", {"name": "y", "tags": ["mail"]})
+
+    def tags():
+        return {one["name"]: one["prompt_templates"] for one in bob("GET", "/tags").json["data"]}
+
+    assert tags() == {"mail": 2, "short": 1}
+    ids = {one["name"]: one["id"] for one in bob("GET", "/tags").json["data"]}
+    renamed = bob("PATCH", f"/tags/{ids['mail']}", {"name": "E-Mail"})
+    assert renamed.json == {"id": ids["mail"], "name": "e-mail", "prompt_templates": 2}
+    merged = bob("PATCH", f"/tags/{ids['mail']}", {"name": "short"})
+    assert merged.json == {"id": ids["short"], "name": "short", "prompt_templates": 2}
+    assert bob("PATCH", f"/tags/{ids['mail']}", {"name": "again"}).status_code == 404
+    assert bob("PATCH", f"/tags/{ids['short']}", {"name": "a,b"}).json["errors"][0]["field"] == "name"
+    assert bob("DELETE", f"/tags/{ids['short']}").status_code == 204
+    assert tags() == {}

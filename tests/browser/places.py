@@ -52,6 +52,12 @@ PLACES = (
     Place("prompt-templates", "/w/demo/prompt-templates"),
     Place("prompt-templates-empty", "/w/empty/prompt-templates"),
     Place("prompt-templates-nothing-found", "/w/demo/prompt-templates?q=qqqq"),
+    Place("prompt-templates-favourites", "/w/demo/prompt-templates?favourites=first&sort=name"),
+    Place("tags", "/w/demo/tags"),
+    Place("tags-as-viewer", "/w/demo/tags", VIEWER),
+    Place("tags-empty", "/w/empty/tags"),
+    Place("tag-rename", "/w/demo/tags/{tag}/rename", shows="dialog[open]"),
+    Place("tag-delete", "/w/demo/tags/{tag}/delete", shows="dialog[open]"),
     Place("prompt-template-new", "/w/demo/prompt-templates/new"),
     Place("prompt-templates-import", "/w/demo/prompt-templates/import"),
     Place("prompt-templates-import-as-viewer", "/w/demo/prompt-templates/import", VIEWER, 403),
@@ -204,6 +210,8 @@ class Stage:
         self._branch(f"{prompts}/text-classification")
         self.forms.send(f"{prompts}/meeting-summary/versions/1/drafts")
         self.forms.send(f"{prompts}/meeting-summary/versions/2/preview")
+        self.forms.send(f"{prompts}/meeting-summary/favourite", favourite="1")
+        self.made["tag"] = re.findall(r"/tags/([0-9a-f]{32})/rename", self.forms.get("/w/demo/tags"))[0]
         self.forms.send("/w/demo/settings/tokens", name="helpdesk", scope="run", days="90")
 
     def _add_webhook(self) -> None:
