@@ -7,6 +7,7 @@ from typing import Any
 
 from aiapp.prompt_templates.release_models import PromptEvent
 
+_ORDER = ("name", "slug", "description", "tags", "task")
 _DECIDED = {"approved": "approved", "rejected": "rejected", "withdrawn": "took back"}
 
 
@@ -53,8 +54,9 @@ def _approval(label: str | None, after: Mapping[str, Any]) -> str:
 
 
 def _details(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    for field, new in after.items():
-        old = before.get(field)
+    # PostgreSQL keeps no order of the fields of JSON.
+    for field in sorted(after, key=lambda one: _ORDER.index(one) if one in _ORDER else len(_ORDER)):
+        old, new = before.get(field), after[field]
         if field == "name":
             yield f"renamed it from {old} to {new}"
         elif field == "tags":

@@ -105,7 +105,7 @@ def test_an_editor_asks_and_an_admin_publishes(two: None, sign_in: SignIn, rule:
         f"{PAGE}/versions/2/publish", {"message": "Brief", "lock_version": lock_of(page), "semver": "1.2.0"}
     )
     assert asked.status_code == 303
-    assert "waits for an approval" in text_of(bob.get(f"{PAGE}/versions/2"))
+    assert "Publishing v2" in text_of(bob.get(f"{PAGE}/versions/2"))
     assert "Approvals (1)" in text_of(bob.get("/w/acme/prompt-templates"))
     here = request_of(bob)
     assert "Take the request back" in text_of(bob.get(here))
