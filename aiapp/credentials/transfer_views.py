@@ -10,10 +10,9 @@ from flask import Response, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
-from aiapp.credentials import actions, keeping, transfer
+from aiapp.credentials import actions, import_preview, keeping, transfer
 from aiapp.credentials.routes import blueprint
 from aiapp.errors import InvalidInput
-from aiapp.providers.registry import PROVIDERS
 from aiapp.workspaces.access import Access, require
 
 
@@ -34,7 +33,7 @@ def import_file(access: Access) -> str:
     """The form that takes a file."""
     scope = request.args.get("scope", keeping.WORKSPACE)
     keeping.demand(access, keeping.owner_of(access, scope))
-    return render_template("credentials/import.html", scope=scope, found=[], errors={}, labels={})
+    return render_template("credentials/import.html", scope=scope, found=[], errors={})
 
 
 @blueprint.post("/import")
@@ -48,7 +47,7 @@ def import_all(access: Access) -> BaseResponse:
         if "document" not in request.form:
             file = request.files.get("file")
             found = transfer.read(file.read() if file else b"")
-            return _asking(found, scope, {})
+            return _asking(access, found, scope, {})
         found = transfer.read(request.form["document"])
         chosen = [
             {**one, "api_key": request.form.get(f"credentials.{place}.api_key", "")}
@@ -60,7 +59,7 @@ def import_all(access: Access) -> BaseResponse:
         made = transfer.import_all(access, chosen, scope)
     except InvalidInput as refusal:
         places = [place for place in range(len(found)) if request.form.get(f"credentials.{place}.chosen")]
-        return _asking(found, scope, _errors(refusal, places), 422)
+        return _asking(access, found, scope, _errors(refusal, places), 422)
     back = _back(access, scope)
     number = f"{len(made)} {'credential is' if len(made) == 1 else 'credentials are'}"
     return htmx.go(back, f"{number} imported. Test all says whether they work.", "info")
@@ -86,10 +85,20 @@ def change_chosen(access: Access) -> BaseResponse:
     return htmx.go(back, f"{actions.delete_all(access, ids)} deleted.")
 
 
-def _asking(found: list[dict[str, Any]], scope: str, errors: Mapping[str, str], status: int = 200) -> BaseResponse:
-    labels = {kind: one.label for kind, one in PROVIDERS.items()}
+def _asking(
+    access: Access, found: list[dict[str, Any]], scope: str, errors: Mapping[str, str], status: int = 200
+) -> BaseResponse:
+    """Answer with what the file holds and a field for each key; a typed key is never sent back, and stays in the browser."""
     document = json.dumps({"credentials": [{k: v for k, v in one.items() if k != "api_key"} for one in found]})
-    shown = {"found": found, "scope": scope, "errors": errors, "labels": labels, "document": document}
+    rows = list(zip(found, import_preview.previews(access, found, scope), strict=True))
+    wrong = [place for place in range(len(found)) if f"credentials.{place}.api_key" in errors]
+    shown = {
+        "found": rows,
+        "scope": scope,
+        "errors": errors,
+        "document": document,
+        "first": wrong[0] if wrong else None,
+    }
     return make_response(render_template("credentials/import.html", **shown), status)
 
 

@@ -114,7 +114,8 @@ def with_credential(access: Access) -> Response:
     """What a credential is used by (`?credential=id`), for who may change it."""
     credential = keeping.kept(access, request.args.get("credential", ""))
     users = using(access, credential.id)
-    return htmx.fragment("executions/_using.html", users=users, newest=SEARCHED)
+    ran = bool(users) or db.session.scalar(sa.select(access.select(Execution).exists()))
+    return htmx.fragment("executions/_using.html", users=users, newest=SEARCHED, ran=ran)
 
 
 def _unfinished(rows: list[Execution]) -> list[str]:

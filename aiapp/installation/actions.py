@@ -6,11 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import sqlalchemy as sa
+
 from aiapp import audit
 from aiapp.accounts.models import User
 from aiapp.errors import Denied, InvalidInput, NotFound
 from aiapp.extensions import db, settings
 from aiapp.installation.models import ProviderSetting
+from aiapp.installation.offers import offers
 from aiapp.providers.addresses import check_url
 from aiapp.providers.key_redaction import redact_keys
 from aiapp.providers.registry import PROVIDERS
@@ -57,6 +60,45 @@ def set_provider(user: User, kind: str, given: Mapping[str, Any]) -> ProviderSet
         )
     db.session.commit()
     return row
+
+
+def move_provider(user: User, kind: str, direction: str) -> None:
+    """Move a provider one place `up` or `down` in the catalogue. Raises Denied, NotFound, InvalidInput.
+
+    Only those before the last one that is out of the registry's order have a place of their own afterwards.
+    """
+    demand_administrator(user)
+    if kind not in PROVIDERS:
+        raise NotFound("There is no such provider.")
+    if direction not in {"up", "down"}:
+        raise InvalidInput(errors=[{"field": "move", "message": "Use up or down."}])
+    registered = list(PROVIDERS)
+    kinds = list(offers())
+    old = kinds.index(kind)
+    new = min(max(old + (1 if direction == "down" else -1), 0), len(kinds) - 1)
+    if new == old:
+        return
+    kinds.insert(new, kinds.pop(old))
+    placed = len(kinds)
+    while placed and kinds[placed - 1 :] == sorted(kinds[placed - 1 :], key=registered.index):
+        placed -= 1
+    rows = {row.kind: row for row in db.session.scalars(sa.select(ProviderSetting))}
+    for place, each in enumerate(kinds):
+        row = rows.get(each)
+        if row is None and place < placed:
+            row = ProviderSetting(kind=each, settings={}, enabled=True)
+            db.session.add(row)
+        if row is not None:
+            row.position = place if place < placed else None
+    audit.record(
+        "provider.reorder",
+        PROVIDERS[kind].label,
+        actor=user.name,
+        actor_id=user.id,
+        before={"place": old + 1},
+        after={"place": new + 1},
+    )
+    db.session.commit()
 
 
 def _shown(value: Any) -> Any:

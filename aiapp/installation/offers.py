@@ -40,6 +40,21 @@ class Offer:
         """The models that are suggested before the provider has listed its own."""
         return tuple((self.setting and self.setting.models) or self.provider.models)
 
+    @property
+    def changed(self) -> list[str]:
+        """What was set of it, its place aside, in words."""
+        row = self.setting
+        if row is None:
+            return []
+        words = {
+            "not offered": not row.enabled,
+            "base URL": row.base_url,
+            "default model": row.default_model,
+            "suggested models": row.models,
+            "settings": row.settings,
+        }
+        return [word for word, value in words.items() if value]
+
     def merged(self, own: Mapping[str, Any]) -> dict[str, Any]:
         """Return a credential's settings over the installation's; of the extra request fields each counts by itself."""
         under = self.setting.settings if self.setting else {}

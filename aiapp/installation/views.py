@@ -41,6 +41,16 @@ def providers() -> str:
     return render_template("installation/providers.html", offers=list(offers().values()))
 
 
+@blueprint.post("/providers/_order")
+@administrators
+def move_provider() -> BaseResponse:
+    """Move one provider (`kind`) `up` or `down`."""
+    actions.move_provider(current_user, request.form.get("kind", ""), request.form.get("move", ""))
+    if not htmx.wanted():
+        return htmx.go(url_for("installation.providers"))
+    return htmx.fragment("installation/_providers.html", offers=list(offers().values()))
+
+
 @blueprint.get("/providers/<kind>")
 @administrators
 def provider(kind: str) -> str:

@@ -95,7 +95,7 @@ HOSTS = (
         kind="ollama_cloud",
         label="Ollama Cloud",
         tagline="Ollama's models, hosted",
-        monogram="OL",
+        monogram="OC",
         base_url="https://ollama.com",
         speaks={"chat": OpenAIChat, "responses": OpenAIResponses, "ollama": Ollama},
         quirks=Quirks(locate=behind("/v1"), json_modes=JSON_MODES, open_models=True),

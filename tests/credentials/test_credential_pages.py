@@ -34,6 +34,9 @@ FORM = {
 }
 
 
+PASSED = {"ok": True, "steps": [], "error_class": None}
+
+
 @pytest.fixture
 def form(server):
     return {**FORM, "base_url": server.url}
@@ -213,6 +216,36 @@ def test_rows_move_become_default_and_switch_off_with_htmx_and_without(sign_in, 
         assert answer.headers["Location"] == HOME
     answer = browser.swap(f"{HOME}/_order", {"id": [ids["two"], ids["three"], ids["one"]]})
     assert names(answer) == ["two", "three", "one"]
+
+
+def test_while_the_default_one_is_off_the_list_says_which_is_tried_first(sign_in, ids, switch_off):
+    browser = sign_in("adam")
+
+    def tags():
+        rows = re.findall(r'<tbody id="credential-.*?</tbody>', text(browser.get(HOME)), re.S)
+        return [re.findall(r'class="tag">([^<]+)', row) for row in rows]
+
+    assert tags() == [["Default"], [], []]
+    switch_off("one", "two")
+    assert tags() == [["Default"], [], ["Tried first"]]
+
+
+def test_news_bring_the_cells_of_changed_rows_alone(app, team, sign_in, ids):
+    browser = sign_in("adam")
+
+    def news(page):
+        return browser.get(re.search(r'hx-get="([^"]+/_news[^"]*)"', text(page))[1])
+
+    page = browser.get(HOME)
+    assert news(page).status_code == 204
+    with app.app_context():
+        checks.record_test(db.session.get_one(Credential, ids["two"]), PASSED, Verdict("healthy"), source="schedule")
+    answer = news(page)
+    targets = re.findall(r'hx-target="#([^"]+)"', text(answer))
+    assert targets == [f"{cell}-{ids['two']}" for cell in ("health", "day", "p95", "checked")]
+    assert news(answer).status_code == 204
+    browser.submit(f"{HOME}/{ids['two']}/delete")
+    assert "The list has changed" in text(news(answer))
 
 
 def test_an_impossible_move_is_refused(sign_in, ids):
@@ -494,6 +527,40 @@ def test_without_scripts_a_passed_test_switches_on_what_the_first_one_switched_o
 
 
 # ---------- changing ----------
+
+
+def test_the_time_beside_a_result_is_that_of_the_result(app, sign_in, ids):
+    browser = sign_in("adam")
+    path = f"{HOME}/{ids['one']}"
+
+    def tested():
+        return re.search(r'>tested <time datetime="([^"]+)"', text(browser.get(path)))
+
+    browser.submit(f"{path}/_test")
+    earlier = now() - timedelta(hours=3)
+    with app.app_context():
+        credential = db.session.get_one(Credential, ids["one"])
+        credential.last_test = {**credential.last_test, "at": earlier.isoformat()}
+        db.session.commit()
+        checks.record_test(credential, PASSED, Verdict("healthy"), source="schedule")
+    assert tested()[1] == earlier.strftime("%Y-%m-%dT%H:%M:%SZ")
+    with app.app_context():
+        credential = db.session.get_one(Credential, ids["one"])
+        credential.last_test = {name: value for name, value in credential.last_test.items() if name != "at"}
+        db.session.commit()
+    assert tested() is None
+
+
+def test_the_audit_trail_keeps_settings_as_json(app, team, ids):
+    with app.app_context():
+        actions.update(team.access("adam"), ids["one"], {"settings": {"stream": False}})
+        event = db.session.scalars(sa.select(AuditEvent).where(AuditEvent.action == "credential.update")).one()
+        assert json.loads(event.after["settings"]) == {"stream": False}
+
+
+def test_a_long_message_of_a_provider_is_folded(sign_in, server, stored):
+    server.answers["GET /v1/models"] = (401, {"error": {"message": "word " * 200}})
+    assert "Show all" in text(sign_in("adam").swap(f"{HOME}/{stored.id}/_test"))
 
 
 def test_a_change_keeps_the_key_and_its_page_never_shows_it(app, sign_in, stored, form):

@@ -8,8 +8,10 @@ import re
 
 import pytest
 import sqlalchemy as sa
+from playwright.sync_api import expect
 
 from aiapp.credentials import actions, order, transfer
+from aiapp.credentials.import_preview import previews
 from aiapp.credentials.models import Credential
 from aiapp.credentials.selection import key_of
 from aiapp.errors import Denied, InvalidInput
@@ -197,3 +199,53 @@ def test_the_api_exports_and_imports(api, openai):
     assert made.status_code == 201
     assert [one["name"] for one in made.json["data"]] == ["team-key 2"]
     assert api("bob")("GET", "/credentials/export").status_code == 403
+
+
+def test_the_preview_names_what_is_renamed_what_needs_a_key_and_what_cannot_be_imported(adam, openai):
+    actions.create(adam, openai)
+    local = {"provider": "openai_compatible", "base_url": "https://8.8.8.8/v1"}
+    found = [
+        openai,
+        openai,
+        {**local, "name": "open"},
+        {**local, "name": "guarded", "has_key": True},
+        {**local, "name": "inside", "base_url": "https://10.1.2.3/v1"},
+        {"provider": "nobody", "name": "x"},
+        {"provider": "demo", "name": "d"},
+        {"provider": "demo", "name": 5, "base_url": [1]},
+    ]
+    shown = previews(adam, found, "workspace")
+    assert [one.name for one in shown] == ["team-key 2", "team-key 3", "open", "guarded", "inside", "x", "d", ""]
+    assert [one.key for one in shown] == ["required", "required", "optional", "had", "optional", "", "", ""]
+    assert [bool(one.trouble) for one in shown] == [False, False, False, False, True, True, False, False]
+
+
+def test_a_file_says_which_credentials_have_a_key(adam):
+    local = {"provider": "openai_compatible", "base_url": "https://8.8.8.8/v1"}
+    actions.create(adam, {**local, "name": "guarded", "api_key": KEY})
+    actions.create(adam, {**local, "name": "open"})
+    assert [one.get("has_key") for one in transfer.read(json.dumps(transfer.export(adam)))] == [True, None]
+
+
+@pytest.mark.browser
+def test_typed_keys_stay_where_they_are_when_something_is_wrong(app, team, page, address, openai, tmp_path):
+    with app.app_context():
+        for name in ("a", "b"):
+            actions.create(team.access("adam"), {**openai, "name": name})
+        (tmp_path / "c.json").write_text(json.dumps(transfer.export(team.access("adam"))))
+    page.goto(f"{address}/login?next={HOME}/import")
+    page.fill("[name=email]", "adam@example.com")
+    page.fill("[name=password]", team.password)
+    page.locator("[name=password]").press("Enter")
+    page.set_input_files("#file", tmp_path / "c.json")
+    page.locator(".topbar-actions [form=import-form]").click()
+    page.fill("#key-1", KEY)
+    page.locator(".topbar-actions [form=import-form]").click()
+    expect(page.locator("#key-2-error")).to_contain_text("needs a key")
+    expect(page.locator("#key-1")).to_have_value(KEY)
+    expect(page.locator("#key-2")).to_be_focused()
+    page.fill("#key-2", KEY)
+    page.locator(".topbar-actions [form=import-form]").click()
+    page.wait_for_url(f"**{HOME}")
+    expect(page.locator("#credentials tbody")).to_have_count(4)
+    page.close()

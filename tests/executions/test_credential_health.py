@@ -125,7 +125,7 @@ def test_a_credential_says_what_it_was_used_by(engine, team, provider, sign_in):
     used, idle = engine.credential("sk-used"), engine.credential("sk-idle")
     admin = sign_in("adam")
     about = "/w/acme/executions/_with?credential="
-    assert "answered none" in admin.get(about + used).get_data(as_text=True)
+    assert "Nothing has run" in admin.get(about + used).get_data(as_text=True)
     access = team.access("bob")
     made = prompt_templates.create(access, {"name": "Greeting", "slug": "greeting", "body": "Hello"})
     prompt_templates.publish(access, library.version(access, made, 1), "First")

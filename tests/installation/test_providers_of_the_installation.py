@@ -54,6 +54,8 @@ def test_nothing_set_is_the_registry(stage):
 def test_only_system_administrators_set_anything(stage, team):
     with pytest.raises(Denied):
         set_(team.access("alice"), "openai", base_url="https://8.8.8.8/v1")
+    with pytest.raises(Denied):
+        installation.move_provider(team.access("alice").user, "openai", "down")
     assert db.session.scalars(sa.select(ProviderSetting)).all() == []
 
 
@@ -107,6 +109,29 @@ def test_the_order_is_that_of_the_catalogue(alice):
     assert list(offers())[:2] == ["ollama", "groq"]
 
 
+def test_providers_move_up_and_down_and_only_those_out_of_order_have_a_place(alice):
+    registered = list(offers())
+    third, last = registered[2], registered[-1]
+    for _ in range(3):
+        installation.move_provider(alice.user, third, "up")
+    assert list(offers()) == [third, *registered[:2], *registered[3:]]
+    rows = db.session.scalars(sa.select(ProviderSetting)).all()
+    assert {row.kind: row.position for row in rows if row.position is not None} == {third: 0}
+    assert offer(third).changed == []
+    installation.move_provider(alice.user, last, "up")
+    assert list(offers())[-2:] == [last, registered[-2]]
+    installation.move_provider(alice.user, last, "down")
+    installation.move_provider(alice.user, last, "down")
+    for _ in range(2):
+        installation.move_provider(alice.user, third, "down")
+    assert list(offers()) == registered
+    assert {row.position for row in db.session.scalars(sa.select(ProviderSetting))} == {None}
+    with pytest.raises(NotFound):
+        installation.move_provider(alice.user, "nobody", "up")
+    with pytest.raises(InvalidInput):
+        installation.move_provider(alice.user, third, "sideways")
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -141,6 +166,27 @@ def test_a_change_is_audited_without_what_looks_like_a_key(alice):
     assert KEY not in json.dumps(event.after)
 
 
+def test_a_form_shows_what_it_inherits_and_can_set_it_otherwise(app, team, sign_in):
+    with app.app_context():
+        alice = team.access("alice")
+        alice.user.is_admin = True
+        db.session.commit()
+        given = {"default_model": "gateway-small", "settings": '{"stream": false, "extra": {"seed": 1}}'}
+        set_(alice, "openai", **given)
+    browser = sign_in("alice")
+    page = browser.get("/w/acme/credentials/new/openai").get_data(as_text=True)
+    assert "Off (from the installation)" in page
+    assert "gateway-small, from the installation" in page
+    assert "From the installation, unless set here: seed" in page
+    form = {"provider": "openai", "api_key": KEY, "extra": "", "then": "save"}
+    for stream, stored in (("", {}), ("on", {"stream": True}), ("off", {"stream": False})):
+        browser.submit("/w/acme/credentials", {**form, "name": f"stream {stream}", "stream": stream})
+        with app.app_context():
+            made = db.session.scalars(sa.select(Credential).where(Credential.name == f"stream {stream}".strip())).one()
+            assert made.settings == stored
+            assert offer("openai").merged(made.settings)["stream"] is (stream == "on")
+
+
 def test_its_pages(app, team, sign_in, visitor, api):
     assert visitor().get(ADMIN).status_code == 303
     browser = sign_in("alice")
@@ -158,7 +204,10 @@ def test_its_pages(app, team, sign_in, visitor, api):
     assert "whole number" in refused.get_data(as_text=True)
     assert "https://8.8.8.8/v1" in refused.get_data(as_text=True)
     assert browser.submit(f"{ADMIN}/openai", form).headers["Location"] == ADMIN
-    assert "set here" in browser.get(ADMIN).get_data(as_text=True)
+    assert "set here: base URL, suggested models" in browser.get(ADMIN).get_data(as_text=True)
+    moved = browser.swap(f"{ADMIN}/_order", {"kind": "anthropic", "move": "up"}).get_data(as_text=True)
+    assert moved.count("<table") == 1
+    assert browser.submit(f"{ADMIN}/_order", {"kind": "anthropic", "move": "down"}).headers["Location"] == ADMIN
     assert 'value="https://8.8.8.8/v1"' in browser.get(f"{ADMIN}/openai").get_data(as_text=True)
     shown = browser.get("/w/acme/credentials/new/openai").get_data(as_text=True)
     assert "This installation&#39;s own is https://8.8.8.8/v1" in shown

@@ -60,6 +60,7 @@ def test_an_unknown_kind_is_named():
 def test_an_entry_has_what_the_pages_show(entry):
     assert entry.label
     assert entry.tagline
+    assert [other.kind for other in PROVIDERS.values() if other.monogram == entry.monogram] == [entry.kind]
     assert len(entry.monogram) == 2
     assert entry.monogram.isupper()
     assert 2 <= len(entry.guide) <= 6
