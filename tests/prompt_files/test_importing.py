@@ -40,7 +40,7 @@ def bring(client: Any, *files: tuple[str, bytes], **fields: str) -> Any:
     parts = [(f'name="{name}"', value.encode()) for name, value in {"csrf_token": client.csrf(), **fields}.items()]
     parts += [(f'name="file"; filename="{name}"', content) for name, content in files]
     body = b"".join(
-        b'--edge\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n' % (about.encode(), content)
+        b"--edge\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % (about.encode(), content)
         for about, content in parts
     )
     return client.post(IMPORT, data=body + b"--edge--\r\n", content_type="multipart/form-data; boundary=edge")
