@@ -91,13 +91,13 @@ def _asking(
     """Answer with what the file holds and a field for each key; a typed key is never sent back, and stays in the browser."""
     document = json.dumps({"credentials": [{k: v for k, v in one.items() if k != "api_key"} for one in found]})
     rows = list(zip(found, import_preview.previews(access, found, scope), strict=True))
-    wrong = [place for place in range(len(found)) if f"credentials.{place}.api_key" in errors]
+    wrong = (place for place in range(len(found)) if any(name.startswith(f"credentials.{place}.") for name in errors))
     shown = {
         "found": rows,
         "scope": scope,
         "errors": errors,
         "document": document,
-        "first": wrong[0] if wrong else None,
+        "first_wrong": next(wrong, None),
     }
     return make_response(render_template("credentials/import.html", **shown), status)
 
