@@ -349,7 +349,12 @@ def test_the_form_chooses_models_api_and_version(app, sign_in, server):
         assert made.settings == {"api": "responses", "api_version": "2024-10-21"}
         page = f"{HOME}/{made.id}"
     shown = browser.get(page).get_data(as_text=True)
-    for words in ("gpt-6\ngpt-5", 'value="2024-10-21"', '<option value="responses" selected'):
+    for words in (
+        'value="gpt-6" checked',
+        'value="gpt-5" checked',
+        'value="2024-10-21"',
+        '<option value="responses" selected',
+    ):
         assert words in shown
     assert browser.submit(page, {**form, "api_key": "", "api": "", "api_version": ""}).status_code == 303
     with app.app_context():
