@@ -13,7 +13,10 @@ from aiapp.api.conditional import conditional
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, in_order, newest_first
-from aiapp.api.prompt_shapes import PromptVersion, show_version
+from aiapp.api.prompt_shapes import (
+    PromptVersion,
+    show_version,
+)
 from aiapp.api.release_shapes import (
     Approval,
     DecisionBody,

@@ -12,14 +12,16 @@ from aiapp.api.asking import asking, needs
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, page
-from aiapp.api.prompt_shapes import (
+from aiapp.api.prompt_bodies import (
     Format,
-    PromptTemplate,
     PromptTemplateBody,
-    PromptTemplateDetails,
     PromptTemplateDetailsBody,
-    PromptTemplateSummary,
     given,
+)
+from aiapp.api.prompt_shapes import (
+    PromptTemplate,
+    PromptTemplateDetails,
+    PromptTemplateSummary,
     show,
     show_content,
     show_version,

@@ -13,18 +13,20 @@ from aiapp.api.conditional import conditional
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, newest_first
-from aiapp.api.prompt_shapes import (
-    Diff,
+from aiapp.api.prompt_bodies import (
     DraftBody,
-    PromptVersion,
     PromptVersionBody,
     PublishBody,
     RenderBody,
-    RenderedPrompt,
     RollbackBody,
+    given,
+)
+from aiapp.api.prompt_shapes import (
+    Diff,
+    PromptVersion,
+    RenderedPrompt,
     Turn,
     Variable,
-    given,
     show_content,
     show_version,
 )
@@ -94,7 +96,7 @@ def version(path: VersionPath) -> PromptVersion:
 @prompt_versions.patch("/prompt-templates/<slug>/versions/<int:number>", summary="Change a draft")
 @needs("editor", "write")
 def save(path: VersionPath, body: DraftBody) -> PromptVersion:
-    """A preview becomes a draft again; a published version never changes (409 `frozen`). What is replaced stays in `revisions`."""
+    """A preview becomes a draft again; a published one never changes (409 `frozen`). What is replaced is kept as a revision."""
     texts = given(body)
     lock_version = texts.pop("lock_version")
     return show_version(actions.save_draft(asking(), _version(path), texts, lock_version))

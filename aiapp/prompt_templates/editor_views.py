@@ -41,7 +41,9 @@ def save(access: Access, slug: str, version: int) -> BaseResponse:
     if request.form.get("then") == "publish":
         return htmx.go(address(found, "publish", workspace=access.workspace.slug))
     if request.form.get("then") == "merge":
-        return htmx.go(url_for("prompt_templates.merge_page", workspace=access.workspace.slug, slug=slug, branch=found.branch))
+        return htmx.go(
+            url_for("prompt_templates.merge_page", workspace=access.workspace.slug, slug=slug, branch=found.branch)
+        )
     if htmx.wanted():
         return _saved(found)
     anchor = "examples" if request.form.get("part") else None

@@ -114,13 +114,16 @@ def activity(access: Access, templates: Sequence[PromptTemplate]) -> dict[str, A
 def past_context(access: Access, template: PromptTemplate, execution_id: str) -> dict[str, Any]:
     """Return the values that an execution of `template` was given. Raises NotFound."""
     execution = Model.metadata.tables["execution"]
-    found = re.fullmatch("[0-9a-f]{32}", execution_id) and db.session.execute(
-        sa.select(execution.c.context).where(
-            execution.c.id == execution_id,
-            execution.c.workspace_id == access.workspace.id,
-            execution.c.prompt_template_id == template.id,
-        )
-    ).first()
+    found = (
+        re.fullmatch("[0-9a-f]{32}", execution_id)
+        and db.session.execute(
+            sa.select(execution.c.context).where(
+                execution.c.id == execution_id,
+                execution.c.workspace_id == access.workspace.id,
+                execution.c.prompt_template_id == template.id,
+            )
+        ).first()
+    )
     if not found:
         raise NotFound("There is no such execution of this prompt template.")
     return dict(found.context)

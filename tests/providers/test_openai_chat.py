@@ -529,7 +529,11 @@ def test_what_is_not_a_model_list_is_a_bad_response(body):
 
 def test_a_stream_of_endlessly_many_tool_calls_is_given_up():
     pieces = (
-        {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": at, "function": {"name": "f", "arguments": ""}}]}}]}
+        {
+            "choices": [
+                {"index": 0, "delta": {"tool_calls": [{"index": at, "function": {"name": "f", "arguments": ""}}]}}
+            ]
+        }
         for at in range(100_000)
     )
     dialect = provider("openai").dialect_for({})
