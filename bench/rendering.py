@@ -7,8 +7,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from aiapp.prompt_templates import including
-from aiapp.prompt_templates.rendering import parse, render, render_prompt, segments
+from aiapp.prompt_templates.text import (
+    including,
+)
+from aiapp.prompt_templates.text.rendering import parse, render, render_prompt, segments
 
 PREVIEW_CHARACTERS = 20_000
 NAMES = ("product", "customer", "ticket", "tone", "words")

@@ -20,8 +20,16 @@ from aiapp.api.prompt_shapes import (
 )
 from aiapp.api.prompt_versions import VersionPath
 from aiapp.api.shapes import MOST_ITEMS, Id, SlugPath, Text, Time, moment
-from aiapp.prompt_templates import branches, library, merges, revisions, versioning
-from aiapp.prompt_templates import models as rows
+from aiapp.prompt_templates import (
+    branches,
+    library,
+    merges,
+    revisions,
+    versioning,
+)
+from aiapp.prompt_templates import (
+    models as rows,
+)
 
 prompt_merges = APIBlueprint("prompt_merges", __name__, abp_tags=[Tag(name="Branches")], abp_security=[{"token": []}])
 

@@ -34,8 +34,15 @@ from aiapp.api.release_shapes import (
 )
 from aiapp.api.shapes import GONE, Gone, Id, Slug, SlugPath
 from aiapp.errors import InvalidInput
-from aiapp.prompt_templates import approvals, labels, library, publishing_rules
-from aiapp.prompt_templates import release_models as rows
+from aiapp.prompt_templates import (
+    approvals,
+    labels,
+    library,
+    publishing_rules,
+)
+from aiapp.prompt_templates import (
+    release_models as rows,
+)
 from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.workspaces.access import Access
 

@@ -27,8 +27,15 @@ from aiapp.api.prompt_shapes import (
     show_version,
 )
 from aiapp.api.shapes import GONE, MOST_ITEMS, Gone, SlugPath, Text
-from aiapp.prompt_templates import actions, favourites, library, listing
-from aiapp.prompt_templates import models as rows
+from aiapp.prompt_templates import (
+    actions,
+    favourites,
+    library,
+    listing,
+)
+from aiapp.prompt_templates import (
+    models as rows,
+)
 from aiapp.prompt_templates.filters import EVERYTHING, Filter
 
 prompt_templates = APIBlueprint(

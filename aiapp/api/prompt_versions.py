@@ -32,10 +32,21 @@ from aiapp.api.prompt_shapes import (
 )
 from aiapp.api.release_shapes import Approval, show_approval
 from aiapp.api.shapes import Slug, SlugPath, dollars
-from aiapp.prompt_templates import actions, approvals, labels, library, partials, publishing_rules
-from aiapp.prompt_templates import models as rows
-from aiapp.prompt_templates.comparing import compare
-from aiapp.prompt_templates.rendering import estimate_tokens, render_prompt
+from aiapp.prompt_templates import (
+    actions,
+    approvals,
+    labels,
+    library,
+    partials,
+    publishing_rules,
+)
+from aiapp.prompt_templates import (
+    models as rows,
+)
+from aiapp.prompt_templates.comparing.contents import (
+    compare,
+)
+from aiapp.prompt_templates.text.rendering import estimate_tokens, render_prompt
 from aiapp.usage import pricing
 
 prompt_versions = APIBlueprint(

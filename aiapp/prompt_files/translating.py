@@ -7,8 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiapp.prompt_templates import wording
-from aiapp.prompt_templates.documents import DEFAULTS, VARIABLE_DEFAULTS
+from aiapp.prompt_templates.text import (
+    wording,
+)
+from aiapp.prompt_templates.text.documents import DEFAULTS, VARIABLE_DEFAULTS
 
 _BRACES = re.compile(r"\{\{(?!>)-?\s*([^{}]{1,300}?)\s*-?\}\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")

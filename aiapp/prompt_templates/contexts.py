@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiapp.prompt_templates import wording
-from aiapp.prompt_templates.values import as_text
+from aiapp.prompt_templates.text import (
+    wording,
+)
+from aiapp.prompt_templates.text.values import as_text
 
 _DEPTH = 5  # of names like user.address.city
 _MOST = 400  # more variables than any version has

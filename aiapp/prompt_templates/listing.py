@@ -15,7 +15,10 @@ from sqlalchemy.orm import aliased
 
 from aiapp.errors import InvalidInput
 from aiapp.extensions import db
-from aiapp.prompt_templates import search, uses
+from aiapp.prompt_templates import (
+    search,
+    uses,
+)
 from aiapp.prompt_templates.filters import EVERYTHING, Filter, storable
 from aiapp.prompt_templates.models import (
     PromptFavourite,

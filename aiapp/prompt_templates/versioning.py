@@ -10,8 +10,12 @@ import sqlalchemy as sa
 from aiapp.columns import now
 from aiapp.errors import NotFound
 from aiapp.extensions import db
-from aiapp.prompt_templates import declaring, fields, grammar
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
+from aiapp.prompt_templates.text import (
+    declaring,
+    fields,
+    grammar,
+)
 from aiapp.workspaces.access import Access
 
 OPEN = ("draft", "preview")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiapp.prompt_templates.rendering import estimate_tokens
+from aiapp.prompt_templates.text.rendering import estimate_tokens
 
 WHOLE = {
     "name": "Support reply",

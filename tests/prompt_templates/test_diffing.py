@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiapp.prompt_templates.aligning import Budget, align
-from aiapp.prompt_templates.comparing import COMPARED_SCHEMA, compare
-from aiapp.prompt_templates.diffing import Cell, Fold, diff_lines, split_rows, unified_rows
-from aiapp.prompt_templates.marking import Span, diff_words, pair_lines
+from aiapp.prompt_templates.comparing.aligning import Budget, align
+from aiapp.prompt_templates.comparing.contents import (
+    COMPARED_SCHEMA,
+    compare,
+)
+from aiapp.prompt_templates.comparing.diffing import Cell, Fold, diff_lines, split_rows, unified_rows
+from aiapp.prompt_templates.comparing.marking import Span, diff_words, pair_lines
 
 LINES = st.lists(
     st.sampled_from(["", "a", "b", "the cat sat", "the dog sat", "x\r", "\x0c", "\u2028", "漢字"]), max_size=12

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiapp.prompt_templates.merging import ABSENT, Conflict, merge
-from aiapp.prompt_templates.weaving import Clash, Hunk, weave, weave_text
+from aiapp.prompt_templates.comparing.merging import ABSENT, Conflict, merge
+from aiapp.prompt_templates.comparing.weaving import Clash, Hunk, weave, weave_text
 
 LINES = st.sampled_from(["", "a", "b", "c", "the cat sat", "the dog sat", "a cat sat down", "x\r", "漢字"])
 TEXTS = st.one_of(

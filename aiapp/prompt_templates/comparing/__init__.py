@@ -1,0 +1,1 @@
+"""Two versions beside each other, and three woven into one."""

@@ -1,0 +1,138 @@
+"""Three-way merge of sequences and texts: what one side alone changed is taken, what both changed is kept apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from aiapp.prompt_templates.comparing.aligning import Budget, align
+from aiapp.prompt_templates.comparing.diffing import LINE_STEPS, WORD_STEPS
+from aiapp.prompt_templates.comparing.marking import ALIKE, split_words
+
+Item = TypeVar("Item", bound=Hashable)
+
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+
+
+class Clash(NamedTuple, Generic[Item]):
+    """A place that both sides changed, each in its own way: what stood there, and what each made of it."""
+
+    base: tuple[Item, ...]
+    ours: tuple[Item, ...]
+    theirs: tuple[Item, ...]
+
+
+class Hunk(NamedTuple):
+    """A place of a text that both sides changed, each in its own way."""
+
+    base: str
+    ours: str
+    theirs: str
+
+
+def weave(
+    base: Sequence[Item], ours: Sequence[Item], theirs: Sequence[Item], steps: int
+) -> list[tuple[Item, ...] | Clash[Item]] | None:
+    """Merge two sequences that came from `base`; None where `steps` do not reach to align each with it.
+
+    The places between elements that all three have in common are decided one by one (S. Khanna, K. Kunal, B. Pierce,
+    "A Formal Investigation of Diff3", FSTTCS 2007).
+    """
+    to_ours, to_theirs = align(base, ours, Budget(steps)), align(base, theirs, Budget(steps))
+    if not (to_ours.complete and to_theirs.complete):
+        return None
+    return list(_decided(base, ours, theirs, to_ours.blocks, to_theirs.blocks))
+
+
+def weave_text(base: str, ours: str, theirs: str) -> list[str | Hunk]:
+    """Merge two texts that came from `base`, by lines, and within lines that both changed by words. The work is bounded.
+
+    Words are merged where each side kept enough of what stood there, and changed other words than the other side. Texts that
+    cannot be aligned in reasonable time are one hunk.
+    """
+    if ours == theirs or base == theirs:
+        return [ours]
+    if base == ours:
+        return [theirs]
+    lines: list[list[str]] = [_LINE.findall(text) for text in (base, ours, theirs)]
+    found = weave(lines[0], lines[1], lines[2], max(LINE_STEPS, 4 * sum(map(len, lines))))
+    if found is None:
+        return [Hunk(base, ours, theirs)]
+    pieces: list[str | Hunk] = []
+    room = WORD_STEPS
+    for piece in found:
+        if not isinstance(piece, Clash):
+            pieces.append("".join(piece))
+            continue
+        hunk = Hunk(*("".join(side) for side in piece))
+        cost = sum(map(len, hunk)) // 4
+        woven = _by_words(hunk, room) if cost <= room else None
+        room -= min(room, cost)
+        pieces.append(hunk if woven is None else woven)
+    return pieces
+
+
+def _decided(
+    base: Sequence[Item],
+    ours: Sequence[Item],
+    theirs: Sequence[Item],
+    to_ours: Sequence[tuple[int, int, int]],
+    to_theirs: Sequence[tuple[int, int, int]],
+) -> Iterator[tuple[Item, ...] | Clash[Item]]:
+    in_ours = {start + n: other + n for start, other, length in to_ours for n in range(length)}
+    in_theirs = {start + n: other + n for start, other, length in to_theirs for n in range(length)}
+    common = [(i, j, in_theirs[i]) for i, j in in_ours.items() if i in in_theirs]
+    at = (0, 0, 0)
+    for stop in (*common, (len(base), len(ours), len(theirs))):
+        place = Clash(tuple(base[at[0] : stop[0]]), tuple(ours[at[1] : stop[1]]), tuple(theirs[at[2] : stop[2]]))
+        if any(place):
+            yield _taken(place)
+        if stop[0] < len(base):
+            yield (base[stop[0]],)
+        at = (stop[0] + 1, stop[1] + 1, stop[2] + 1)
+
+
+def _taken(place: Clash[Item]) -> tuple[Item, ...] | Clash[Item]:
+    if place.ours in (place.theirs, place.base):
+        return place.theirs
+    return place.ours if place.theirs == place.base else place
+
+
+def _by_words(hunk: Hunk, steps: int) -> str | None:
+    """Return the lines with the words of both sides, None where these touch each other or too little is kept."""
+    base, ours, theirs = (_words(text) for text in hunk)
+    blocks = []
+    for side in (ours, theirs):
+        alignment = align(base, side, Budget(steps))
+        kept = sum(_weight(base[start : start + length]) for start, _, length in alignment.blocks)
+        if not alignment.complete or not kept or kept < ALIKE * max(_weight(base), _weight(side)):
+            return None
+        blocks.append([block for block in alignment.blocks if _holds(block, base, side)])
+    words: list[str] = []
+    for piece in _decided(base, ours, theirs, *blocks):
+        if isinstance(piece, Clash):
+            return None
+        words += piece
+    return "".join(words)
+
+
+def _holds(block: tuple[int, int, int], base: Sequence[str], side: Sequence[str]) -> bool:
+    """Whether a run of equal words ties two texts: spaces between two changed words do not, for a phrase is one change."""
+    start, other, length = block
+    edge = 0 in (start, other) or start + length == len(base) or other + length == len(side)
+    words = base[start : start + length]
+    return edge or "\n" in words or not all(word.isspace() for word in words)
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of lines, each line break a word of its own."""
+    return [
+        word
+        for line in _LINE.findall(text)
+        for word in (*split_words(line.removesuffix("\n")), *(["\n"] if line.endswith("\n") else []))
+    ]
+
+
+def _weight(words: Sequence[str]) -> int:
+    return sum(len(word) for word in words if not word.isspace())

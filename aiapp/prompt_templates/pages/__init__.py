@@ -1,0 +1,1 @@
+"""The pages of prompt templates: HTTP in, HTML out."""
