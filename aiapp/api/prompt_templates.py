@@ -6,7 +6,7 @@ from typing import Literal
 
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from aiapp.api.asking import asking, needs
 from aiapp.api.idempotency import once
@@ -32,6 +32,7 @@ from aiapp.prompt_templates import (
     favourites,
     library,
     listing,
+    partials,
 )
 from aiapp.prompt_templates import (
     models as rows,
@@ -59,6 +60,12 @@ class ListQuery(PageQuery):
         description="last changed, by name, most used of late, last run, how well `q` is found (needs one); "
         "a cursor belongs to its order",
     )
+
+
+class DeleteQuery(BaseModel):
+    """Whether to delete what others still include."""
+
+    force: bool = False
 
 
 @prompt_templates.get("/prompt-templates", summary="Prompt templates")
@@ -137,10 +144,13 @@ def drop(path: SlugPath) -> Gone:
 
 @prompt_templates.delete("/prompt-templates/<slug>", summary="Delete a prompt template")
 @needs("editor", "write")
-def delete(path: SlugPath) -> Gone:
-    """With all its versions; executions stay."""
+def delete(path: SlugPath, query: DeleteQuery) -> Gone:
+    """With all its versions; executions stay. One that others include is deleted with `force` only (409 `included`)."""
     access = asking()
-    actions.delete(access, library.find(access, path.slug))
+    template = library.find(access, path.slug)
+    if not query.force:
+        partials.demand_unincluded(access, template, "With force=true it is deleted, and these can run no more.")
+    actions.delete(access, template)
     return GONE
 
 

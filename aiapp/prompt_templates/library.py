@@ -51,11 +51,18 @@ def published(access: Access, template: PromptTemplate) -> PromptVersion | None:
 
 
 def current(access: Access, template: PromptTemplate) -> PromptVersion:
-    """Return what the template's page opens: an editor's newest open version, else the published one, else the newest.
+    """Return what the template's page opens: an editor's open version newer than the published one, else this, else the newest.
 
-    What is on a branch comes last.
+    What is on a branch comes last. An older draft was passed by, by a merge or another draft: nobody publishes it by mistake.
     """
-    opened = sa.and_(PromptVersion.status.in_(("draft", "preview")), PromptVersion.branch.is_(None))
+    newer = sa.select(sa.func.coalesce(sa.func.max(PromptVersion.number), 0)).where(
+        PromptVersion.prompt_template_id == template.id, PromptVersion.status == "published"
+    )
+    opened = sa.and_(
+        PromptVersion.status.in_(("draft", "preview")),
+        PromptVersion.branch.is_(None),
+        PromptVersion.number > newer.scalar_subquery(),
+    )
     newest_open = sa.case((opened, 1), else_=0) if access.allows("editor") else sa.literal(0)
     is_published = sa.case((PromptVersion.status == "published", 1), else_=0)
     on_branch = sa.case((PromptVersion.branch.is_(None), 0), else_=1)

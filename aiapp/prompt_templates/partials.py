@@ -120,12 +120,12 @@ def included_by(access: Access, template: PromptTemplate) -> list[tuple[PromptTe
     return sorted(users, key=lambda user: (user[0].name.lower(), user[0].id, -user[1]))
 
 
-def demand_unincluded(access: Access, template: PromptTemplate) -> None:
-    """Raise Conflict `included`, naming who includes `template`: its slug cannot change."""
+def demand_unincluded(access: Access, template: PromptTemplate, advice: str = "Change these first.") -> None:
+    """Raise Conflict `included`, naming who includes `template`: its slug cannot change, and it is not deleted unawares."""
     users = [f"{user.name} v{number}" for user, number in included_by(access, template)]
     if users:
         named = ", ".join(users[:_NAMED]) + (f" and {len(users) - _NAMED} more" if len(users) > _NAMED else "")
-        message = f"This slug is written in what includes it: {named}. Change these first."
+        message = f"This slug is written in what includes it: {named}. {advice}"
         raise Conflict(message, code="included", errors=[{"field": "slug", "message": message}])
 
 

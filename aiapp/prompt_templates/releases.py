@@ -162,7 +162,8 @@ def numbered(access: Access, version: PromptVersion, wanted: str | None) -> str:
         return proposed(access, version).semver
     last, message = last_semver(access, version.prompt_template), ""
     try:
-        if last is not None and semver.read(wanted) <= semver.read(last):
+        given = semver.read(wanted)
+        if last is not None and given <= semver.read(last):
             message = f"This has to be greater than {last}, the last one."
     except ValueError as error:
         message = str(error)

@@ -539,3 +539,21 @@ def test_a_label_moved_at_once_has_a_history_without_gaps(
 def test_a_rule_is_one_of_three(alice: Access) -> None:
     with pytest.raises(InvalidInput):
         publishing_rules.set_rule(alice, "everybody")
+
+
+@pytest.mark.parametrize("wanted", ["banana", "v1", "1.0", "1.0.0-beta", "01.0.0"])
+def test_a_first_publication_takes_no_word_for_a_version_either(bob: Access, wanted: str) -> None:
+    template = actions.create(bob, {"name": "First", "body": "Hello"})
+    with pytest.raises(InvalidInput):
+        actions.publish(bob, library.version(bob, template, 1), "First", semver=wanted)
+    assert actions.publish(bob, library.version(bob, template, 1), "First").semver == "1.0.0"
+
+
+def test_a_draft_that_was_passed_by_is_not_what_opens(bob: Access) -> None:
+    template = actions.create(bob, {"name": "Passed", "body": "Hello"})
+    newer = actions.new_draft(bob, library.version(bob, template, 1))
+    assert library.current(bob, template).number == 2
+    actions.publish(bob, newer, "Second")
+    assert library.current(bob, template).number == 2, "v1 is still a draft"
+    actions.new_draft(bob, newer)
+    assert library.current(bob, template).number == 3
