@@ -74,18 +74,10 @@ def _register_blueprints(app: OpenAPI) -> None:
     from aiapp.home import views as home
     from aiapp.installation import views as installation
     from aiapp.prompt_files import views as prompt_files
-    from aiapp.prompt_templates.pages import (
-        public_views as previews,
-    )
-    from aiapp.prompt_templates.pages import (
-        publishing_settings_views as publishing,
-    )
-    from aiapp.prompt_templates.pages import (
-        tag_views as tags,
-    )
-    from aiapp.prompt_templates.pages import (
-        views as prompt_templates,
-    )
+    from aiapp.prompt_templates.pages import public_views as previews
+    from aiapp.prompt_templates.pages import publishing_settings_views as publishing
+    from aiapp.prompt_templates.pages import tag_views as tags
+    from aiapp.prompt_templates.pages import views as prompt_templates
     from aiapp.webhooks import views as webhooks
     from aiapp.workspaces import views as workspaces
 

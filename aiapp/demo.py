@@ -14,12 +14,8 @@ from aiapp.credentials import actions as credentials
 from aiapp.executions import actions as executions
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    actions as prompt_templates,
-)
-from aiapp.prompt_templates import (
-    library,
-)
+from aiapp.prompt_templates import actions as prompt_templates
+from aiapp.prompt_templates import library
 from aiapp.prompt_templates.pages.workbench import sample_context
 from aiapp.prompt_templates.starters import featured
 from aiapp.workspaces import actions as workspaces

@@ -7,9 +7,7 @@ from aiapp.credentials.models import Credential, CredentialCheck
 from aiapp.executions.models import Attempt, Execution
 from aiapp.feedback.models import Feedback
 from aiapp.installation.models import ProviderSetting
-from aiapp.prompt_templates import (
-    search_tables,
-)
+from aiapp.prompt_templates import search_tables
 from aiapp.prompt_templates.models import PromptFavourite, PromptRevision, PromptTemplate, PromptVersion, Tag
 from aiapp.prompt_templates.release_models import (
     Label,

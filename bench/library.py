@@ -22,9 +22,7 @@ from aiapp.accounts.models import User
 from aiapp.columns import new_id, now
 from aiapp.executions.models import Execution
 from aiapp.extensions import Base, db
-from aiapp.prompt_templates import (
-    search,
-)
+from aiapp.prompt_templates import search
 from aiapp.prompt_templates.filters import SORTS, Filter
 from aiapp.prompt_templates.listing import count_templates, list_templates
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion

@@ -7,9 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from aiapp.prompt_templates.text import (
-    including,
-)
+from aiapp.prompt_templates.text import including
 from aiapp.prompt_templates.text.rendering import parse, render, render_prompt, segments
 
 PREVIEW_CHARACTERS = 20_000

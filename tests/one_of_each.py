@@ -11,16 +11,8 @@ from aiapp.credentials import actions as credentials
 from aiapp.executions import actions as executions
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    actions as prompt_templates,
-)
-from aiapp.prompt_templates import (
-    approvals,
-    labels,
-    library,
-    preview_links,
-    revisions,
-)
+from aiapp.prompt_templates import actions as prompt_templates
+from aiapp.prompt_templates import approvals, labels, library, preview_links, revisions
 from aiapp.webhooks import sealing
 from aiapp.webhooks.models import EVENTS, Webhook
 from aiapp.workspaces import api_tokens, invitations

@@ -13,10 +13,7 @@ from aiapp.api.conditional import conditional
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, in_order, newest_first
-from aiapp.api.prompt_shapes import (
-    PromptVersion,
-    show_version,
-)
+from aiapp.api.prompt_shapes import PromptVersion, show_version
 from aiapp.api.release_shapes import (
     Approval,
     DecisionBody,
@@ -34,15 +31,8 @@ from aiapp.api.release_shapes import (
 )
 from aiapp.api.shapes import GONE, Gone, Id, Slug, SlugPath
 from aiapp.errors import InvalidInput
-from aiapp.prompt_templates import (
-    approvals,
-    labels,
-    library,
-    publishing_rules,
-)
-from aiapp.prompt_templates import (
-    release_models as rows,
-)
+from aiapp.prompt_templates import approvals, labels, library, publishing_rules
+from aiapp.prompt_templates import release_models as rows
 from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.workspaces.access import Access
 

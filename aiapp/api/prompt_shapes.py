@@ -10,12 +10,8 @@ from typing_extensions import TypedDict
 
 from aiapp.api.prompt_bodies import Format, Type
 from aiapp.api.shapes import Id, Time, iso, moment
-from aiapp.prompt_templates import (
-    labels,
-)
-from aiapp.prompt_templates import (
-    models as rows,
-)
+from aiapp.prompt_templates import labels
+from aiapp.prompt_templates import models as rows
 from aiapp.prompt_templates.release_models import PUBLISHED
 from aiapp.prompt_templates.versioning import content
 

@@ -12,12 +12,7 @@ from aiapp.api.asking import asking, needs
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, page
-from aiapp.api.prompt_bodies import (
-    Format,
-    PromptTemplateBody,
-    PromptTemplateDetailsBody,
-    given,
-)
+from aiapp.api.prompt_bodies import Format, PromptTemplateBody, PromptTemplateDetailsBody, given
 from aiapp.api.prompt_shapes import (
     PromptTemplate,
     PromptTemplateDetails,
@@ -27,16 +22,8 @@ from aiapp.api.prompt_shapes import (
     show_version,
 )
 from aiapp.api.shapes import GONE, MOST_ITEMS, Gone, SlugPath, Text
-from aiapp.prompt_templates import (
-    actions,
-    favourites,
-    library,
-    listing,
-    partials,
-)
-from aiapp.prompt_templates import (
-    models as rows,
-)
+from aiapp.prompt_templates import actions, favourites, library, listing, partials
+from aiapp.prompt_templates import models as rows
 from aiapp.prompt_templates.filters import EVERYTHING, Filter
 
 prompt_templates = APIBlueprint(

@@ -13,39 +13,13 @@ from aiapp.api.conditional import conditional
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, newest_first
-from aiapp.api.prompt_bodies import (
-    DraftBody,
-    PromptVersionBody,
-    PublishBody,
-    RenderBody,
-    RollbackBody,
-    given,
-)
-from aiapp.api.prompt_shapes import (
-    Diff,
-    PromptVersion,
-    RenderedPrompt,
-    Turn,
-    Variable,
-    show_content,
-    show_version,
-)
+from aiapp.api.prompt_bodies import DraftBody, PromptVersionBody, PublishBody, RenderBody, RollbackBody, given
+from aiapp.api.prompt_shapes import Diff, PromptVersion, RenderedPrompt, Turn, Variable, show_content, show_version
 from aiapp.api.release_shapes import Approval, show_approval
 from aiapp.api.shapes import Slug, SlugPath, dollars
-from aiapp.prompt_templates import (
-    actions,
-    approvals,
-    labels,
-    library,
-    partials,
-    publishing_rules,
-)
-from aiapp.prompt_templates import (
-    models as rows,
-)
-from aiapp.prompt_templates.comparing.contents import (
-    compare,
-)
+from aiapp.prompt_templates import actions, approvals, labels, library, partials, publishing_rules
+from aiapp.prompt_templates import models as rows
+from aiapp.prompt_templates.comparing.contents import compare
 from aiapp.prompt_templates.text.rendering import estimate_tokens, render_prompt
 from aiapp.usage import pricing
 

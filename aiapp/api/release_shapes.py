@@ -8,15 +8,9 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from aiapp.api.shapes import Id, OptionalBody, Slug, Text, Time, iso, moment
-from aiapp.prompt_templates import (
-    approvals,
-)
-from aiapp.prompt_templates import (
-    models as rows,
-)
-from aiapp.prompt_templates import (
-    release_models as release_rows,
-)
+from aiapp.prompt_templates import approvals
+from aiapp.prompt_templates import models as rows
+from aiapp.prompt_templates import release_models as release_rows
 from aiapp.prompt_templates.release_models import PUBLISHED
 
 State = Literal["open", "approved", "rejected", "withdrawn"]

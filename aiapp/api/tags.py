@@ -12,12 +12,8 @@ from typing_extensions import TypedDict
 from aiapp.api.asking import asking, needs
 from aiapp.api.paging import Listed, PageQuery, in_order
 from aiapp.api.shapes import GONE, Gone, Id, Text
-from aiapp.prompt_templates import (
-    models as rows,
-)
-from aiapp.prompt_templates import (
-    tagging,
-)
+from aiapp.prompt_templates import models as rows
+from aiapp.prompt_templates import tagging
 
 tags = APIBlueprint("tags", __name__, abp_tags=[Tag(name="Prompt templates")], abp_security=[{"token": []}])
 

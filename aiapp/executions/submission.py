@@ -12,14 +12,10 @@ from aiapp.credentials import keeping
 from aiapp.credentials.models import Credential
 from aiapp.errors import InvalidInput
 from aiapp.executions.models import PRIORITIES
-from aiapp.prompt_templates import (
-    partials,
-)
+from aiapp.prompt_templates import partials
 from aiapp.prompt_templates.actions import runnable_version
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.text import (
-    fields,
-)
+from aiapp.prompt_templates.text import fields
 from aiapp.prompt_templates.text.rendering import RenderedPrompt, render_prompt
 from aiapp.workspaces.access import Access, missing
 

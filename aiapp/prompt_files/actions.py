@@ -8,19 +8,9 @@ from typing import Any
 from aiapp.errors import AppError, Conflict, InvalidInput
 from aiapp.extensions import db
 from aiapp.prompt_files.plans import Plan, Step, exported
-from aiapp.prompt_templates import (
-    actions,
-    drafts,
-    library,
-    publishing_rules,
-    releases,
-    versioning,
-)
+from aiapp.prompt_templates import actions, drafts, library, publishing_rules, releases, versioning
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
-from aiapp.prompt_templates.text import (
-    grammar,
-    wording,
-)
+from aiapp.prompt_templates.text import grammar, wording
 from aiapp.webhooks import announcing
 from aiapp.workspaces.access import Access
 

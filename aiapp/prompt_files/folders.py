@@ -11,13 +11,8 @@ from typing import Any
 from aiapp.errors import InvalidInput
 from aiapp.prompt_files import reading
 from aiapp.prompt_files.found import Found, Refused
-from aiapp.prompt_templates import (
-    versioning,
-)
-from aiapp.prompt_templates.text import (
-    documents,
-    fields,
-)
+from aiapp.prompt_templates import versioning
+from aiapp.prompt_templates.text import documents, fields
 
 
 @dataclass(frozen=True, slots=True)

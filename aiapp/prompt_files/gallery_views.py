@@ -7,13 +7,8 @@ from typing import Any
 from flask import Blueprint, render_template, request
 
 from aiapp.errors import NotFound
-from aiapp.prompt_templates import (
-    starters,
-)
-from aiapp.prompt_templates.text import (
-    rendering,
-    values,
-)
+from aiapp.prompt_templates import starters
+from aiapp.prompt_templates.text import rendering, values
 from aiapp.workspaces.access import Access, require
 
 

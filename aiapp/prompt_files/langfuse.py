@@ -14,9 +14,7 @@ from typing import Any
 
 from aiapp.prompt_files.found import Found
 from aiapp.prompt_files.translating import Notes, blank, chat, settings, text
-from aiapp.prompt_templates.text import (
-    wording,
-)
+from aiapp.prompt_templates.text import wording
 
 _REFERENCE = re.compile(r"@@@langfusePrompt:name=([^|@]{1,200})(?:\|[^@]{0,200})?@@@")
 _SETTINGS = {

@@ -12,19 +12,11 @@ from typing import Any, Literal
 from aiapp.errors import AppError, InvalidInput
 from aiapp.extensions import db
 from aiapp.prompt_files.found import Found
-from aiapp.prompt_templates import (
-    library,
-    partials,
-    versioning,
-)
+from aiapp.prompt_templates import library, partials, versioning
 from aiapp.prompt_templates.comparing.changes import TITLES, WORDS
-from aiapp.prompt_templates.comparing.contents import (
-    compare,
-)
+from aiapp.prompt_templates.comparing.contents import compare
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
-from aiapp.prompt_templates.text import (
-    fields,
-)
+from aiapp.prompt_templates.text import fields
 from aiapp.workspaces.access import Access
 
 DETAILS = ("name", "description", "tags", "task")

@@ -14,10 +14,7 @@ from typing import Any
 
 from aiapp.prompt_files.found import Found
 from aiapp.prompt_files.translating import Notes, blank, chat, sample, settings, text
-from aiapp.prompt_templates.text import (
-    rendering,
-    wording,
-)
+from aiapp.prompt_templates.text import rendering, wording
 from aiapp.providers.registry import PROVIDERS
 
 MOST_PROMPTS = 500

@@ -9,12 +9,7 @@ from typing import Any
 
 from aiapp.prompt_files import langfuse, promptfoo
 from aiapp.prompt_files.found import Found, Refused
-from aiapp.prompt_templates.text import (
-    documents,
-    fields,
-    front_matter,
-    wording,
-)
+from aiapp.prompt_templates.text import documents, fields, front_matter, wording
 
 MOST_FILES = 500
 MOST_BYTES = 10 * 1024 * 1024

@@ -7,9 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiapp.prompt_templates.text import (
-    wording,
-)
+from aiapp.prompt_templates.text import wording
 from aiapp.prompt_templates.text.documents import DEFAULTS, VARIABLE_DEFAULTS
 
 _BRACES = re.compile(r"\{\{(?!>)-?\s*([^{}]{1,300}?)\s*-?\}\}")

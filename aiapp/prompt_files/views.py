@@ -16,12 +16,8 @@ from aiapp.errors import Conflict, InvalidInput
 from aiapp.extensions import settings
 from aiapp.prompt_files import actions, archives, gallery_views, plans, reading
 from aiapp.prompt_files.found import Refused
-from aiapp.prompt_templates import (
-    publishing_rules,
-)
-from aiapp.prompt_templates.text import (
-    documents,
-)
+from aiapp.prompt_templates import publishing_rules
+from aiapp.prompt_templates.text import documents
 from aiapp.workspaces.access import Access, require
 
 blueprint = Blueprint("prompt_files", __name__, url_prefix="/w/<workspace>/prompt-templates")

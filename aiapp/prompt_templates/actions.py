@@ -12,11 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    partials,
-    slugs,
-    versioning,
-)
+from aiapp.prompt_templates import partials, slugs, versioning
 from aiapp.prompt_templates.archiving import archive, unarchive
 from aiapp.prompt_templates.details import change
 from aiapp.prompt_templates.drafts import new_draft, preview, reopen, restore_saved, save_draft
@@ -24,9 +20,7 @@ from aiapp.prompt_templates.duplicating import duplicate
 from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.prompt_templates.releases import publish, rollback, runnable_version
 from aiapp.prompt_templates.tagging import set_tags
-from aiapp.prompt_templates.text import (
-    fields,
-)
+from aiapp.prompt_templates.text import fields
 from aiapp.prompt_templates.uses import uses
 from aiapp.workspaces.access import Access
 

@@ -10,10 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    revisions,
-    versioning,
-)
+from aiapp.prompt_templates import revisions, versioning
 from aiapp.prompt_templates.models import PromptVersion
 
 _STILL = datetime.max.replace(tzinfo=UTC)

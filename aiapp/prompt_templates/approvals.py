@@ -10,20 +10,11 @@ import sqlalchemy as sa
 from aiapp.columns import now
 from aiapp.errors import Conflict, Denied, InvalidInput
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    events,
-    labels,
-    publishing_rules,
-    releases,
-    semver,
-    versioning,
-)
+from aiapp.prompt_templates import events, labels, publishing_rules, releases, semver, versioning
 from aiapp.prompt_templates.checks import demand
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.release_models import Label, PromptApproval
-from aiapp.prompt_templates.text import (
-    wording,
-)
+from aiapp.prompt_templates.text import wording
 from aiapp.webhooks import announcing
 from aiapp.workspaces.access import Access
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    details,
-)
+from aiapp.prompt_templates import details
 from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.workspaces.access import Access
 

@@ -8,13 +8,9 @@ import sqlalchemy as sa
 
 from aiapp.errors import Conflict, InvalidInput, NotFound
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    library,
-)
+from aiapp.prompt_templates import library
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
-from aiapp.prompt_templates.text import (
-    wording,
-)
+from aiapp.prompt_templates.text import wording
 from aiapp.workspaces.access import Access
 
 MAX_NAME = 60

@@ -7,13 +7,9 @@ from typing import Any
 
 from aiapp.errors import InvalidInput, NotFound
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    details,
-)
+from aiapp.prompt_templates import details
 from aiapp.prompt_templates.models import PromptTemplate
-from aiapp.prompt_templates.text import (
-    fields,
-)
+from aiapp.prompt_templates.text import fields
 from aiapp.workspaces.access import Access
 
 MOST = 500

@@ -7,15 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aiapp.errors import InvalidInput
-from aiapp.prompt_templates import (
-    partials,
-)
+from aiapp.prompt_templates import partials
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.text import (
-    declaring,
-    fields,
-    rendering,
-)
+from aiapp.prompt_templates.text import declaring, fields, rendering
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiapp.prompt_templates.text import (
-    wording,
-)
+from aiapp.prompt_templates.text import wording
 from aiapp.prompt_templates.text.values import as_text
 
 _DEPTH = 5  # of names like user.address.city

@@ -9,16 +9,10 @@ from sqlalchemy.exc import IntegrityError
 
 from aiapp.columns import now
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    events,
-    partials,
-    slugs,
-)
+from aiapp.prompt_templates import events, partials, slugs
 from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.prompt_templates.tagging import set_tags
-from aiapp.prompt_templates.text import (
-    fields,
-)
+from aiapp.prompt_templates.text import fields
 from aiapp.workspaces.access import Access
 
 

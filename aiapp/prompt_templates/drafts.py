@@ -9,18 +9,9 @@ from typing import Any
 from aiapp.columns import now
 from aiapp.errors import AppError, Conflict
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    branches,
-    partials,
-    revisions,
-    versioning,
-)
+from aiapp.prompt_templates import branches, partials, revisions, versioning
 from aiapp.prompt_templates.models import PromptRevision, PromptVersion
-from aiapp.prompt_templates.text import (
-    declaring,
-    fields,
-    wording,
-)
+from aiapp.prompt_templates.text import declaring, fields, wording
 from aiapp.workspaces.access import Access
 
 

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    library,
-    slugs,
-    versioning,
-)
+from aiapp.prompt_templates import library, slugs, versioning
 from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.prompt_templates.tagging import set_tags
-from aiapp.prompt_templates.text import (
-    fields,
-)
+from aiapp.prompt_templates.text import fields
 from aiapp.workspaces.access import Access
 
 _LONGEST_NAME = 100

@@ -9,18 +9,10 @@ from sqlalchemy.exc import IntegrityError
 
 from aiapp.errors import Conflict, InvalidInput, NotFound
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    announcements,
-    events,
-    library,
-    publishing_rules,
-    versioning,
-)
+from aiapp.prompt_templates import announcements, events, library, publishing_rules, versioning
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.release_models import PUBLISHED, Label, LabelledVersion, PromptEvent
-from aiapp.prompt_templates.text import (
-    wording,
-)
+from aiapp.prompt_templates.text import wording
 from aiapp.webhooks import announcing
 from aiapp.workspaces.access import Access
 

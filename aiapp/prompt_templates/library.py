@@ -8,9 +8,7 @@ from sqlalchemy.orm import defer
 from aiapp.errors import NotFound
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
-from aiapp.prompt_templates.text import (
-    fields,
-)
+from aiapp.prompt_templates.text import fields
 from aiapp.workspaces.access import Access
 
 _MAX_NUMBER = 2**31 - 1  # what the column of a version's number holds

@@ -15,18 +15,9 @@ from sqlalchemy.orm import aliased
 
 from aiapp.errors import InvalidInput
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    search,
-    uses,
-)
+from aiapp.prompt_templates import search, uses
 from aiapp.prompt_templates.filters import EVERYTHING, Filter, storable
-from aiapp.prompt_templates.models import (
-    PromptFavourite,
-    PromptTemplate,
-    PromptVersion,
-    Tag,
-    prompt_template_tag,
-)
+from aiapp.prompt_templates.models import PromptFavourite, PromptTemplate, PromptVersion, Tag, prompt_template_tag
 from aiapp.prompt_templates.search import Hits
 from aiapp.workspaces.access import Access
 

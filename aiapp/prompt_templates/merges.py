@@ -8,21 +8,10 @@ from typing import Any, Literal, NamedTuple
 
 from aiapp.errors import Conflict, InvalidInput
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    ancestry,
-    branches,
-    drafts,
-    partials,
-    versioning,
-)
-from aiapp.prompt_templates.comparing import (
-    merging,
-)
+from aiapp.prompt_templates import ancestry, branches, drafts, partials, versioning
+from aiapp.prompt_templates.comparing import merging
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
-from aiapp.prompt_templates.text import (
-    fields,
-    wording,
-)
+from aiapp.prompt_templates.text import fields, wording
 from aiapp.workspaces.access import Access
 
 TAKES = ("ours", "theirs", "both", "edit")

@@ -9,17 +9,10 @@ import sqlalchemy as sa
 
 from aiapp.errors import Conflict, InvalidInput
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    versioning,
-)
+from aiapp.prompt_templates import versioning
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.release_models import LabelledVersion
-from aiapp.prompt_templates.text import (
-    declaring,
-    grammar,
-    including,
-    rendering,
-)
+from aiapp.prompt_templates.text import declaring, grammar, including, rendering
 from aiapp.prompt_templates.text.including import Expansion, Library, Source
 from aiapp.workspaces.access import Access
 

@@ -24,10 +24,7 @@ from aiapp.prompt_templates import (
 from aiapp.prompt_templates.drafts import frozen, lost
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.release_models import PUBLISHED
-from aiapp.prompt_templates.text import (
-    declaring,
-    wording,
-)
+from aiapp.prompt_templates.text import declaring, wording
 from aiapp.webhooks import announcing
 from aiapp.workspaces.access import Access
 

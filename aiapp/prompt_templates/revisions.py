@@ -10,9 +10,7 @@ from sqlalchemy.orm import defer
 from aiapp.columns import now
 from aiapp.errors import NotFound
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    versioning,
-)
+from aiapp.prompt_templates import versioning
 from aiapp.prompt_templates.models import PromptRevision, PromptVersion
 from aiapp.workspaces.access import Access
 

@@ -10,10 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from aiapp.errors import Conflict
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate
-from aiapp.prompt_templates.text import (
-    fields,
-    wording,
-)
+from aiapp.prompt_templates.text import fields, wording
 
 
 def insert(template: PromptTemplate, slug: str | None) -> None:

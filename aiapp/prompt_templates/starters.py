@@ -7,9 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from aiapp.prompt_templates.text import (
-    documents,
-)
+from aiapp.prompt_templates.text import documents
 
 FOLDER = Path(__file__).parent / "gallery"
 # The folders of the gallery and what they are called, in the order of the page.

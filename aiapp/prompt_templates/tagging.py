@@ -12,13 +12,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from aiapp.columns import new_id
 from aiapp.errors import InvalidInput
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    events,
-)
+from aiapp.prompt_templates import events
 from aiapp.prompt_templates.models import PromptTemplate, Tag, prompt_template_tag
-from aiapp.prompt_templates.text import (
-    fields,
-)
+from aiapp.prompt_templates.text import fields
 from aiapp.workspaces.access import Access
 
 

@@ -11,11 +11,7 @@ from aiapp.columns import now
 from aiapp.errors import NotFound
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
-from aiapp.prompt_templates.text import (
-    declaring,
-    fields,
-    grammar,
-)
+from aiapp.prompt_templates.text import declaring, fields, grammar
 from aiapp.workspaces.access import Access
 
 OPEN = ("draft", "preview")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiapp.prompt_templates import (
-    actions,
-    library,
-)
+from aiapp.prompt_templates import actions, library
 
 PATH = "/w/acme/executions/choose"
 

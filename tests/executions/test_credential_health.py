@@ -16,12 +16,8 @@ from aiapp.credentials.health import Verdict
 from aiapp.credentials.models import Credential
 from aiapp.executions import attempts
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    actions as prompt_templates,
-)
-from aiapp.prompt_templates import (
-    library,
-)
+from aiapp.prompt_templates import actions as prompt_templates
+from aiapp.prompt_templates import library
 
 
 @pytest.fixture

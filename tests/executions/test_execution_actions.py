@@ -19,9 +19,7 @@ from aiapp.executions.actions import Filters, Submission
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.feedback import actions as feedback
-from aiapp.prompt_templates import (
-    actions as prompt_templates,
-)
+from aiapp.prompt_templates import actions as prompt_templates
 from aiapp.prompt_templates.models import PromptVersion
 
 

@@ -14,12 +14,8 @@ from aiapp.columns import now
 from aiapp.executions.models import Attempt, Execution
 from aiapp.extensions import db
 from aiapp.feedback.models import Feedback
-from aiapp.prompt_templates import (
-    actions as prompt_templates,
-)
-from aiapp.prompt_templates import (
-    library,
-)
+from aiapp.prompt_templates import actions as prompt_templates
+from aiapp.prompt_templates import library
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{7*7}} <a href='javascript:alert(3)'>x</a>"
 

@@ -15,10 +15,7 @@ from redis import Redis
 from aiapp.columns import now
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    actions,
-    library,
-)
+from aiapp.prompt_templates import actions, library
 
 RUN = "/w/acme/prompt-templates/greeting/run"
 CREATE = "/w/acme/executions"

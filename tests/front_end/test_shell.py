@@ -11,9 +11,7 @@ from playwright.sync_api import expect
 
 import aiapp
 from aiapp import filters
-from aiapp.prompt_templates import (
-    actions,
-)
+from aiapp.prompt_templates import actions
 
 pytestmark = pytest.mark.browser
 

@@ -9,14 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiapp.prompt_templates import (
-    versioning,
-)
-from aiapp.prompt_templates.text import (
-    declaring,
-    documents,
-    front_matter,
-)
+from aiapp.prompt_templates import versioning
+from aiapp.prompt_templates.text import declaring, documents, front_matter
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -18,15 +18,9 @@ from aiapp.audit import AuditEvent
 from aiapp.extensions import db
 from aiapp.prompt_files import archives, reading
 from aiapp.prompt_files.found import Refused
-from aiapp.prompt_templates import (
-    actions,
-    library,
-    publishing_rules,
-)
+from aiapp.prompt_templates import actions, library, publishing_rules
 from aiapp.prompt_templates.models import PromptTemplate
-from aiapp.prompt_templates.text import (
-    documents,
-)
+from aiapp.prompt_templates.text import documents
 
 LIBRARY = "/w/acme/prompt-templates"
 IMPORT = f"{LIBRARY}/import"

@@ -18,18 +18,10 @@ from aiapp.errors import Conflict, Denied, InvalidInput
 from aiapp.extensions import db
 from aiapp.processes.cli import main
 from aiapp.prompt_files import actions, folders, plans
-from aiapp.prompt_templates import (
-    actions as prompt_templates,
-)
-from aiapp.prompt_templates import (
-    library,
-    publishing_rules,
-    starters,
-)
+from aiapp.prompt_templates import actions as prompt_templates
+from aiapp.prompt_templates import library, publishing_rules, starters
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
-from aiapp.prompt_templates.text import (
-    documents,
-)
+from aiapp.prompt_templates.text import documents
 from aiapp.workspaces.access import Access
 
 

@@ -10,10 +10,7 @@ from flask import Flask
 from playwright.sync_api import Page
 
 import aiapp.models  # noqa: F401 - every table, whichever test runs first
-from aiapp.prompt_templates import (
-    actions,
-    library,
-)
+from aiapp.prompt_templates import actions, library
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.workspaces.access import Access
 

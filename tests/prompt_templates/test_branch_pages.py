@@ -9,11 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from aiapp.prompt_templates import (
-    actions,
-    library,
-    revisions,
-)
+from aiapp.prompt_templates import actions, library, revisions
 from aiapp.prompt_templates.models import PromptVersion
 
 PAGE = "/w/acme/prompt-templates/support-reply"

@@ -12,14 +12,7 @@ from flask import Flask
 from aiapp.audit import AuditEvent
 from aiapp.errors import Conflict, InvalidInput, NotFound
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    actions,
-    ancestry,
-    branches,
-    drafts,
-    merges,
-    revisions,
-)
+from aiapp.prompt_templates import actions, ancestry, branches, drafts, merges, revisions
 from aiapp.prompt_templates.ancestry import Node, nearest
 from aiapp.prompt_templates.merges import Decision
 from aiapp.prompt_templates.models import PromptRevision, PromptTemplate, PromptVersion

@@ -9,10 +9,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import expect
 
-from aiapp.prompt_templates import (
-    actions,
-    library,
-)
+from aiapp.prompt_templates import actions, library
 from aiapp.prompt_templates.models import PromptVersion
 
 pytestmark = pytest.mark.browser

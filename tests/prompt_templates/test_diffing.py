@@ -10,10 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiapp.prompt_templates.comparing.aligning import Budget, align
-from aiapp.prompt_templates.comparing.contents import (
-    COMPARED_SCHEMA,
-    compare,
-)
+from aiapp.prompt_templates.comparing.contents import COMPARED_SCHEMA, compare
 from aiapp.prompt_templates.comparing.diffing import Cell, Fold, diff_lines, split_rows, unified_rows
 from aiapp.prompt_templates.comparing.marking import Span, diff_words, pair_lines
 

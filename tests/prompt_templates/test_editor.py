@@ -14,10 +14,7 @@ from aiapp.audit import AuditEvent
 from aiapp.credentials import actions as credentials
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    actions,
-    library,
-)
+from aiapp.prompt_templates import actions, library
 from aiapp.prompt_templates.models import PromptVersion
 
 PAGE = "/w/acme/prompt-templates/support-reply"

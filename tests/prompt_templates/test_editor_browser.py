@@ -10,10 +10,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Route, expect
 
-from aiapp.prompt_templates import (
-    actions,
-    library,
-)
+from aiapp.prompt_templates import actions, library
 
 pytestmark = pytest.mark.browser
 

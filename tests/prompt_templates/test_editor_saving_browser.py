@@ -10,9 +10,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Dialog, Page, expect
 
-from aiapp.prompt_templates import (
-    library,
-)
+from aiapp.prompt_templates import library
 
 pytestmark = pytest.mark.browser
 

@@ -7,15 +7,8 @@ from typing import Any
 import pytest
 
 from aiapp.errors import InvalidInput
-from aiapp.prompt_templates import (
-    starters,
-)
-from aiapp.prompt_templates.text import (
-    declaring,
-    fields,
-    values,
-    wording,
-)
+from aiapp.prompt_templates import starters
+from aiapp.prompt_templates.text import declaring, fields, values, wording
 
 
 def refused(given: dict[str, Any]) -> dict[str, str]:

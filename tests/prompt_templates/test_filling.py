@@ -13,16 +13,8 @@ from test_rendering import JSON_VALUES
 
 from aiapp.executions import actions as executions
 from aiapp.executions.submission import Submission
-from aiapp.prompt_templates import (
-    contexts,
-    library,
-    partials,
-)
-from aiapp.prompt_templates.text import (
-    declaring,
-    sampling,
-    values,
-)
+from aiapp.prompt_templates import contexts, library, partials
+from aiapp.prompt_templates.text import declaring, sampling, values
 from aiapp.prompt_templates.text.schema_sketch import sketch
 
 DRAFT = "/w/acme/prompt-templates/support-reply/versions/1"

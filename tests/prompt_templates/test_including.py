@@ -7,12 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_rendering import CONTEXTS, INJECTIONS, TEXTS
 
-from aiapp.prompt_templates.text import (
-    grammar,
-    including,
-    rendering,
-    values,
-)
+from aiapp.prompt_templates.text import grammar, including, rendering, values
 from aiapp.prompt_templates.text.including import Library, Source, expand
 from aiapp.prompt_templates.text.rendering import render_prompt
 

@@ -22,11 +22,7 @@ from aiapp.columns import now
 from aiapp.errors import InvalidInput
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    actions,
-    favourites,
-    library,
-)
+from aiapp.prompt_templates import actions, favourites, library
 from aiapp.prompt_templates.filters import EVERYTHING, FAVOURITES, SORTS, STATUSES, Filter, as_text, of_text
 from aiapp.prompt_templates.listing import count_templates, list_templates
 from aiapp.prompt_templates.models import Tag

@@ -12,14 +12,7 @@ from aiapp.audit import AuditEvent
 from aiapp.errors import Conflict, InvalidInput, NotFound
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    actions,
-    bulk,
-    events,
-    favourites,
-    library,
-    tagging,
-)
+from aiapp.prompt_templates import actions, bulk, events, favourites, library, tagging
 from aiapp.prompt_templates.filters import EVERYTHING, Filter
 from aiapp.prompt_templates.listing import list_templates
 from aiapp.prompt_templates.models import PromptTemplate, Tag

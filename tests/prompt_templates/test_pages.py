@@ -12,11 +12,7 @@ from flask import Flask
 
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    actions,
-    library,
-    starters,
-)
+from aiapp.prompt_templates import actions, library, starters
 
 LIBRARY = "/w/acme/prompt-templates"
 PAGE = f"{LIBRARY}/support-reply"

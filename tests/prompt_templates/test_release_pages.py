@@ -19,12 +19,7 @@ from aiapp.columns import new_id, now
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.feedback.models import Feedback
-from aiapp.prompt_templates import (
-    actions,
-    labels,
-    library,
-    publishing_rules,
-)
+from aiapp.prompt_templates import actions, labels, library, publishing_rules
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.release_models import PreviewLink
 

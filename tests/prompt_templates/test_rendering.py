@@ -11,10 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiapp.prompt_templates.text import (
-    grammar,
-    values,
-)
+from aiapp.prompt_templates.text import grammar, values
 from aiapp.prompt_templates.text.rendering import (
     estimate_tokens,
     literal_braces,

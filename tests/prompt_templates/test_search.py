@@ -11,11 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    actions,
-    library,
-    tagging,
-)
+from aiapp.prompt_templates import actions, library, tagging
 from aiapp.prompt_templates.filters import EVERYTHING, Filter
 from aiapp.prompt_templates.listing import count_templates, list_templates
 from aiapp.prompt_templates.models import PromptTemplate

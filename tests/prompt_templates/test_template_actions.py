@@ -14,10 +14,7 @@ from aiapp.audit import AuditEvent
 from aiapp.errors import Conflict, Denied, InvalidInput, NotFound
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
-from aiapp.prompt_templates import (
-    actions,
-    library,
-)
+from aiapp.prompt_templates import actions, library
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion, Tag
 from aiapp.workspaces.access import Access
 

@@ -6,20 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiapp.prompt_templates import (
-    versioning,
-)
-from aiapp.prompt_templates.comparing.contents import (
-    SETTINGS,
-    Comparison,
-    Part,
-    compare,
-)
+from aiapp.prompt_templates import versioning
+from aiapp.prompt_templates.comparing.contents import SETTINGS, Comparison, Part, compare
 from aiapp.prompt_templates.comparing.diffing import Fold, Line, SplitRow, split_rows, unified_rows
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.text import (
-    values,
-)
+from aiapp.prompt_templates.text import values
 
 TITLES = {"system": "System", "messages": "Examples", "body": "User"}
 WORDS = {

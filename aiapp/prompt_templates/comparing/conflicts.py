@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aiapp.prompt_templates import (
-    merges,
-)
+from aiapp.prompt_templates import merges
 from aiapp.prompt_templates.comparing.changes import MAX_ROWS, TITLES, in_words, setting_title
-from aiapp.prompt_templates.comparing.contents import (
-    turns,
-)
+from aiapp.prompt_templates.comparing.contents import turns
 from aiapp.prompt_templates.comparing.diffing import Fold, Line, SplitRow, diff_lines, split_rows, unified_rows
 from aiapp.prompt_templates.comparing.merging import ABSENT, Conflict
 

@@ -9,9 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from aiapp.prompt_templates.comparing.contents import (
-    SETTINGS,
-)
+from aiapp.prompt_templates.comparing.contents import SETTINGS
 from aiapp.prompt_templates.comparing.weaving import Clash, Hunk, weave, weave_text
 
 # Fields that make sense together: where the first of them differ, both sides' are never mixed.

@@ -7,18 +7,10 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, InvalidInput
-from aiapp.prompt_templates import (
-    approvals,
-    checks,
-    labels,
-    library,
-    publishing_rules,
-)
+from aiapp.prompt_templates import approvals, checks, labels, library, publishing_rules
 from aiapp.prompt_templates.comparing.changes import changes_between
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.pages import (
-    forms,
-)
+from aiapp.prompt_templates.pages import forms
 from aiapp.prompt_templates.pages.routes import address, answer
 from aiapp.prompt_templates.release_models import PromptApproval
 from aiapp.workspaces.access import Access, require

@@ -7,16 +7,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, InvalidInput
-from aiapp.prompt_templates import (
-    actions,
-    branches,
-    library,
-)
+from aiapp.prompt_templates import actions, branches, library
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.pages import (
-    editor_views,
-    forms,
-)
+from aiapp.prompt_templates.pages import editor_views, forms
 from aiapp.prompt_templates.pages.routes import address, answer, blueprint, shell
 from aiapp.workspaces.access import Access, require
 

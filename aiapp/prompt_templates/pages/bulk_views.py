@@ -8,9 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from aiapp import htmx
 from aiapp.errors import InvalidInput, NotFound
 from aiapp.filters import count
-from aiapp.prompt_templates import (
-    bulk,
-)
+from aiapp.prompt_templates import bulk
 from aiapp.prompt_templates.pages.lifecycle_views import list_of
 from aiapp.prompt_templates.pages.routes import blueprint
 from aiapp.workspaces.access import Access, require

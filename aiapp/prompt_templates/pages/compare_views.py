@@ -9,9 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import NotFound
-from aiapp.prompt_templates import (
-    library,
-)
+from aiapp.prompt_templates import library
 from aiapp.prompt_templates.comparing.changes import TITLES, changes_between, hunk
 from aiapp.prompt_templates.pages.routes import blueprint, shell
 from aiapp.workspaces.access import Access, require

@@ -12,24 +12,12 @@ from aiapp import htmx
 from aiapp.columns import new_id
 from aiapp.errors import AppError, Conflict, InvalidInput
 from aiapp.extensions import db, reading
-from aiapp.prompt_templates import (
-    actions,
-    branches,
-    estimating,
-    library,
-    revisions,
-    versioning,
-)
+from aiapp.prompt_templates import actions, branches, estimating, library, revisions, versioning
 from aiapp.prompt_templates.comparing.changes import TITLES
-from aiapp.prompt_templates.comparing.contents import (
-    turns,
-)
+from aiapp.prompt_templates.comparing.contents import turns
 from aiapp.prompt_templates.comparing.diffing import diff_lines, unified_rows
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.pages import (
-    forms,
-    workbench,
-)
+from aiapp.prompt_templates.pages import forms, workbench
 from aiapp.prompt_templates.pages.routes import address, answer, blueprint, shell
 from aiapp.workspaces.access import Access, require
 

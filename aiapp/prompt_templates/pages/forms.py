@@ -9,9 +9,7 @@ from typing import Any
 from flask import request
 
 from aiapp.errors import AppError
-from aiapp.prompt_templates import (
-    contexts,
-)
+from aiapp.prompt_templates import contexts
 
 _LIMIT = 400  # more variables than any version has
 

@@ -7,18 +7,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, InvalidInput
-from aiapp.prompt_templates import (
-    approvals,
-    events,
-    labels,
-    library,
-    publishing_rules,
-    versioning,
-)
+from aiapp.prompt_templates import approvals, events, labels, library, publishing_rules, versioning
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
-from aiapp.prompt_templates.pages import (
-    forms,
-)
+from aiapp.prompt_templates.pages import forms
 from aiapp.prompt_templates.pages.routes import answer, blueprint, shell
 from aiapp.prompt_templates.release_models import Label
 from aiapp.prompt_templates.telling import tell

@@ -6,14 +6,7 @@ from flask import Response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
-from aiapp.prompt_templates import (
-    actions,
-    favourites,
-    filters,
-    labels,
-    library,
-    partials,
-)
+from aiapp.prompt_templates import actions, favourites, filters, labels, library, partials
 from aiapp.prompt_templates.pages.routes import blueprint, shell
 from aiapp.prompt_templates.pages.routes import history as versions_table
 from aiapp.prompt_templates.uses import uses

@@ -9,20 +9,11 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, InvalidInput
-from aiapp.prompt_templates import (
-    branches,
-    library,
-    merges,
-    versioning,
-)
-from aiapp.prompt_templates.comparing import (
-    conflicts,
-)
+from aiapp.prompt_templates import branches, library, merges, versioning
+from aiapp.prompt_templates.comparing import conflicts
 from aiapp.prompt_templates.comparing.changes import changes_in
 from aiapp.prompt_templates.models import PromptTemplate
-from aiapp.prompt_templates.pages import (
-    forms,
-)
+from aiapp.prompt_templates.pages import forms
 from aiapp.prompt_templates.pages.routes import address, answer, blueprint, shell
 from aiapp.workspaces.access import Access, require
 

@@ -7,14 +7,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import AppError, InvalidInput
-from aiapp.prompt_templates import (
-    library,
-    preview_links,
-)
+from aiapp.prompt_templates import library, preview_links
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.pages import (
-    forms,
-)
+from aiapp.prompt_templates.pages import forms
 from aiapp.prompt_templates.pages.routes import address, answer, blueprint, history, shell
 from aiapp.prompt_templates.release_models import PreviewLink
 from aiapp.workspaces.access import Access, require

@@ -9,22 +9,10 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, InvalidInput
-from aiapp.prompt_templates import (
-    actions,
-    approvals,
-    checks,
-    fitting,
-    library,
-    publishing_rules,
-    releases,
-    versioning,
-)
+from aiapp.prompt_templates import actions, approvals, checks, fitting, library, publishing_rules, releases, versioning
 from aiapp.prompt_templates.comparing.changes import Changes, changes_between
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.pages import (
-    editor_views,
-    forms,
-)
+from aiapp.prompt_templates.pages import editor_views, forms
 from aiapp.prompt_templates.pages.routes import address, answer, blueprint, history, shell
 from aiapp.workspaces.access import Access, require
 

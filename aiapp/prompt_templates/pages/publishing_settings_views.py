@@ -7,13 +7,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, InvalidInput
-from aiapp.prompt_templates import (
-    labels,
-    publishing_rules,
-)
-from aiapp.prompt_templates.pages import (
-    forms,
-)
+from aiapp.prompt_templates import labels, publishing_rules
+from aiapp.prompt_templates.pages import forms
 from aiapp.prompt_templates.pages.approval_views import blueprint
 from aiapp.prompt_templates.pages.routes import answer
 from aiapp.prompt_templates.release_models import APPROVALS, Label

@@ -7,17 +7,10 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import Conflict, InvalidInput
-from aiapp.prompt_templates import (
-    actions,
-    library,
-    revisions,
-    versioning,
-)
+from aiapp.prompt_templates import actions, library, revisions, versioning
 from aiapp.prompt_templates.comparing.changes import changes_in
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.pages import (
-    forms,
-)
+from aiapp.prompt_templates.pages import forms
 from aiapp.prompt_templates.pages.routes import address, answer, blueprint, shell
 from aiapp.workspaces.access import Access, require
 

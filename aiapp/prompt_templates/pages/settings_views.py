@@ -12,24 +12,12 @@ from werkzeug.wrappers import Response as BaseResponse
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, InvalidInput
 from aiapp.extensions import reading
-from aiapp.prompt_templates import (
-    actions,
-    library,
-    partials,
-    tasks,
-)
+from aiapp.prompt_templates import actions, library, partials, tasks
 from aiapp.prompt_templates.checks import Check
 from aiapp.prompt_templates.models import OUTPUT_FORMATS, PromptTemplate, PromptVersion
-from aiapp.prompt_templates.pages import (
-    forms,
-)
+from aiapp.prompt_templates.pages import forms
 from aiapp.prompt_templates.pages.routes import address, answer, blueprint, shell
-from aiapp.prompt_templates.text import (
-    declaring,
-    fields,
-    including,
-    wording,
-)
+from aiapp.prompt_templates.text import declaring, fields, including, wording
 from aiapp.prompt_templates.text.schema_sketch import sketch
 from aiapp.prompt_templates.text.values import VARIABLE_TYPES, as_text
 from aiapp.providers.registry import PROVIDERS

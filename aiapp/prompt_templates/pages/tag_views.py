@@ -8,13 +8,9 @@ from werkzeug.wrappers import Response as BaseResponse
 from aiapp import htmx
 from aiapp.errors import InvalidInput
 from aiapp.filters import count
-from aiapp.prompt_templates import (
-    tagging,
-)
+from aiapp.prompt_templates import tagging
 from aiapp.prompt_templates.models import Tag
-from aiapp.prompt_templates.pages import (
-    forms,
-)
+from aiapp.prompt_templates.pages import forms
 from aiapp.prompt_templates.pages.routes import answer
 from aiapp.workspaces.access import Access, require
 

@@ -10,14 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from aiapp import htmx
 from aiapp.errors import Conflict, InvalidInput
 from aiapp.extensions import settings as app_settings
-from aiapp.prompt_templates import (
-    actions,
-    approvals,
-    library,
-    listing,
-    starters,
-    tasks,
-)
+from aiapp.prompt_templates import actions, approvals, library, listing, starters, tasks
 from aiapp.prompt_templates.filters import EVERYTHING, Filter, as_text, filter_of, query_of
 from aiapp.prompt_templates.models import OUTPUT_FORMATS
 from aiapp.prompt_templates.pages import (

@@ -7,15 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from aiapp.prompt_templates import (
-    partials,
-)
+from aiapp.prompt_templates import partials
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.text import (
-    declaring,
-    including,
-    rendering,
-)
+from aiapp.prompt_templates.text import declaring, including, rendering
 from aiapp.prompt_templates.text.grammar import Token
 
 SHOWN = 50_000  # characters of a part that the preview shows

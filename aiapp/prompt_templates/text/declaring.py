@@ -7,10 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiapp.errors import InvalidInput
-from aiapp.prompt_templates.text import (
-    rendering,
-    values,
-)
+from aiapp.prompt_templates.text import rendering, values
 from aiapp.prompt_templates.text.wording import NestedError, Reader, check_json, flag, line, objects, one_of, text
 
 MAX_VALUE = 20 * 1024

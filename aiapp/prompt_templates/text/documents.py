@@ -31,9 +31,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from aiapp.prompt_templates.text import (
-    front_matter,
-)
+from aiapp.prompt_templates.text import front_matter
 
 # What a file says of a prompt template in its front matter, in the order in which it is written, and what it is when left out.
 DEFAULTS: dict[str, Any] = {

@@ -12,9 +12,7 @@ from jsonschema.validators import Draft202012Validator, validator_for
 
 from aiapp.errors import InvalidInput
 from aiapp.prompt_templates.models import OUTPUT_FORMATS
-from aiapp.prompt_templates.text import (
-    declaring,
-)
+from aiapp.prompt_templates.text import declaring
 from aiapp.prompt_templates.text.wording import NestedError, Reader, check_json, flag, objects, one_of, parsed
 from aiapp.prompt_templates.text.wording import line as line
 from aiapp.prompt_templates.text.wording import text as text

@@ -11,10 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain, groupby
 from typing import Any, Literal, NamedTuple
 
-from aiapp.prompt_templates.text import (
-    grammar,
-    including,
-)
+from aiapp.prompt_templates.text import grammar, including
 from aiapp.prompt_templates.text.grammar import Token
 from aiapp.prompt_templates.text.grammar import literal_braces as literal_braces
 from aiapp.prompt_templates.text.grammar import parse as parse
