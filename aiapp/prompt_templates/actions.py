@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
 from aiapp.extensions import db
 from aiapp.prompt_templates import partials, slugs, versioning
 from aiapp.prompt_templates.archiving import archive, unarchive
@@ -82,13 +80,13 @@ def update(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -
 
 
 def delete(access: Access, template: PromptTemplate) -> dict[str, int]:
-    """Delete a prompt template with all its versions, and return what used it (see uses). Executions stay, without it."""
+    """Delete a prompt template with all its versions, and return what used it (see uses). Executions stay, without it.
+
+    Raises NotFound where somebody else has just done so.
+    """
     used = uses(access, template)
-    db.session.execute(sa.delete(PromptTemplate).where(PromptTemplate.id == template.id, _here(access, PromptTemplate)))
-    access.audit("prompt_template.delete", template.name, before={"slug": template.slug, **used})
+    name, slug = template.name, template.slug
+    access.delete(template)
+    access.audit("prompt_template.delete", name, before={"slug": slug, **used})
     db.session.commit()
     return used
-
-
-def _here(access: Access, table: type[PromptTemplate]) -> sa.ColumnElement[bool]:
-    return table.workspace_id == access.workspace.id

@@ -202,7 +202,7 @@ def _close(access: Access, approval: PromptApproval, state: str, words: str) -> 
     )
     if closed is None:
         db.session.rollback()
-        db.session.refresh(approval)
+        versioning.reread(approval)
         raise Conflict(f"This request is {approval.state} already.", code="decided")
     db.session.refresh(approval)
     _tell(access, approval, state, words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from aiapp.prompt_templates.text import wording
 from aiapp.workspaces.access import Access
 
 MAX_NAME = 60
+_NAME = re.compile(r"[\w][\w ./-]*")
 _MAIN = frozenset({"main", "master"})
 
 
@@ -41,6 +43,9 @@ def new_name(access: Access, template: PromptTemplate, name: str) -> str:
         clean = wording.line(name, MAX_NAME, required=True)
     except ValueError as error:
         raise InvalidInput(errors=[{"field": "branch", "message": str(error)}]) from error
+    if not _NAME.fullmatch(clean):
+        message = "Use letters, digits, spaces and - _ . / for the name of a branch."
+        raise InvalidInput(errors=[{"field": "branch", "message": message}])
     if clean.lower() in _MAIN:
         message = "The main line has no name. Choose another one."
         raise InvalidInput(errors=[{"field": "branch", "message": message}])

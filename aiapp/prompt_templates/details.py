@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from aiapp.columns import now
 from aiapp.extensions import db
-from aiapp.prompt_templates import events, partials, slugs
+from aiapp.prompt_templates import events, partials, publishing_rules, slugs
 from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.prompt_templates.tagging import set_tags
 from aiapp.prompt_templates.text import fields
@@ -20,7 +20,7 @@ def change(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -
     """Change details (name, slug, description, tags, task, active), with their history and audit; what is not given stays.
 
     Returns whether anything has changed. Raises InvalidInput, Conflict `slug_taken`, Conflict `included` for the slug of what
-    others include.
+    others include, Denied for one that an approval stands behind.
     """
     clean = fields.details(given)
     before: dict[str, Any] = {"tags": [tag.name for tag in template.tags]}
@@ -30,6 +30,7 @@ def change(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -
         return False
     if "slug" in changed:
         partials.demand_unincluded(access, template)
+        publishing_rules.demand_free_slug(access, template)
     _write(template, {field: value for field, value in changed.items() if field != "tags"})
     if "tags" in changed:
         set_tags(access, template, changed["tags"])

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from aiapp.columns import now
 from aiapp.errors import AppError, Conflict
 from aiapp.extensions import db
 from aiapp.prompt_templates import branches, partials, revisions, versioning
 from aiapp.prompt_templates.models import PromptRevision, PromptVersion
+from aiapp.prompt_templates.release_models import PromptApproval
 from aiapp.prompt_templates.text import declaring, fields, wording
 from aiapp.workspaces.access import Access
 
@@ -115,6 +118,8 @@ def save_draft(
             db.session.commit()
         return version
     if not changed:
+        if _is_asked_for(version):
+            return version  # what somebody is asked to approve stays as it was asked, samples included
         moved = versioning.move(version, {"variables": sampled}, quietly=True)
     else:
         # first, as publish does: two who lock two rows the other way wait for ever
@@ -129,6 +134,11 @@ def save_draft(
     db.session.commit()
     db.session.refresh(version)
     return version
+
+
+def _is_asked_for(version: PromptVersion) -> bool:
+    asked = sa.exists().where(PromptApproval.prompt_version_id == version.id, PromptApproval.state == "open")
+    return db.session.scalar(sa.select(asked)) is True
 
 
 def restore_saved(access: Access, version: PromptVersion, kept: PromptRevision, lock_version: int) -> PromptVersion:
@@ -171,7 +181,7 @@ def _mark(access: Access, version: PromptVersion, status: str) -> PromptVersion:
 def lost(version: PromptVersion, yours: Mapping[str, Any]) -> AppError:
     """Return what to say to the slower of two writers, with both texts."""
     db.session.rollback()
-    db.session.refresh(version)
+    versioning.reread(version)
     if version.status not in versioning.OPEN:
         return frozen(version)
     asked = [field for field in fields.CONTENT if field in yours]

@@ -262,7 +262,7 @@ def _moment(value: Any) -> datetime:
 
 
 def _number(value: Any) -> int:
-    if not isinstance(value, int) or abs(value) > _LARGEST:
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > _LARGEST:
         raise ValueError(value)
     return value
 

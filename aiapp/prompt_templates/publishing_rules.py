@@ -6,7 +6,8 @@ import sqlalchemy as sa
 
 from aiapp.errors import Conflict, InvalidInput
 from aiapp.extensions import db
-from aiapp.prompt_templates.release_models import APPROVALS, Label, PromptApproval, PublishingRule
+from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
+from aiapp.prompt_templates.release_models import APPROVALS, Label, LabelledVersion, PromptApproval, PublishingRule
 from aiapp.workspaces.access import Access
 
 WORDS = {
@@ -56,6 +57,19 @@ def demand_none_needed(access: Access, label: Label | None = None) -> None:
     if approval_needed(access, label):
         what = "publishing" if label is None else f"moving the protected label {label.name}"
         raise Conflict(f"In this workspace {what} needs an approval: ask for one.", code="approval_needed")
+
+
+def demand_free_slug(access: Access, template: PromptTemplate) -> None:
+    """Raise Denied unless this person may give the slug of `template` away: what programs get by it was agreed on.
+
+    Another prompt template could take it, and with it all who ask for its published or a protected version.
+    """
+    published = sa.exists().where(PromptVersion.prompt_template_id == template.id, PromptVersion.status == "published")
+    guarded = sa.exists().where(
+        LabelledVersion.prompt_template_id == template.id, LabelledVersion.label_id == Label.id, Label.protected
+    )
+    if (rule_of(access) != "none" and db.session.scalar(sa.select(published))) or db.session.scalar(sa.select(guarded)):
+        access.demand("admin", "admin")
 
 
 def may_decide(access: Access, approval: PromptApproval) -> bool:

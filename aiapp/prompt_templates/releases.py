@@ -150,7 +150,7 @@ def last_semver(access: Access, template: PromptTemplate) -> str | None:
         PromptVersion.prompt_template_id == template.id, PromptVersion.semver.is_not(None)
     )
     given = db.session.scalars(query.with_only_columns(PromptVersion.semver)).all()
-    return max((text for text in given if text), key=semver.read, default=None)
+    return max((text for text in given if text and semver.is_one(text)), key=semver.read, default=None)
 
 
 def numbered(access: Access, version: PromptVersion, wanted: str | None) -> str:

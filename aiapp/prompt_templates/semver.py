@@ -9,12 +9,12 @@ from typing import Any, Literal, NamedTuple
 Level = Literal["major", "minor", "patch"]
 
 FIRST = "1.0.0"
-LONGEST = 30  # what the column holds
 _TEXTS = {"system": "the system text", "messages": "the examples", "body": "the text"}
 _SETTINGS = {"provider": "the provider", "model": "the model", "temperature": "temperature", "max_tokens": "max tokens"}
 # What a caller need not know of a variable.
 _WORDING = frozenset({"description", "sample"})
-_SPELLING = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
+# Nine digits at the most: the next one fits the column too.
+_SPELLING = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
 
 
 class Proposal(NamedTuple):
@@ -27,11 +27,16 @@ class Proposal(NamedTuple):
 
 def read(text: str) -> tuple[int, int, int]:
     """Return the three numbers of a semantic version, which compare as versions do. Raises ValueError."""
-    found = _SPELLING.fullmatch(text) if len(text) <= LONGEST else None
+    found = _SPELLING.fullmatch(text)
     if found is None:
         raise ValueError("Write three numbers with dots, such as 2.1.0.")
     major, minor, patch = map(int, found.groups())
     return major, minor, patch
+
+
+def is_one(text: str) -> bool:
+    """Whether `text` is a semantic version."""
+    return _SPELLING.fullmatch(text) is not None
 
 
 def propose(before: Mapping[str, Any] | None, after: Mapping[str, Any], last: str | None) -> Proposal:

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import InvalidRequestError
 
 from aiapp.columns import now
 from aiapp.errors import NotFound
-from aiapp.extensions import db
+from aiapp.extensions import Model, db
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.text import declaring, fields, grammar
-from aiapp.workspaces.access import Access
+from aiapp.workspaces.access import Access, missing
 
 OPEN = ("draft", "preview")
 
@@ -82,6 +83,14 @@ def next_number(template: PromptTemplate) -> int:
     if number is None:  # deleted meanwhile
         raise NotFound
     return number
+
+
+def reread(row: Model) -> None:
+    """Read a row anew. Raises NotFound where it was deleted meanwhile."""
+    try:
+        db.session.refresh(row)
+    except InvalidRequestError as error:
+        raise missing(type(row)) from error
 
 
 def touch(template: PromptTemplate) -> None:

@@ -222,7 +222,13 @@ def test_a_cursor_belongs_to_its_order(bob: Access) -> None:
 @given(
     sort=st.sampled_from(SORTS),
     values=st.lists(
-        st.none() | st.integers() | st.floats() | st.text(max_size=5) | st.just("2026-01-01T00:00:00+00:00"), max_size=3
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text(max_size=5)
+        | st.just("2026-01-01T00:00:00+00:00"),
+        max_size=3,
     ),
 )
 def test_a_cursor_that_somebody_made_is_refused_or_read(bob: Access, sort: str, values: list[Any]) -> None:

@@ -13,7 +13,7 @@ from flask import Flask
 
 from aiapp.audit import AuditEvent
 from aiapp.columns import now
-from aiapp.errors import AppError, Conflict, InvalidInput, NotFound
+from aiapp.errors import AppError, Conflict, Denied, InvalidInput, NotFound
 from aiapp.extensions import db, reading
 from aiapp.prompt_templates import (
     actions,
@@ -557,3 +557,51 @@ def test_a_draft_that_was_passed_by_is_not_what_opens(bob: Access) -> None:
     assert library.current(bob, template).number == 2, "v1 is still a draft"
     actions.new_draft(bob, newer)
     assert library.current(bob, template).number == 3
+
+
+def test_no_number_of_a_semantic_version_is_too_long_for_the_next_one(bob: Access) -> None:
+    template = actions.create(bob, {"name": "Long", "body": "Hello"})
+    with pytest.raises(InvalidInput):
+        actions.publish(bob, library.version(bob, template, 1), "First", semver="9" * 26 + ".0.0")
+    actions.publish(bob, library.version(bob, template, 1), "First", semver="999999999.0.0")
+    draft = actions.new_draft(bob, library.version(bob, template, 1), given={"body": "Hello {{name}}"})
+    assert len(actions.publish(bob, draft, "Second").semver or "") <= 30
+
+
+def test_a_stored_version_that_is_none_stops_nobody(bob: Access) -> None:
+    template = actions.create(bob, {"name": "Old", "body": "Hello"})
+    first = actions.publish(bob, library.version(bob, template, 1), "First")
+    db.session.execute(sa.update(PromptVersion).where(PromptVersion.id == first.id).values(semver="banana"))
+    db.session.commit()
+    assert actions.publish(bob, actions.new_draft(bob, first), "Second").semver == "1.0.0"
+
+
+def test_nobody_alone_gives_away_the_slug_that_an_approval_stands_behind(bob: Access, alice: Access) -> None:
+    template = actions.create(bob, {"name": "Agreed", "body": "Hello"})
+    actions.publish(bob, library.version(bob, template, 1), "First")
+    publishing_rules.set_rule(alice, "second_person")
+    with pytest.raises(Denied):
+        actions.update(bob, template, {"slug": "elsewhere"})
+    db.session.rollback()
+    assert actions.update(alice, template, {"slug": "elsewhere"}).slug == "elsewhere"
+
+
+def test_the_samples_of_what_awaits_an_approval_stay_as_they_were_asked_for(bob: Access, alice: Access) -> None:
+    publishing_rules.set_rule(alice, "second_person")
+    template = actions.create(bob, {"name": "Asked", "body": "Hello {{name}}"})
+    version = library.version(bob, template, 1)
+    approval = approvals.ask(bob, version, "Please", version.lock_version)
+    actions.save_draft(bob, version, {"body": version.body}, version.lock_version, tried={"name": "somebody else"})
+    published = approvals.approve(alice, approval)
+    assert published.variables[0]["sample"] is None
+
+
+def test_what_is_deleted_twice_is_deleted_once(bob: Access) -> None:
+    template = actions.create(bob, {"name": "Gone", "body": "Hello"})
+    gone = PromptTemplate(id=template.id, name="Gone", slug="gone", workspace_id=template.workspace_id)
+    actions.delete(bob, template)
+    with pytest.raises(NotFound):
+        actions.delete(bob, gone)
+    db.session.rollback()
+    deletions = sa.select(sa.func.count()).where(AuditEvent.action == "prompt_template.delete")
+    assert db.session.scalar(deletions) == 1

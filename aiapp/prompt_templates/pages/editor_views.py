@@ -70,7 +70,7 @@ def preview_fragment(access: Access, slug: str, version: int) -> Response:
     """The prompt filled with what is typed, and what the inputs of its variables have to say. No provider is called."""
     found = _find(access, slug, version)
     typed = forms.typed_text() if access.allows("editor") else {}
-    keep = request.form.get("inputs") == "typed"
+    keep = request.form.get("inputs") == "typed" or "context" in request.form  # JSON says all that there is
     touched = None if keep else forms.touched()
     bench = workbench.build(found, forms.typed_values(), **typed, keep_typed=keep, touched=touched)
     return htmx.fragment("prompt_templates/_preview.html", **beside(access, found, bench), version=found, fragment=True)

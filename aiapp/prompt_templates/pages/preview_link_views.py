@@ -12,7 +12,7 @@ from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.pages import forms
 from aiapp.prompt_templates.pages.routes import address, answer, blueprint, history, shell
 from aiapp.prompt_templates.release_models import PreviewLink
-from aiapp.workspaces.access import Access, require
+from aiapp.workspaces.access import Access, missing, require
 from aiapp.workspaces.routes import absolute
 
 CHOICES = [("1h", "An hour"), ("1d", "A day"), ("7d", "7 days")]
@@ -42,7 +42,10 @@ def create_link(access: Access, slug: str, version: int) -> Response:
 def revoke_link(access: Access, slug: str, version: int, link_id: str) -> BaseResponse:
     """Make a link stop working."""
     found = library.version(access, library.find(access, slug), version)
-    preview_links.revoke(access, access.get(PreviewLink, link_id))
+    link = access.get(PreviewLink, link_id)
+    if link.prompt_version.prompt_template_id != found.prompt_template_id:
+        raise missing(PreviewLink)
+    preview_links.revoke(access, link)
     back = address(found, "links", workspace=access.workspace.slug)
     return htmx.go(back, "The link does not work any more.")
 
