@@ -10,9 +10,10 @@ from typing import Any
 from aiapp.prompt_templates.text import wording
 from aiapp.prompt_templates.text.documents import DEFAULTS, VARIABLE_DEFAULTS
 
-_BRACES = re.compile(r"\{\{(?!>)-?\s*([^{}]{1,300}?)\s*-?\}\}")
+# Possessive: what was read once is never given back, whatever a stranger writes between the braces.
+_BRACES = re.compile(r"\{\{(?!>)([^{}]{1,300}+)\}\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
-_FILTERED = re.compile(r"([A-Za-z_][\w.\-]*)\s*\|\s*(.+)")
+_FILTERED = re.compile(r"([A-Za-z_][\w.\-]*+)\s*+\|\s*+(.+)")
 # Filters that change nothing in what is sent here: a JSON value is written as JSON anyway.
 _HARMLESS = {"safe", "trim", "dump", "string"}
 _LONG = 120
@@ -44,7 +45,7 @@ def text(source: str, notes: Notes) -> str:
     """Return a text with `{{ name }}` as `{{name}}`; what is more than a name is noted."""
 
     def put(match: re.Match[str]) -> str:
-        inside = match[1].strip()
+        inside = match[1].removeprefix("-").removesuffix("-").strip()
         if filtered := _FILTERED.fullmatch(inside):
             filters = [each.strip().split("(")[0] for each in filtered[2].split("|")]
             lost = [each for each in filters if each not in _HARMLESS]

@@ -299,6 +299,20 @@ def test_langfuse_prompts_become_prompt_templates() -> None:
     assert "history" in " ".join(helper.notes)
 
 
+def test_braces_and_spaces_without_end_are_read_once() -> None:
+    for prompt in ("{{" + " " * 1_000_000, "{{ " * 40_000):  # a pattern that goes back over the spaces takes hours
+        (found,) = reading.read("x.json", json.dumps({"name": "a", "prompt": prompt}).encode())
+        assert found.template is not None
+        assert found.template["body"].startswith(prompt[:3])
+
+
+def test_spaces_and_hyphens_inside_of_braces_do_not_count() -> None:
+    prompt = "{{ a }}{{-b-}}{{- c\n -}}{{> d}}{{ - }}{{e|safe}}{{f  |  trim}}"
+    (found,) = reading.read("x.json", json.dumps({"name": "a", "prompt": prompt}).encode())
+    assert found.template is not None
+    assert found.template["body"] == "{{a}}{{b}}{{c}}{{> d}}{{ - }}{{e}}{{f}}"
+
+
 @pytest.mark.parametrize("wrap", [lambda one: one, lambda one: {"data": [one]}, lambda one: {"prompts": [one]}])
 def test_langfuse_prompts_are_known_in_each_of_their_wrappings(wrap: Callable[[Any], Any]) -> None:
     found = reading.read("x.json", json.dumps(wrap(LANGFUSE[1])).encode())
