@@ -158,6 +158,13 @@ def test_json_in_the_editor_marks_unknown_and_missing_names_and_fills_the_previe
     assert ">Ada</span> wrote" in page
 
 
+def test_json_that_leaves_a_variable_out_leaves_it_out_of_the_preview_as_of_a_run(write, sign_in):
+    write("bob", body="{{name}} wrote", variables=[{"name": "name", "sample": "Amina"}])
+    page = sign_in("bob").swap(f"{DRAFT}/_preview", {"context": "{}"}).get_data(as_text=True)
+    assert ">Amina</span> wrote" not in page
+    assert 'data-missing-variables="name"' in page
+
+
 def test_json_that_was_typed_becomes_samples_and_runs(write, sign_in, app, team):
     write("bob")
     bob = sign_in("bob")

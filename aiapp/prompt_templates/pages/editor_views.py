@@ -70,9 +70,11 @@ def preview_fragment(access: Access, slug: str, version: int) -> Response:
     """The prompt filled with what is typed, and what the inputs of its variables have to say. No provider is called."""
     found = _find(access, slug, version)
     typed = forms.typed_text() if access.allows("editor") else {}
-    keep = request.form.get("inputs") == "typed" or "context" in request.form  # JSON says all that there is
+    keep = request.form.get("inputs") == "typed"
     touched = None if keep else forms.touched()
-    bench = workbench.build(found, forms.typed_values(), **typed, keep_typed=keep, touched=touched)
+    pasted = forms.pasted(())
+    whole = pasted is not None and not pasted.error
+    bench = workbench.build(found, forms.typed_values(), **typed, keep_typed=keep, whole=whole, touched=touched)
     return htmx.fragment("prompt_templates/_preview.html", **beside(access, found, bench), version=found, fragment=True)
 
 

@@ -99,6 +99,7 @@ def build(
     body: str | None = None,
     messages: Sequence[Mapping[str, str]] | None = None,
     keep_typed: bool = False,
+    whole: bool = False,
     touched: Collection[str] | None = None,
 ) -> Workbench:
     """Return the workbench of a version.
@@ -108,6 +109,7 @@ def build(
         system, body, messages: the texts on the page, where they are not the version's own.
         keep_typed: let the inputs start with what was typed. False repeats what they started with, so that a page that
             takes over the answer changes no input that somebody is typing in.
+        whole: `typed` is all that there is, as in a run; without it, what is not typed stands for itself (see typed).
         touched: the variables whose empty inputs say that something is required; None for all, as after a submit.
     """
     system = version.system if system is None else system
@@ -119,7 +121,7 @@ def build(
     specs = expansion.specs(version.variables)[: declaring.MAX_VARIABLES]
     names = [spec["name"] for spec in specs]
     first = {spec["name"]: declaring.first_value(spec) for spec in specs}
-    typed = {name: (typed or {}).get(name, first[name]) for name in names}
+    typed = {name: (typed or {}).get(name, "" if whole else first[name]) for name in names}
     prompt = rendering.render_prompt(system, body, specs, typed, messages=messages, library=library)
     wrong = {error["field"]: error["message"] for error in prompt.errors}
     wrong |= dict.fromkeys(prompt.missing, "")
