@@ -8,7 +8,7 @@ import pytest
 
 from aiapp.errors import InvalidInput
 from aiapp.prompt_templates import starters
-from aiapp.prompt_templates.text import declaring, fields, values, wording
+from aiapp.prompt_templates.text import declaring, fields, json_schemas, values, wording
 
 
 def refused(given: dict[str, Any]) -> dict[str, str]:
@@ -142,6 +142,60 @@ def test_a_wrong_json_schema_is_refused(schema: Any) -> None:
 def test_a_json_schema_may_be_the_text_of_a_form() -> None:
     assert fields.content({"json_schema": '{"type": "object"}'}) == {"json_schema": {"type": "object"}}
     assert "line 2" in refused({"json_schema": '{\n"type" 1}'})["json_schema"]
+
+
+DRAFT_4 = "http://json-schema.org/draft-04/schema#"
+
+
+def test_a_json_schema_has_a_bearable_number_of_values() -> None:
+    assert "5,000 values" in refused({"json_schema": {"allOf": [{}] * 5_000}})["json_schema"]
+    assert (
+        "500 values"
+        in refused({"json_schema": {"$schema": DRAFT_4, "enum": [{"a": n} for n in range(501)]}})["json_schema"]
+    )
+    assert fields.content({"json_schema": {"allOf": [{}] * 4_000}})
+
+
+def test_choices_of_a_schema_are_not_compared_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def compared(*items: Any) -> bool:
+        raise AssertionError
+
+    for name in ("uniq", "equal"):
+        monkeypatch.setattr(f"jsonschema._utils.{name}", compared)
+        monkeypatch.setattr(f"jsonschema._keywords.{name}", compared)
+    choices = {"enum": [{"a": n} for n in range(400)]}
+    assert fields.content({"json_schema": {"$schema": DRAFT_4, **choices, "properties": {"inner": choices}}})
+
+
+@pytest.mark.parametrize("inner", [False, True])
+@pytest.mark.parametrize("choices", [[1, 1.0], [{"a": 1, "b": [2]}, {"b": [2.0], "a": 1}], ["a", "a"]])
+def test_a_choice_is_given_once(choices: list[Any], inner: bool) -> None:
+    schema = {"properties": {"a": {"enum": choices}}} if inner else {"enum": choices}
+    assert "equal" in refused({"json_schema": {"$schema": DRAFT_4, **schema}})["json_schema"]
+
+
+def test_choices_that_only_look_alike_are_different() -> None:
+    choices = [1, True, "1", 0, False, None, "null", [1], {"a": 1}, {"a": "1"}, 1.5]
+    assert fields.content({"json_schema": {"$schema": DRAFT_4, "enum": choices}})
+
+
+@pytest.mark.parametrize("draft", [DRAFT_4, "http://json-schema.org/draft-07/schema#", None])
+@pytest.mark.parametrize("pattern", ["a{99999999999}", "(", "[z-a]", "*", "(" * 400])
+def test_a_pattern_that_nobody_can_read_is_refused(pattern: str, draft: str | None) -> None:
+    named = {"$schema": draft} if draft else {}
+    assert "pattern" in refused({"json_schema": {**named, "type": "string", "pattern": pattern}})["json_schema"]
+
+
+@pytest.mark.parametrize("pattern", [r"^(?=.*\d).+$", "^{{name}}$", r"(a)\1", "a{1000000}", "x" * 501 + "("])
+def test_a_pattern_that_answers_cannot_be_compared_with_is_no_mistake(pattern: str) -> None:
+    assert fields.content({"json_schema": {"type": "string", "pattern": pattern}})
+
+
+def test_no_more_patterns_are_read_than_an_answer_is_compared_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(json_schemas, "_readable", lambda pattern: not read.append(pattern))
+    fields.content({"json_schema": {"properties": {f"p{n}": {"pattern": f"{n}+"} for n in range(100)}}})
+    assert len(read) == json_schemas.MAX_PATTERNS
 
 
 def test_messages_are_turns_of_user_and_assistant() -> None:

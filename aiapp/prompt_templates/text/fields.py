@@ -7,12 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jsonschema.exceptions import SchemaError
-from jsonschema.validators import Draft202012Validator, validator_for
-
 from aiapp.errors import InvalidInput
 from aiapp.prompt_templates.models import OUTPUT_FORMATS
-from aiapp.prompt_templates.text import declaring
+from aiapp.prompt_templates.text import declaring, json_schemas
 from aiapp.prompt_templates.text.wording import NestedError, Reader, check_json, flag, objects, one_of, parsed
 from aiapp.prompt_templates.text.wording import line as line
 from aiapp.prompt_templates.text.wording import text as text
@@ -96,13 +93,7 @@ def _json_schema(value: Any) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise ValueError("A JSON schema is an object.")
     check_json(value, MAX_SCHEMA)
-    try:
-        validator_for(value, default=Draft202012Validator).check_schema(value)
-    except SchemaError as error:
-        place = " → ".join(str(step) for step in error.absolute_path)[-200:]
-        raise ValueError(f"This is not a JSON schema: {place + ': ' if place else ''}{error.message[:200]}") from error
-    except (RecursionError, TypeError, AttributeError) as error:
-        raise ValueError("This is not a JSON schema.") from error
+    json_schemas.check(value)
     return value
 
 
