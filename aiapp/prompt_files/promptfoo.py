@@ -18,8 +18,10 @@ from aiapp.prompt_templates.text import rendering, wording
 from aiapp.providers.registry import PROVIDERS
 
 MOST_PROMPTS = 500
+# The look ahead comes first: in a text without a space the rest ends at its first match, so that nothing is read again and again.
 _ELSEWHERE = re.compile(
-    r"(?:[a-z][a-z0-9+.-]*://|exec:)\S*|[\w./*-]+\.(?:txt|json|jsonl|ya?ml|md|j2|csv|js|mjs|cjs|ts|py|sh|rb)\S*"
+    r"(?=\S++\Z)(?:(?:[a-z][a-z0-9+.-]*+://|exec:)\S*+"
+    r"|[\w./*-]+\.(?:txt|json|jsonl|ya?ml|md|j2|csv|js|mjs|cjs|ts|py|sh|rb)\S*+)"
 )
 _WORDS_OF_A_NAME = 6
 _SETTINGS = {"temperature": "temperature", "max_tokens": "max_tokens", "max_completion_tokens": "max_tokens"}

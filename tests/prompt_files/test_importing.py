@@ -365,6 +365,22 @@ def test_promptfoo_prompts_become_prompt_templates() -> None:
     assert twin.template["slug"] != plain.template["slug"]
 
 
+def test_a_prompt_of_many_file_names_is_read_once() -> None:
+    long = "a.txt" * 180_000 + " x"  # a pattern that begins again at each of them takes half an hour
+    config = {"prompts": [{"raw": long}, {"raw": "{{q}}"}], "tests": [{"vars": {"q": long}}]}
+    named, asked = reading.read("x.json", json.dumps(config).encode())
+    assert named.template is not None
+    assert asked.template is not None
+    assert named.template["body"] == long
+    assert asked.template["variables"][0]["sample"] == long
+
+
+@pytest.mark.parametrize("name", ["file://a", "exec:run", "prompts/*.md", "a.py:fn", "a.b.txt", "x.txt.txt"])
+def test_prompts_in_other_files_are_told_by_their_names(name: str) -> None:
+    (found,) = reading.read("x.json", json.dumps({"prompts": [name], "tests": []}).encode())
+    assert "is not in this file" in found.problems[0]
+
+
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
