@@ -30,7 +30,8 @@ class Step:
     """What becomes of one prompt template.
 
     `what` says it in words. `details` are those that change; `content` is what a new version would say, None where none is
-    made; `publishes` an open version that says it already and is to be published.
+    made; `publishes` an open version that says it already and is to be published. `seen` is what was there when this was worked
+    out, as JSON values: what others change meanwhile shows in comparison with it.
     """
 
     action: Action
@@ -45,6 +46,7 @@ class Step:
     content: Mapping[str, Any] | None = None
     base: PromptVersion | None = None
     publishes: PromptVersion | None = None
+    seen: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,9 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """A short text that is another one as soon as the plan is."""
-        said = [(step.action, step.slug, step.what, step.base and step.base.id) for step in self.steps]
-        return hashlib.sha256(json.dumps([said, self.publish]).encode()).hexdigest()[:16]
+        """A text that is another one as soon as the plan is: what would be written, and what that would be written over."""
+        said = [(step.action, step.slug, step.what, step.details, step.content, step.seen) for step in self.steps]
+        return hashlib.sha256(json.dumps([said, self.publish]).encode()).hexdigest()
 
     def summary(self) -> str:
         """Return the counts in words: `2 to create, 1 to change, 4 unchanged`."""
@@ -124,8 +126,7 @@ def _change(
     publish: bool,
     about: Mapping[str, Any],
 ) -> Step:
-    there: dict[str, Any] = {"tags": [tag.name for tag in template.tags]}
-    there |= {"name": template.name, "description": template.description, "task": template.task}
+    there = _details(template)
     changed = {field: details[field] for field in DETAILS if details[field] != there[field]}
     what = [f"{', '.join(changed)} changed"] if changed else []
     base = exported(access, template)
@@ -149,7 +150,14 @@ def _change(
         content=written,
         base=base,
         publishes=publishes,
+        seen=(template.id, there, *((one.id, one.status, one.lock_version) for one in (base, publishes) if one)),
     )
+
+
+def _details(template: PromptTemplate) -> dict[str, Any]:
+    """Return the details of a template as files say them."""
+    told: dict[str, Any] = {"tags": [tag.name for tag in template.tags]}
+    return told | {"name": template.name, "description": template.description, "task": template.task}
 
 
 def _saying(access: Access, template: PromptTemplate, content: Mapping[str, Any]) -> PromptVersion | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -18,7 +19,7 @@ from aiapp.audit import AuditEvent
 from aiapp.extensions import db
 from aiapp.prompt_files import archives, reading
 from aiapp.prompt_files.found import Refused
-from aiapp.prompt_templates import actions, library, publishing_rules
+from aiapp.prompt_templates import actions, drafts, library, publishing_rules
 from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.prompt_templates.text import documents
 
@@ -105,6 +106,47 @@ def test_a_plan_that_is_out_of_date_is_shown_again(app: Flask, sign_in: SignIn, 
     assert answer.status_code == 409
     assert "changed meanwhile" in answer.get_data(as_text=True)
     assert "1 to change" in answer.get_data(as_text=True)
+
+
+def test_what_a_colleague_renames_meanwhile_is_not_overwritten(app: Flask, sign_in: SignIn, team: Any) -> None:
+    bob = sign_in("bob")
+    with app.app_context():
+        actions.create(team.access("bob"), {"name": "Alpha", "body": "Hello {{name}}"})
+    renamed = ("alpha.md", ALPHA.replace("Alpha", "Alpha 2\nslug: alpha").encode())
+    page = bring(bob, renamed).get_data(as_text=True)
+    assert "1 to change" in page
+    with app.app_context():
+        access = team.access("adam")
+        actions.change(access, library.find(access, "alpha"), {"name": "Alpha of Adam"})
+        db.session.commit()
+    answer = agree(bob, page)
+    assert answer.status_code == 409
+    with app.app_context():
+        assert library.find(team.access("bob"), "alpha").name == "Alpha of Adam"
+    assert agree(bob, answer.get_data(as_text=True)).location == LIBRARY
+
+
+def test_what_a_colleague_writes_meanwhile_is_looked_at_again(app: Flask, sign_in: SignIn, team: Any) -> None:
+    bob = sign_in("bob")
+    with app.app_context():
+        actions.create(team.access("bob"), {"name": "Alpha", "body": "Some words {{name}}"})
+    page = bring(bob, ("alpha.md", ALPHA.encode())).get_data(as_text=True)
+    with app.app_context():
+        access = team.access("bob")
+        version = library.version(access, library.find(access, "alpha"), 1)
+        drafts.save_draft(access, version, {"body": "Other words {{name}}"}, version.lock_version)
+    answer = agree(bob, page)
+    assert (answer.status_code, "1 to change" in answer.get_data(as_text=True)) == (409, True)
+
+
+@pytest.mark.parametrize(("was", "put"), [("Hello", "Howdy"), ("Alpha", "Gamma\nslug: alpha")])
+def test_a_second_form_with_another_file_is_shown_first(app: Flask, sign_in: SignIn, was: str, put: str) -> None:
+    bob = sign_in("bob")
+    page = bring(bob, ("alpha.md", ALPHA.encode())).get_data(as_text=True)
+    other = base64.urlsafe_b64encode(ALPHA.replace(was, put).encode()).decode()
+    answer = agree(bob, page, upload=json.dumps([["alpha.md", other]]))
+    assert (answer.status_code, "1 to create" in answer.get_data(as_text=True)) == (409, True)
+    assert slugs(app) == []
 
 
 def test_a_file_that_cannot_be_read_says_why_and_the_others_can_be_imported(app: Flask, sign_in: SignIn) -> None:

@@ -266,3 +266,14 @@ def test_the_commands_fail_with_one_line(
     put(tmp_path / "bad", "a.md", "---\nnmae: A\n---\nHi\n")
     answer = aiapp(*words)
     assert (answer.exit_code, "Traceback" in answer.output) == (code, False)
+
+
+def test_a_plan_remembers_what_it_saw_while_somebody_thinks_about_it(bob: Access, tmp_path: Path) -> None:
+    template = prompt_templates.create(bob, {"name": "Alpha", "body": "Hi"})
+    put(tmp_path, "alpha.md", "---\nname: Beta\nslug: alpha\n---\nHi")
+    shown = plans.plan(bob, folders.read(tmp_path))
+    db.session.rollback()
+    assert plans.plan(bob, folders.read(tmp_path)).digest == shown.digest
+    prompt_templates.change(bob, template, {"name": "Gamma"})
+    db.session.commit()
+    assert plans.plan(bob, folders.read(tmp_path)).digest != shown.digest
