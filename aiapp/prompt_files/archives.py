@@ -57,6 +57,8 @@ def _wanted(entries: list[zipfile.ZipInfo]) -> Iterator[zipfile.ZipInfo]:
     for entry in entries:
         name = entry.filename
         mode = entry.external_attr >> 16
+        if not name:
+            raise Refused("This zip file has an entry without a name.")
         if _UNSAFE.search(name) or _UNSAFE.search(entry.orig_filename):
             raise Refused("This zip file has a name that leads out of its folder.")
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):

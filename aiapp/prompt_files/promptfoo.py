@@ -18,6 +18,7 @@ from aiapp.prompt_templates.text import rendering, wording
 from aiapp.providers.registry import PROVIDERS
 
 MOST_PROMPTS = 500
+MOST_OF_MESSAGES = 4 * 1024 * 1024  # as JSON
 # The look ahead comes first: in a text without a space the rest ends at its first match, so that nothing is read again and again.
 _ELSEWHERE = re.compile(
     r"(?=\S++\Z)(?:(?:[a-z][a-z0-9+.-]*+://|exec:)\S*+"
@@ -83,6 +84,7 @@ def _write(template: dict[str, Any], prompt: str, notes: Notes) -> None:
     if prompt.lstrip().startswith("["):
         try:
             messages = json.loads(prompt)
+            wording.check_json(messages, MOST_OF_MESSAGES)
         except (ValueError, RecursionError):
             messages = None
         if isinstance(messages, list) and any(isinstance(one, Mapping) and "role" in one for one in messages):

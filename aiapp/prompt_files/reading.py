@@ -14,6 +14,7 @@ from aiapp.prompt_templates.text import documents, fields, front_matter, wording
 MOST_FILES = 500
 MOST_BYTES = 10 * 1024 * 1024
 MOST_OF_ONE = 2 * 1024 * 1024
+MOST_AS_JSON = 3 * MOST_OF_ONE  # two bytes of UTF-8 are six there: \u00e9
 MOST_BRACKETS = 100_000
 MOST_TEMPLATES = 500
 
@@ -83,7 +84,7 @@ def _text(data: bytes) -> str:
 
 def _yaml(text: str) -> Any:
     try:
-        return front_matter.read(text)
+        return _storable(front_matter.read(text))
     except front_matter.FrontMatterError as error:
         raise Refused(str(error)) from error
 
@@ -92,6 +93,16 @@ def _json(text: str) -> Any:
     if text.count("[") + text.count("{") > MOST_BRACKETS:
         raise Refused("There is too much in this file.")
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Refused("This is not JSON.") from error
+    return _storable(value)
+
+
+def _storable(value: Any) -> Any:
+    """Return a value whose words, the ones that are only told too, can be shown and stored. Raises Refused."""
+    try:
+        wording.check_json(value, MOST_AS_JSON)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    return value

@@ -17,7 +17,7 @@ from aiapp.extensions import settings
 from aiapp.prompt_files import actions, archives, gallery_views, plans, reading
 from aiapp.prompt_files.found import Refused
 from aiapp.prompt_templates import publishing_rules
-from aiapp.prompt_templates.text import documents
+from aiapp.prompt_templates.text import documents, wording
 from aiapp.workspaces.access import Access, require
 
 blueprint = Blueprint("prompt_files", __name__, url_prefix="/w/<workspace>/prompt-templates")
@@ -96,7 +96,7 @@ def _kept() -> list[tuple[str, bytes]]:
     """Return the files that the second form brings along. Raises Refused."""
     try:
         kept = json.loads(request.form["upload"])
-        return [(str(name), base64.urlsafe_b64decode(data)) for name, data in kept]
+        return [(wording.text(name), base64.urlsafe_b64decode(data)) for name, data in kept]
     except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise Refused("The files did not arrive as they were. Choose them again.") from error
 

@@ -185,6 +185,53 @@ def test_nothing_chosen_and_a_broken_second_form_are_answered_in_words(sign_in: 
         assert (answer.status_code, "did not arrive" in answer.get_data(as_text=True)) == (422, True)
 
 
+HALF = "\ud800"  # of a surrogate pair: JSON can say it, UTF-8 and a page cannot
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        {"name": "a", "prompt": "Hi", "labels": [HALF]},
+        {"name": HALF, "prompt": "Hi"},
+        {"name": HALF, "versions": [1]},
+        {"name": "a", "prompt": "Hi", "config": {HALF: 1}},
+        {"name": "a", "prompt": [{"type": "placeholder", "name": HALF}]},
+        {"name": "a", "prompt": [{"role": HALF, "content": "Hi"}]},
+        {"name": "a", "prompt": f"@@@langfusePrompt:name={HALF}|label=x@@@"},
+        {"name": "a", "prompt": f"{{{{a|{HALF}}}}}"},
+        {"prompts": [{"label": HALF, "raw": "Hi"}], "providers": [HALF]},
+        {"prompts": [f"file://{HALF}"], "tests": []},
+    ],
+)
+def test_half_of_a_surrogate_pair_is_refused_in_words(sign_in: SignIn, prompt: dict[str, Any]) -> None:
+    bob = sign_in("bob")
+    shown = bring(bob, ("a.json", json.dumps(prompt).encode()))
+    page = shown.get_data(as_text=True)
+    assert (shown.status_code, "half of a surrogate pair" in page) == (200, True)
+    assert 'name="chosen"' not in page
+    assert agree(bob, page, chosen=["a"]).status_code == 422
+
+
+def test_half_of_a_surrogate_pair_in_messages_that_are_text_stays_text(sign_in: SignIn) -> None:
+    messages = json.dumps([{"role": HALF, "content": "Hi"}, {"type": "placeholder", "name": HALF}])
+    config = {"prompts": [messages], "tests": []}
+    shown = bring(sign_in("bob"), ("a.json", json.dumps(config).encode()))
+    assert shown.status_code == 200
+    assert "no JSON as it stands" in shown.get_data(as_text=True)
+
+
+def test_pairs_of_surrogates_are_letters_like_others() -> None:
+    (found,) = reading.read("a.json", rb'{"name": "a", "prompt": "\ud83d\ude00"}')
+    assert found.template is not None
+    assert found.template["body"] == "\U0001f600"
+
+
+def test_a_second_form_whose_file_has_no_name_that_can_be_shown_is_refused(sign_in: SignIn) -> None:
+    for name in (HALF, 1, None, "\0"):
+        answer = sign_in("bob").submit(IMPORT, {"upload": json.dumps([[name, "SGk="]]), "digest": "x"})
+        assert (answer.status_code, "did not arrive" in answer.get_data(as_text=True)) == (422, True)
+
+
 def test_only_editors_import(sign_in: SignIn) -> None:
     vera = sign_in("vera")
     assert vera.get(IMPORT).status_code == 403
@@ -244,6 +291,18 @@ def encrypted() -> bytes:
     return bytes(data)
 
 
+def nameless() -> bytes:
+    """A zip file whose entry has an empty name, as no tool writes it."""
+    data = entry("a")
+    at = data.index(b"PK\x01\x02")
+    first, listed = bytearray(data[:at]), bytearray(data[at:])
+    first[26], listed[28] = 0, 0  # the lengths of the names
+    del first[30], listed[46]
+    end = listed.index(b"PK\x05\x06")
+    listed[end + 12 : end + 20] = end.to_bytes(4, "little") + len(first).to_bytes(4, "little")
+    return bytes(first + listed)
+
+
 def lying() -> bytes:
     """A bomb whose list says that it is small."""
     data = bytearray(zipped(a=b"\0" * 20_000_000))
@@ -268,6 +327,7 @@ def lying() -> bytes:
         (lambda: entry("a\\..\\evil.md"), "leads out"),
         (lambda: entry("link.md", stat.S_IFLNK | 0o777), "link or a device"),
         (lambda: entry("pipe.md", stat.S_IFIFO), "link or a device"),
+        (nameless, "without a name"),
         (lambda: zipped(a="x")[:-30], "damaged"),
         (lambda: b"PK\x03\x04" + b"\xff" * 100, "damaged"),
     ],
