@@ -24,13 +24,6 @@ blueprint = Blueprint("prompt_files", __name__, url_prefix="/w/<workspace>/promp
 gallery_views.register(blueprint)
 
 
-@blueprint.get("/export")
-@require()
-def export_all(access: Access) -> Response:
-    """All prompt templates as a zip file."""
-    return _zip(access, actions.documents_of(access))
-
-
 @blueprint.post("/export")
 @require()
 def export(access: Access) -> Response:

@@ -251,7 +251,7 @@ def test_a_zip_of_all_comes_back_as_it_went(app: Flask, sign_in: SignIn, team: A
         for name in ("Alpha", "Beta"):
             actions.create(access, {"name": name, "body": f"{name} {{{{x}}}}"})
     vera, bob = sign_in("vera"), sign_in("bob")
-    answer = vera.get(f"{LIBRARY}/export")
+    answer = vera.submit(f"{LIBRARY}/export")
     assert answer.mimetype == "application/zip"
     assert "attachment" in answer.headers["Content-Disposition"]
     assert answer.get_data() == vera.submit(f"{LIBRARY}/export").get_data()
@@ -264,7 +264,24 @@ def test_a_zip_of_all_comes_back_as_it_went(app: Flask, sign_in: SignIn, team: A
     assert vera.submit(f"{LIBRARY}/export", {"slug": ["nothing"]}).status_code == 404
     with app.app_context():
         noted = db.session.scalars(sa.select(AuditEvent).where(AuditEvent.action == "prompt_template.export")).all()
-        assert [event.subject for event in noted] == ["2 prompt templates", "1 prompt templates"]
+        assert [event.subject for event in noted] == ["2 prompt templates", "2 prompt templates", "1 prompt templates"]
+
+
+def test_nothing_leaves_as_files_without_a_word_in_the_audit_trail(app: Flask, sign_in: SignIn, team: Any) -> None:
+    with app.app_context():
+        actions.create(team.access("bob"), {"name": "Alpha", "body": "Hi"})
+    vera = sign_in("vera")
+    assert vera.get(f"{LIBRARY}/export").status_code in (404, 405)
+    page = vera.get(LIBRARY).get_data(as_text=True)
+    form = re.search(rf'<form method="post" action="{LIBRARY}/export"[^>]*>(.*?)</form>', page, re.DOTALL)
+    assert form
+    assert "Export all" in form[1]
+    token = re.findall(r'name="csrf_token" value="([^"]+)"', form[1])
+    answer = vera.post(f"{LIBRARY}/export", data={"csrf_token": token})  # as a browser sends it, without a script
+    assert (answer.status_code, answer.mimetype) == (200, "application/zip")
+    with app.app_context():
+        action = AuditEvent.action == "prompt_template.export"
+        assert db.session.scalars(sa.select(AuditEvent.subject).where(action)).all() == ["1 prompt templates"]
 
 
 def entry(name: str, mode: int = 0) -> bytes:
