@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+import sqlalchemy as sa
+
 from aiapp.errors import Conflict, InvalidInput
-from aiapp.extensions import db
+from aiapp.extensions import db, reading
 from aiapp.prompt_templates import ancestry, branches, drafts, partials, versioning
 from aiapp.prompt_templates.comparing import merging
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
@@ -27,12 +29,16 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A merge that is not made yet: `theirs`, the newest version of a branch, into `ours`."""
+    """A merge that is not made yet: `theirs`, the newest version of a branch, into `ours`.
+
+    `seen` is, by id, the lock version and the status of both when it was planned.
+    """
 
     ours: PromptVersion
     theirs: PromptVersion
     merged: merging.Merged
     nothing_new: bool
+    seen: Mapping[str, tuple[int, str]]
 
     @property
     def conflicts(self) -> tuple[merging.Conflict, ...]:
@@ -41,12 +47,20 @@ class Plan:
 
 
 def plan(access: Access, template: PromptTemplate, branch: str, into: int | None = None) -> Plan:
-    """Return what a merge would make.
+    """Return what a merge would make. Commits: nobody waits for the writer's lock while texts are compared.
 
     Arguments:
         into: the number of the version of the main line to merge into; None takes the usual one (see branches.targets).
     Raises NotFound, InvalidInput for a version that no branch can be merged into.
     """
+    db.session.commit()
+    with reading():
+        found = _planned(access, template, branch, into)
+        db.session.commit()
+    return found
+
+
+def _planned(access: Access, template: PromptTemplate, branch: str, into: int | None) -> Plan:
     theirs = branches.newest(access, template, branch)
     choices = branches.targets(access, template)
     ours = next((one for one in choices if into is None or one.number == into), None)
@@ -54,7 +68,8 @@ def plan(access: Access, template: PromptTemplate, branch: str, into: int | None
         message = "A branch is merged into the published version or an open draft of the main line."
         raise InvalidInput(errors=[{"field": "into", "message": message}])
     base, their = ancestry.base_of(ours, theirs), versioning.content(theirs)
-    return Plan(ours, theirs, merging.merge(base, versioning.content(ours), their), _alike(base, their))
+    seen = {one.id: (one.lock_version, one.status) for one in (ours, theirs)}
+    return Plan(ours, theirs, merging.merge(base, versioning.content(ours), their), _alike(base, their), seen)
 
 
 def make(
@@ -66,13 +81,17 @@ def make(
         decisions: by the key of a conflict.
         message: for the history; empty says what was merged.
     Raises InvalidInput, Conflict `merge_conflicts` while not everything is decided, with the conflicts in `extra`, Conflict
-    `nothing_to_merge`.
+    `nothing_to_merge`, Conflict `merge_overtaken` where somebody has changed one of both since it was planned.
     """
     message = wording.message(message) or f"Merge {wanted.theirs.branch}"
     if wanted.nothing_new:
         raise Conflict(f"The main line has all of {wanted.theirs.branch} already.", code="nothing_to_merge")
-    text = content(access, wanted, decisions or {})
     template = wanted.ours.prompt_template
+    db.session.commit()
+    with reading():
+        text = content(access, wanted, decisions or {})
+        db.session.commit()
+    _demand_unchanged(access, wanted)
     number = versioning.next_number(template)
     draft = versioning.make(access, template, number, text, wanted.ours, message)
     draft.merged_id, draft.created_at = wanted.theirs.id, drafts.began(wanted.ours)
@@ -87,6 +106,23 @@ def make(
     db.session.commit()
     db.session.refresh(draft)
     return draft
+
+
+def _demand_unchanged(access: Access, wanted: Plan) -> None:
+    """Raise Conflict unless both versions, and the branch, are what they were when the merge was planned."""
+    rows = db.session.execute(
+        sa.select(PromptVersion.id, PromptVersion.lock_version, PromptVersion.status)
+        .where(PromptVersion.workspace_id == access.workspace.id, PromptVersion.id.in_(wanted.seen))
+        .with_for_update()
+    ).all()
+    newer = sa.select(PromptVersion.id).where(
+        PromptVersion.workspace_id == access.workspace.id,
+        PromptVersion.prompt_template_id == wanted.theirs.prompt_template_id,
+        PromptVersion.branch == wanted.theirs.branch,
+        PromptVersion.number > wanted.theirs.number,
+    )
+    if {row.id: (row.lock_version, row.status) for row in rows} != wanted.seen or db.session.scalar(newer.limit(1)):
+        raise Conflict("Somebody has changed what is merged. Look at it again.", code="merge_overtaken")
 
 
 def content(access: Access, wanted: Plan, decisions: Mapping[str, Decision]) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from aiapp.errors import Conflict, InvalidInput, NotFound
 from aiapp.extensions import db
 from aiapp.prompt_templates import actions, ancestry, branches, drafts, merges, revisions
 from aiapp.prompt_templates.ancestry import Node, nearest
+from aiapp.prompt_templates.comparing import conflicts, merging
 from aiapp.prompt_templates.merges import Decision
 from aiapp.prompt_templates.models import PromptRevision, PromptTemplate, PromptVersion
 from aiapp.workspaces.access import Access
@@ -248,6 +251,54 @@ def test_changes_of_both_lines_come_together(bob: Access, template: PromptTempla
     assert [spec["name"] for spec in made.variables] == ["language", "name"]
     assert made.message == "Merge warm"
     assert actions.publish(bob, made, "Warm").status == "published"
+
+
+def test_nobody_waits_for_the_writer_s_lock_while_a_merge_is_planned(
+    bob: Access, template: PromptTemplate, published: PromptVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actions.new_draft(bob, published, branch="warm")
+    planned = []
+
+    def merge(*sides: Any) -> Any:
+        if db.engine.dialect.name == "sqlite":
+            other = sqlite3.connect(str(db.engine.url.database), timeout=0)
+            other.execute("BEGIN IMMEDIATE")
+            other.close()
+        planned.append(sides)
+        return merging.merge(*sides)
+
+    monkeypatch.setattr(merges, "merging", SimpleNamespace(merge=merge, ABSENT=merging.ABSENT))
+    db.session.execute(sa.select(sa.literal(1)))  # what the edge has read until then, under the lock of a POST
+    merges.plan(bob, template, "warm")
+    assert len(planned) == 1
+
+
+@pytest.mark.parametrize("what", ["ours", "theirs", "newer"])
+def test_what_somebody_changed_since_it_was_planned_is_not_merged(
+    bob: Access, template: PromptTemplate, published: PromptVersion, what: str
+) -> None:
+    branch = actions.new_draft(bob, published, branch="warm")
+    save(bob, branch, rule(3, "Theirs."))
+    main = actions.new_draft(bob, published)
+    wanted = merges.plan(bob, template, "warm", main.number)
+    if what == "newer":
+        actions.new_draft(bob, branch)
+    else:
+        save(bob, main if what == "ours" else branch, rule(5, "Later."))
+    with pytest.raises(Conflict) as refused:
+        merges.make(bob, wanted)
+    assert refused.value.code == "merge_overtaken"
+
+
+def test_a_page_shows_a_bounded_number_of_rows_of_all_conflicts() -> None:
+    sides = ("".join(f"{side}{n}\n" for n in range(1_000)) for side in "xyz")
+    base, ours, theirs = sides
+    found = [merging.Conflict(str(n), f"messages.{n}", "text", base, ours, theirs) for n in range(1, 51)]
+    shown = conflicts.shown(found, {})
+    assert [one.key for one in shown] == [one.key for one in found]
+    assert sum(len(one.split) for one in shown) <= conflicts.PAGE_ROWS
+    assert all(len(one.split) >= conflicts.MIN_ROWS for one in shown)
+    assert len(conflicts.shown(found[:1], {})[0].split) == 1_000
 
 
 def test_a_branch_that_goes_on_is_merged_again_without_old_conflicts(

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from aiapp.prompt_templates.comparing.aligning import Budget, align
 from aiapp.prompt_templates.comparing.contents import COMPARED_SCHEMA, compare
-from aiapp.prompt_templates.comparing.diffing import Cell, Fold, diff_lines, split_rows, unified_rows
+from aiapp.prompt_templates.comparing.diffing import (
+    ALL_LINE_STEPS,
+    ALL_WORD_STEPS,
+    Cell,
+    Fold,
+    Room,
+    diff_lines,
+    split_rows,
+    unified_rows,
+)
 from aiapp.prompt_templates.comparing.marking import Span, diff_words, pair_lines
 
 LINES = st.lists(
@@ -290,6 +299,31 @@ def test_beyond_the_budget_lines_are_paired_in_order_and_marked_whole():
     assert pair_lines(["a b"] * 3, ["x", "a b"], Budget(2)) == [(0, 0), (1, 1)]
     assert diff_words("a b", "a c", Budget(2)) == ((Span(True, "a b"),), (Span(True, "a c"),))
     assert pair_lines(["a"] * 60, ["b"] * 50, Budget(10**6))[-1] == (49, 49)
+
+
+def test_all_parts_of_a_comparison_share_one_room_and_a_small_one_is_not_starved():
+    old, new = HARD["two letters by chance"]
+    room = Room()
+    hard = {"system": old, "messages": [{"role": "user", "content": old}], "body": "Be kind to people.\n"}
+    soft = {"system": new, "messages": [{"role": "user", "content": new}], "body": "Be nice to people.\n"}
+    system, messages, body = compare(hard, soft, room).parts
+
+    assert [part.diff.too_different for part in (system, messages, body)] == [True, True, False]
+    assert [marks(line.spans) for line in body.diff.lines] == ["Be [kind] to people.", "Be [nice] to people."]
+    assert 0 <= room.lines.steps < ALL_LINE_STEPS
+    assert 0 <= room.words.steps < ALL_WORD_STEPS
+    assert room.for_lines(10**9).steps <= ALL_LINE_STEPS
+
+
+def test_of_very_many_changed_lines_the_last_stand_together_and_none_is_lost():
+    old, new = "a\n" * 20 + "same\n" + "b\nb", "c\n" * 20 + "same\n" + "d\n"
+    diff = diff_lines(old, new, room=Room(listed=Budget(3)))
+
+    assert (side(diff, "added"), side(diff, "removed")) == (old, new)
+    assert [(line.op, line.old_no, line.new_no) for line in diff.lines][:3] == [
+        ("removed", 1, None), ("added", None, 1), ("equal", 21, 21),
+    ]  # fmt: skip
+    assert diff.too_different
 
 
 # versions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
 
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiapp.prompt_templates.comparing.merging import ABSENT, Conflict, merge
-from aiapp.prompt_templates.comparing.weaving import Clash, Hunk, weave, weave_text
+from aiapp.prompt_templates.comparing.aligning import Budget
+from aiapp.prompt_templates.comparing.diffing import ALL_LINE_STEPS, ALL_WORD_STEPS, Room
+from aiapp.prompt_templates.comparing.merging import ABSENT, MAX_PLACES, Conflict, merge
+from aiapp.prompt_templates.comparing.weaving import MAX_HUNKS, Clash, Hunk, weave, weave_text
 
 LINES = st.sampled_from(["", "a", "b", "c", "the cat sat", "the dog sat", "a cat sat down", "x\r", "漢字"])
 TEXTS = st.one_of(
@@ -364,3 +367,50 @@ def test_a_key_names_what_was_looked_at():
     assert isinstance(merge(*sides).text("body")[0], Conflict)
     assert merge(*sides).conflicts[0].key == key
     assert merge(sides[0], sides[1], version(body="d")).conflicts[0].key != key
+
+
+# bounded work
+
+
+def letters(seed, count):
+    chance = random.Random(seed)
+    return "".join(chance.choice("ab") + "\n" for _ in range(count))
+
+
+def test_all_texts_of_a_merge_share_one_room():
+    room = Room()
+    sides = [[letters(100 * side + n, 3_000) for n in range(12)] for side in range(3)]
+    for left, texts in zip(range(12, 0, -1), zip(*sides, strict=True), strict=True):
+        assert weave_text(*texts, room=room, texts=left) == [Hunk(*texts)]
+    assert 0 <= room.lines.steps < ALL_LINE_STEPS
+    assert 0 <= room.words.steps <= ALL_WORD_STEPS
+
+
+def test_hostile_examples_are_conflicts_and_leave_the_rest_its_room(monkeypatch):
+    spent = []
+    spend = Budget.spend
+
+    def counted(budget, steps):
+        taken = spend(budget, steps)
+        if taken and budget.within is None:
+            spent.append(steps)
+        return taken
+
+    monkeypatch.setattr(Budget, "spend", counted)
+    sides = [[turn("user", letters(100 * side + n, 3_000)) for n in range(30)] for side in range(3)]
+    base, ours, theirs = ("a\nb\nc\n", "A\nb\nc\n", "a\nb\nC\n")
+    merged = merge(*(version(messages=one, body=body) for one, body in zip(sides, (base, ours, theirs), strict=True)))
+
+    assert merged.content()["body"] == "A\nb\nC\n"
+    assert [one.field for one in merged.conflicts] == [f"messages.{n}" for n in range(1, 31)]
+    assert sum(spent) <= ALL_LINE_STEPS + ALL_WORD_STEPS + 100_000
+
+
+def test_a_text_with_very_many_conflicts_is_one():
+    sides = ["".join(f"same {n}\n{side}{n}\n" for n in range(MAX_HUNKS + 1)) for side in "xyz"]
+    assert weave_text(*sides) == [Hunk(*sides)]
+    few = ["".join(f"same {n}\n{side}{n}\n" for n in range(100)) for side in "xyz"]
+    assert sum(isinstance(piece, Hunk) for piece in weave_text(*few)) == 100
+    merged = merge(*(version(messages=[turn("user", text)] * 5) for text in few))
+    assert [one.field for one in merged.conflicts].count("messages.5") == 1
+    assert len(merged.conflicts) == MAX_PLACES + 2

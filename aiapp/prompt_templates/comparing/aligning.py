@@ -13,13 +13,14 @@ Region = tuple[int, int, int, int]
 
 @dataclass(slots=True)
 class Budget:
-    """How many steps may still be taken; several alignments may share one."""
+    """How many steps may still be taken; several alignments may share one, or each have a part `within` one of them all."""
 
     steps: int
+    within: Budget | None = None
 
     def spend(self, steps: int) -> bool:
         """Take `steps`; False, and nothing is taken, where fewer are left."""
-        if steps > self.steps:
+        if steps > self.steps or (self.within and not self.within.spend(steps)):
             return False
         self.steps -= steps
         return True

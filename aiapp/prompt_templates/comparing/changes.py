@@ -8,7 +8,7 @@ from typing import Any
 
 from aiapp.prompt_templates import versioning
 from aiapp.prompt_templates.comparing.contents import SETTINGS, Comparison, Part, compare
-from aiapp.prompt_templates.comparing.diffing import Fold, Line, SplitRow, split_rows, unified_rows
+from aiapp.prompt_templates.comparing.diffing import Fold, Line, Room, SplitRow, split_rows, unified_rows
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.text import values
 
@@ -105,9 +105,9 @@ def changes_between(old: PromptVersion, new: PromptVersion, *, split: bool) -> C
     return changes_in(versioning.content(old), versioning.content(new), split=split)
 
 
-def changes_in(old: Mapping[str, Any], new: Mapping[str, Any], *, split: bool) -> Changes:
-    """Return what changed from one content of a version to another (see changes_between)."""
-    found = compare(old, new)
+def changes_in(old: Mapping[str, Any], new: Mapping[str, Any], *, split: bool, room: Room | None = None) -> Changes:
+    """Return what changed from one content of a version to another (see changes_between; room: see compare)."""
+    found = compare(old, new, room)
     names = {spec["name"] for spec in new["variables"]} & {spec["name"] for spec in old["variables"]}
     return Changes(
         parts=[_part(part, split) for part in found.parts if part.diff.changed],

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aiapp.prompt_templates import merges
 from aiapp.prompt_templates.comparing.changes import MAX_ROWS, TITLES, in_words, setting_title
 from aiapp.prompt_templates.comparing.contents import turns
-from aiapp.prompt_templates.comparing.diffing import Fold, Line, SplitRow, diff_lines, split_rows, unified_rows
+from aiapp.prompt_templates.comparing.diffing import Fold, Line, Room, SplitRow, diff_lines, split_rows, unified_rows
 from aiapp.prompt_templates.comparing.merging import ABSENT, Conflict
+
+PAGE_ROWS = 5_000  # of all conflicts of a page together
+MIN_ROWS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +35,36 @@ class ShownConflict:
     in_lines: bool
 
 
-def shown(conflict: Conflict, decisions: Mapping[str, merges.Decision]) -> ShownConflict:
-    """Return a conflict as the page of a merge shows it."""
+def shown(
+    found: Sequence[Conflict], decisions: Mapping[str, merges.Decision], room: Room | None = None
+) -> list[ShownConflict]:
+    """Return conflicts as the page of a merge shows them.
+
+    Arguments:
+        room: what all that the page compares may take.
+    """
+    room = room or Room()
+    rows = PAGE_ROWS
+    conflicts = []
+    for left, conflict in zip(range(len(found), 0, -1), found, strict=True):
+        conflicts.append(_shown(conflict, decisions, room, left, min(MAX_ROWS, max(MIN_ROWS, rows // left))))
+        rows -= min(rows, len(conflicts[-1].split))
+    return conflicts
+
+
+def _shown(
+    conflict: Conflict, decisions: Mapping[str, merges.Decision], room: Room, texts: int, rows: int
+) -> ShownConflict:
     decided = decisions.get(conflict.key)
     in_lines = conflict.kind != "value"
     base, ours, theirs = (_words(conflict, side) for side in (conflict.base, conflict.ours, conflict.theirs))
-    diff = diff_lines(ours, theirs) if in_lines else diff_lines("", "")
+    diff = diff_lines(ours, theirs, room=room, texts=texts) if in_lines else diff_lines("", "")
     gap = "" if not ours or ours.endswith("\n") else "\n"
     return ShownConflict(
         key=conflict.key,
         title=_title(conflict.field),
-        split=split_rows(diff)[:MAX_ROWS],
-        unified=unified_rows(diff)[:MAX_ROWS],
+        split=split_rows(diff)[:rows],
+        unified=unified_rows(diff)[:rows],
         base=base,
         ours=ours,
         theirs=theirs,

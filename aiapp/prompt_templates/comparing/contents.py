@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from aiapp.prompt_templates.comparing.diffing import TextDiff, diff_lines
+from aiapp.prompt_templates.comparing.diffing import Room, TextDiff, diff_lines
 
 SETTINGS = ("output_format", "json_schema", "provider", "model", "temperature", "max_tokens")
 VARIABLE_FIELDS = {
@@ -91,22 +91,35 @@ class Comparison:
         }
 
 
-def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Comparison:
-    """Compare two versions of a prompt template.
+def compare(old: Mapping[str, Any], new: Mapping[str, Any], room: Room | None = None) -> Comparison:
+    """Compare two versions of a prompt template. The work is bounded.
 
     Arguments:
         old, new: `system`, `body`, `messages`, `variables` and SETTINGS of a version, as the API shows them; what is absent
             counts as empty.
+        room: what all that is compared at once may take.
     """
+    room = room or Room()
     texts = [(field, old.get(field) or "", new.get(field) or "") for field in ("system", "body")]
     messages = turns(old.get("messages") or ()), turns(new.get("messages") or ())
     if any(messages):
         texts.insert(1, ("messages", *messages))
     return Comparison(
-        tuple(Part(field, diff_lines(before, after)) for field, before, after in texts),
+        _parts(texts, room),
         tuple(_settings(old, new)),
         _variables(old.get("variables") or (), new.get("variables") or ()),
     )
+
+
+def _parts(texts: Sequence[tuple[str, str, str]], room: Room) -> tuple[Part, ...]:
+    """Compare the parts, the smallest first: what a large one takes is not lacking then."""
+    small_first = sorted(texts, key=lambda text: len(text[1]) + len(text[2]))
+    left = range(len(texts), 0, -1)
+    found = {
+        name: diff_lines(old, new, room=room, texts=more)
+        for more, (name, old, new) in zip(left, small_first, strict=True)
+    }
+    return tuple(Part(name, found[name]) for name, _, _ in texts)
 
 
 def turns(messages: Sequence[Mapping[str, str]]) -> str:

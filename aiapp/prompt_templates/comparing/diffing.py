@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby, zip_longest
 from typing import ClassVar, Literal, NamedTuple, TypeVar
 
@@ -16,11 +16,32 @@ CONTEXT_LINES = 3
 # Keeps the worst 100 KB against 100 KB near a second (typical ones take a tenth of it), so that the page still answers.
 LINE_STEPS = 300_000
 WORD_STEPS = 300_000
+# What all texts of one comparison, merge or page may take together.
+ALL_LINE_STEPS = 1_000_000
+ALL_WORD_STEPS = 600_000
+ALL_LINES = 250_000
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 Op = Literal["equal", "removed", "added"]
 Row = TypeVar("Row", "Line", "SplitRow")
+
+
+@dataclass(slots=True)
+class Room:
+    """What one comparison, merge or page may still cost: steps of aligning lines and words, changed lines told apart."""
+
+    lines: Budget = field(default_factory=lambda: Budget(ALL_LINE_STEPS))
+    words: Budget = field(default_factory=lambda: Budget(ALL_WORD_STEPS))
+    listed: Budget = field(default_factory=lambda: Budget(ALL_LINES))
+
+    def for_lines(self, count: int, texts: int = 1) -> Budget:
+        """Return what a text of `count` lines may take; `texts` are still to come, itself among them, with as much each."""
+        return Budget(min(max(LINE_STEPS, 4 * count), self.lines.steps // texts), self.lines)
+
+    def for_words(self, texts: int = 1) -> Budget:
+        """Return what the words of one text may take (see for_lines)."""
+        return Budget(min(WORD_STEPS, self.words.steps // texts), self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +73,7 @@ class Line:
 class TextDiff:
     """All lines of two texts: in each changed place the removed ones first.
 
+    Of very many changed lines the last ones stand together, as one that has line breaks.
     `too_different` says that the work was cut short: what could not be aligned is shown as replaced.
     """
 
@@ -112,21 +134,32 @@ class Fold:
         return len(self.rows)
 
 
-def diff_lines(old: str, new: str) -> TextDiff:
-    """Compare two texts by lines, which end at \\n and nowhere else, and changed lines by words. The work is bounded."""
+def diff_lines(old: str, new: str, *, room: Room | None = None, texts: int = 1) -> TextDiff:
+    """Compare two texts by lines, which end at \\n and nowhere else, and changed lines by words. The work is bounded.
+
+    Arguments:
+        room: what all texts that are compared at once may take together.
+        texts: how many of them are still to come, this one among them: it takes no more than its share of the room.
+    """
+    room = room or Room()
     old_lines, new_lines = _LINE.findall(old), _LINE.findall(new)
-    aligned = align(old_lines, new_lines, Budget(max(LINE_STEPS, 4 * (len(old_lines) + len(new_lines)))))
-    words = Budget(WORD_STEPS)
+    aligned = align(old_lines, new_lines, room.for_lines(len(old_lines) + len(new_lines), texts))
+    words = room.for_words(texts)
+    joined = False
     lines: list[Line] = []
     i = j = 0
     for i_equal, j_equal, length in (*aligned.blocks, (len(old_lines), len(new_lines), 0)):
-        lines += _changed(old_lines[i:i_equal], new_lines[j:j_equal], i, j, words)
+        place = old_lines[i:i_equal], new_lines[j:j_equal]
+        if not room.listed.spend(len(place[0]) + len(place[1])):
+            joined = True
+            place = _joined(place[0]), _joined(place[1])
+        lines += _changed(*place, i, j, words)
         i, j = i_equal + length, j_equal + length
         for offset, raw in enumerate(old_lines[i_equal:i]):
             text = raw.removesuffix("\n")
             spans = whole(text, marked=False)
             lines.append(Line("equal", i_equal + offset + 1, j_equal + offset + 1, text, spans, raw.endswith("\n")))
-    return TextDiff(tuple(lines), too_different=not aligned.complete)
+    return TextDiff(tuple(lines), too_different=joined or not aligned.complete)
 
 
 def unified_rows(diff: TextDiff, context: int | None = CONTEXT_LINES) -> list[Line | Fold]:
@@ -144,6 +177,10 @@ def split_rows(diff: TextDiff, context: int | None = CONTEXT_LINES) -> list[Spli
         else:
             rows += _beside(lines)
     return list(_folded(rows, context))
+
+
+def _joined(lines: Sequence[str]) -> list[str]:
+    return ["".join(lines)] if lines else []
 
 
 def _changed(old: Sequence[str], new: Sequence[str], i: int, j: int, words: Budget) -> Iterator[Line]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aiapp.prompt_templates.comparing.contents import SETTINGS
+from aiapp.prompt_templates.comparing.diffing import Room
 from aiapp.prompt_templates.comparing.weaving import Clash, Hunk, weave, weave_text
 
 # Fields that make sense together: where the first of them differ, both sides' are never mixed.
@@ -18,6 +19,8 @@ _OF_VARIABLE: _Group = (("type", "choices"), ("default", "sample"))
 _OF_SETTINGS: _Group = (("provider",), ("model",))
 _NO_GROUP: _Group = ((), ())
 _MESSAGE_STEPS = 100_000
+# Of more places that both changed each text is one.
+MAX_PLACES = 300
 _DEPTH = 40  # objects that are nested deeper are one value
 
 Kind = Literal["text", "messages", "value"]
@@ -103,9 +106,9 @@ def merge(base: Mapping[str, Any], ours: Mapping[str, Any], theirs: Mapping[str,
     found = _Conflicts()
     sides = (base, ours, theirs)
     values: dict[str, Any] = {
-        "system": found.text("system", *(side.get("system") or "" for side in sides)),
+        # the examples take what these two leave
+        **{name: found.text(name, *(side.get(name) or "" for side in sides)) for name in ("system", "body")},
         "messages": _messages(*([*(side.get("messages") or ())] for side in sides), found=found),
-        "body": found.text("body", *(side.get("body") or "" for side in sides)),
         "variables": _variables(*([*(side.get("variables") or ())] for side in sides), found=found),
     }
     settings = found.members("", *({name: side.get(name) for name in SETTINGS} for side in sides), group=_OF_SETTINGS)
@@ -115,8 +118,10 @@ def merge(base: Mapping[str, Any], ours: Mapping[str, Any], theirs: Mapping[str,
 
 @dataclass(slots=True)
 class _Conflicts:
-    """The conflicts found so far."""
+    """The conflicts found so far, and what finding more may take."""
 
+    room: Room = field(default_factory=Room)
+    places: int = MAX_PLACES
     all: list[Conflict] = field(default_factory=list)
     keys: Counter[str] = field(default_factory=Counter)
 
@@ -131,8 +136,13 @@ class _Conflicts:
         self.all.append(Conflict(unique, name, kind, base, ours, theirs))
         return self.all[-1]
 
-    def text(self, name: str, base: str, ours: str, theirs: str) -> Text:
-        pieces = weave_text(base, ours, theirs)
+    def text(self, name: str, base: str, ours: str, theirs: str, *, texts: int = 1) -> Text:
+        """Merge one text; `texts` like it are still to come, itself among them."""
+        pieces = weave_text(base, ours, theirs, room=self.room, texts=texts)
+        hunks = sum(isinstance(one, Hunk) for one in pieces)
+        if hunks > 1 and hunks > self.places:
+            pieces = [Hunk(base, ours, theirs)]
+        self.places -= min(self.places, hunks)
         return Text(tuple(self.note(name, "text", *one) if isinstance(one, Hunk) else one for one in pieces))
 
     def value(self, name: str, base: Any, ours: Any, theirs: Any) -> Any:
@@ -188,6 +198,7 @@ def _messages(
     places = weave(before, our, their, _MESSAGE_STEPS)
     if places is None:
         places = [Clash(tuple(before), tuple(our), tuple(their))]
+    left = sum(len(place.ours) for place in places if isinstance(place, Clash))
     nodes: list[Any] = []
     for place in places:
         if not isinstance(place, Clash):
@@ -195,9 +206,11 @@ def _messages(
         elif len({tuple(role for role, _ in side) for side in place}) == 1:
             for turns in zip(*place, strict=True):
                 role = turns[0][0]
-                text = found.text(f"messages.{len(nodes) + 1}", *(content for _, content in turns))
+                text = found.text(f"messages.{len(nodes) + 1}", *(content for _, content in turns), texts=left)
+                left -= 1
                 nodes.append(Members({"role": role, "content": text}))
         else:
+            left -= len(place.ours)
             nodes.append(found.note("messages", "messages", *(_turns(side) for side in place)))
     return Items(tuple(nodes))
 

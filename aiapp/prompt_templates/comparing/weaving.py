@@ -7,10 +7,15 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from aiapp.prompt_templates.comparing.aligning import Budget, align
-from aiapp.prompt_templates.comparing.diffing import LINE_STEPS, WORD_STEPS
+from aiapp.prompt_templates.comparing.diffing import Room
 from aiapp.prompt_templates.comparing.marking import ALIKE, split_words
 
 Item = TypeVar("Item", bound=Hashable)
+
+# What looking at a place costs before its first word is compared.
+STEPS_PER_HUNK = 20
+# Nobody decides about more places of a text one by one.
+MAX_HUNKS = 200
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
@@ -32,45 +37,50 @@ class Hunk(NamedTuple):
 
 
 def weave(
-    base: Sequence[Item], ours: Sequence[Item], theirs: Sequence[Item], steps: int
+    base: Sequence[Item], ours: Sequence[Item], theirs: Sequence[Item], steps: int | Budget
 ) -> list[tuple[Item, ...] | Clash[Item]] | None:
     """Merge two sequences that came from `base`; None where `steps` do not reach to align each with it.
 
     The places between elements that all three have in common are decided one by one (S. Khanna, K. Kunal, B. Pierce,
     "A Formal Investigation of Diff3", FSTTCS 2007).
     """
-    to_ours, to_theirs = align(base, ours, Budget(steps)), align(base, theirs, Budget(steps))
-    if not (to_ours.complete and to_theirs.complete):
+    budget = Budget(steps) if isinstance(steps, int) else steps
+    to_ours = align(base, ours, budget)
+    to_theirs = align(base, theirs, budget) if to_ours.complete else to_ours
+    if not to_theirs.complete:
         return None
     return list(_decided(base, ours, theirs, to_ours.blocks, to_theirs.blocks))
 
 
-def weave_text(base: str, ours: str, theirs: str) -> list[str | Hunk]:
+def weave_text(base: str, ours: str, theirs: str, *, room: Room | None = None, texts: int = 1) -> list[str | Hunk]:
     """Merge two texts that came from `base`, by lines, and within lines that both changed by words. The work is bounded.
 
     Words are merged where each side kept enough of what stood there, and changed other words than the other side. Texts that
-    cannot be aligned in reasonable time are one hunk.
+    cannot be aligned in reasonable time, or have very many such places, are one hunk.
+
+    Arguments:
+        room: what all texts that are merged at once may take together.
+        texts: how many of them are still to come, this one among them: it takes no more than its share of the room.
     """
+    room = room or Room()
     if ours == theirs or base == theirs:
         return [ours]
     if base == ours:
         return [theirs]
     lines: list[list[str]] = [_LINE.findall(text) for text in (base, ours, theirs)]
-    found = weave(lines[0], lines[1], lines[2], max(LINE_STEPS, 4 * sum(map(len, lines))))
+    found = weave(lines[0], lines[1], lines[2], room.for_lines(2 * sum(map(len, lines)), texts))
     if found is None:
         return [Hunk(base, ours, theirs)]
     pieces: list[str | Hunk] = []
-    room = WORD_STEPS
+    words = room.for_words(texts)
     for piece in found:
         if not isinstance(piece, Clash):
             pieces.append("".join(piece))
             continue
         hunk = Hunk(*("".join(side) for side in piece))
-        cost = sum(map(len, hunk)) // 4
-        woven = _by_words(hunk, room) if cost <= room else None
-        room -= min(room, cost)
+        woven = _by_words(hunk, words) if words.spend(STEPS_PER_HUNK + sum(map(len, hunk)) // 4) else None
         pieces.append(hunk if woven is None else woven)
-    return pieces
+    return pieces if sum(isinstance(piece, Hunk) for piece in pieces) <= MAX_HUNKS else [Hunk(base, ours, theirs)]
 
 
 def _decided(
@@ -99,12 +109,12 @@ def _taken(place: Clash[Item]) -> tuple[Item, ...] | Clash[Item]:
     return place.ours if place.theirs == place.base else place
 
 
-def _by_words(hunk: Hunk, steps: int) -> str | None:
+def _by_words(hunk: Hunk, budget: Budget) -> str | None:
     """Return the lines with the words of both sides, None where these touch each other or too little is kept."""
     base, ours, theirs = (_words(text) for text in hunk)
     blocks = []
     for side in (ours, theirs):
-        alignment = align(base, side, Budget(steps))
+        alignment = align(base, side, budget)
         kept = sum(_weight(base[start : start + length]) for start, _, length in alignment.blocks)
         if not alignment.complete or not kept or kept < ALIKE * max(_weight(base), _weight(side)):
             return None

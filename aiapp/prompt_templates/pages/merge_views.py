@@ -9,9 +9,11 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, InvalidInput
+from aiapp.extensions import db, reading
 from aiapp.prompt_templates import branches, library, merges, versioning
 from aiapp.prompt_templates.comparing import conflicts
 from aiapp.prompt_templates.comparing.changes import changes_in
+from aiapp.prompt_templates.comparing.diffing import Room
 from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.prompt_templates.pages import forms
 from aiapp.prompt_templates.pages.routes import address, answer, blueprint, shell
@@ -29,13 +31,17 @@ def merge_page(access: Access, slug: str) -> Response:
 @require("editor")
 def merge(access: Access, slug: str) -> BaseResponse:
     """Make the merged draft as the form decides."""
-    template = library.find(access, slug)
+    db.session.commit()  # who asks is known; what follows is read and compared without the writer's lock
+    with reading():
+        template = library.find(access, slug)
     branch, into = request.form.get("branch", ""), forms.typed_number("into")
     plan = merges.plan(access, template, branch, into)
     try:
         draft = merges.make(access, plan, _decisions(plan), request.form.get("message", ""))
     except (InvalidInput, Conflict) as error:
-        return _page(access, template, branch, into, error)
+        db.session.commit()
+        with reading():
+            return _page(access, template, branch, into, error)
     done = f"v{draft.number} is a draft of both. Publish it when it is right."
     return htmx.go(address(draft, workspace=access.workspace.slug), done)
 
@@ -60,6 +66,7 @@ def _page(
     open_first = sorted(found, key=lambda one: one.merged)
     plan = merges.plan(access, template, branch or open_first[0].name, into)
     decisions = _decisions(plan)
+    room = Room()
     result = plan.merged.content({one.key: merges.decide(one, decisions[one.key]) for one in _valid(plan, decisions)})
     return answer(
         "prompt_templates/merge.html",
@@ -68,8 +75,8 @@ def _page(
         **context,
         plan=plan,
         targets=branches.targets(access, template),
-        conflicts=[conflicts.shown(one, decisions) for one in plan.conflicts],
-        changes=changes_in(versioning.content(plan.ours), result, split=False),
+        conflicts=conflicts.shown(plan.conflicts, decisions, room),
+        changes=changes_in(versioning.content(plan.ours), result, split=False, room=room),
         message=request.form.get("message", f"Merge {plan.theirs.branch}"),
     )
 
