@@ -19,7 +19,7 @@ WORD_STEPS = 300_000
 # What all texts of one comparison, merge or page may take together.
 ALL_LINE_STEPS = 1_000_000
 ALL_WORD_STEPS = 600_000
-ALL_LINES = 250_000
+ALL_LINES = 100_000
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
