@@ -63,6 +63,7 @@ PURE = [
     "prompt_templates/text/including.py",
     "prompt_templates/text/sampling.py",
     "prompt_templates/text/schema_sketch.py",
+    "prompt_templates/text/json_schemas.py",
     "prompt_templates/text/values.py",
     "prompt_templates/comparing/diffing.py",
     "prompt_templates/comparing/contents.py",
