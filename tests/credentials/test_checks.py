@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,11 +13,11 @@ import sqlalchemy as sa
 
 from aiapp import queue
 from aiapp.columns import now
-from aiapp.credentials import actions, checks, jobs, ping, schedule, selection
+from aiapp.credentials import actions, checks, jobs, model_list, ping, schedule, selection
 from aiapp.credentials.checks import Day
 from aiapp.credentials.health import Verdict, after_call
 from aiapp.credentials.models import Credential, CredentialCheck
-from aiapp.errors import Unavailable
+from aiapp.errors import Conflict, Unavailable
 from aiapp.extensions import db, redis
 from aiapp.installation.models import ProviderSetting
 
@@ -143,6 +144,25 @@ def test_tests_take_only_some_of_a_process_and_of_a_workspace(adam, server, open
     with ping.place(adam.workspace.id):
         server.works()
         assert ping.check(adam.workspace.id, credential.id).ok
+
+
+def test_asking_for_models_takes_a_place_as_a_test_does_and_waits_no_longer(adam, server, openai, monkeypatch):
+    server.works()
+    credential = actions.create(adam, openai)
+    with monkeypatch.context() as few:
+        few.setattr(ping, "MOST_OF_ONE", 1)
+        with ping.place(adam.workspace.id), pytest.raises(Unavailable):
+            model_list.fetch(adam, credential.id)
+    assert server.seen == []
+    monkeypatch.setattr(ping, "FREE_SECONDS", 0.2)
+    gone_on = threading.Event()
+    server.before = lambda line: gone_on.wait(30) and None
+    try:
+        with pytest.raises(Conflict):
+            model_list.fetch(adam, credential.id)
+    finally:
+        gone_on.set()
+    assert server.seen
 
 
 def test_a_viewers_token_does_not_read_how_a_test_went(app, team, api, server, openai):

@@ -14,7 +14,7 @@ from aiapp.credentials import actions, order, transfer
 from aiapp.credentials.import_preview import previews
 from aiapp.credentials.models import Credential
 from aiapp.credentials.selection import key_of
-from aiapp.errors import Denied, InvalidInput
+from aiapp.errors import Denied, InvalidInput, Unavailable
 from aiapp.extensions import db
 
 HOME = "/w/acme/credentials"
@@ -113,6 +113,20 @@ def test_what_is_no_such_file_is_refused(text):
     with pytest.raises(InvalidInput) as refusal:
         transfer.read(text)
     assert mistakes(refusal) == {"file"}
+
+
+@pytest.mark.parametrize("provider", [["x"], {"x": 1}, 7, None])
+def test_a_provider_that_is_no_word_is_refused(provider):
+    with pytest.raises(InvalidInput):
+        transfer.listed({"credentials": [{"provider": provider, "name": "a"}]})
+
+
+def test_all_names_of_a_file_together_are_given_so_long_and_then_nothing_is_imported(adam, openai, monkeypatch):
+    monkeypatch.setattr(transfer, "SECONDS", -1.0)
+    with pytest.raises(Unavailable):
+        transfer.import_all(adam, [openai])
+    db.session.rollback()
+    assert order.in_order(adam.workspace.id) == []
 
 
 def test_who_may_not_keep_credentials_moves_none(exported, team):
