@@ -26,6 +26,7 @@ class Credential(Model):
     check_asked_at: when a scheduled check of it was last put on a queue.
     models: the names that the provider listed at `models_at`, None where it has never told.
     allowed_models: no other is asked of it, None for any.
+    drill_until: until then every call of it fails without being made, so that one sees what follows (a failure drill).
     """
 
     __tablename__ = "credential"
@@ -73,8 +74,34 @@ class Credential(Model):
     models_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     allowed_models: Mapped[list[str] | None] = mapped_column(Json)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    drill_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
+
+
+class CircuitBreaker(Model):
+    """A model of a credential that is not asked for a while, because its last calls failed. No row: it is asked (closed).
+
+    cause: `failures` (in a row, or too many of the last ones) or `rate_limit` (the provider named a moment).
+    until: before then it is open; after it one execution tries it (half-open), for which it holds `probe_until`.
+    trips: how often it opened in a row, which makes each time longer.
+    error_class, message: of the call that opened it.
+    """
+
+    __tablename__ = "circuit_breaker"
+    __table_args__ = (sa.UniqueConstraint("credential_id", "model"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
+    workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
+    credential_id: Mapped[str] = mapped_column(sa.ForeignKey("credential.id", ondelete="CASCADE"))
+    model: Mapped[str] = mapped_column(sa.String(200))
+    cause: Mapped[str] = mapped_column(sa.String(10))
+    error_class: Mapped[str] = mapped_column(sa.String(20))
+    message: Mapped[str] = mapped_column(sa.String(500))
+    trips: Mapped[int] = mapped_column(default=1)
+    opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    until: Mapped[datetime] = mapped_column(UtcDateTime)
+    probe_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 SOURCES = ("test", "schedule", "execution")

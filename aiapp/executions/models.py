@@ -138,6 +138,9 @@ class Attempt(Model):
 
     The credential's name is copied: the attempt outlives it. `prices` are the prices that `cost` was computed with. `output` is
     the text that had arrived when a call failed, `retry_after` the seconds that the provider then asked to wait.
+    `passed_over` are the candidates that stood before this one and were not asked, each
+    `{"credential_id", "credential_name", "provider", "model", "because"}`. `raw` is what the provider answered, cut to a bound
+    and without the key; only its own page reads it.
     """
 
     __tablename__ = "attempt"
@@ -170,6 +173,8 @@ class Attempt(Model):
     reasoning_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
     cost: Mapped[Decimal | None] = mapped_column(Money)
     prices: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    passed_over: Mapped[list[dict[str, str]]] = mapped_column(Json, default=list, server_default=sa.text("'[]'"))
+    raw: Mapped[str | None] = mapped_column(sa.Text, deferred=True)
 
     execution: Mapped[Execution] = relationship(back_populates="attempts")
 
