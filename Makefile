@@ -5,7 +5,7 @@ BIN := .venv/bin
 PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 SAY := echo >&2 "aiapp:"
 
-.PHONY: run test bench lock install install-test
+.PHONY: run test coverage bench lock install install-test
 
 run: install
 	@$(BIN)/aiapp up --demo
@@ -16,8 +16,12 @@ test: install-test
 	$(BIN)/mypy
 	$(BIN)/djlint --check aiapp/templates
 	$(BIN)/djlint --lint --quiet aiapp/templates
-	env -u AIAPP_TEST_DATABASE_URL $(BIN)/python -m slipcover --json --out .venv/coverage.json -m pytest $(PARALLEL)
+	env -u AIAPP_TEST_DATABASE_URL $(BIN)/pytest $(PARALLEL)
 	$(BIN)/python tests/postgresql.py $(BIN)/pytest $(PARALLEL) -m "not browser and not processes and not long"
+
+# Apart from the tests, because measuring doubles what the interpreter has to do.
+coverage: install-test
+	env -u AIAPP_TEST_DATABASE_URL $(BIN)/python -m slipcover --json --out .venv/coverage.json -m pytest $(PARALLEL)
 	$(BIN)/python -m slipcover --merge .venv/coverage.json --out .venv/coverage.json --fail-under 90
 
 bench: install-test
