@@ -16,6 +16,7 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
 from redis import Redis
 from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase
 
 from aiapp.config import Settings
@@ -68,6 +69,11 @@ def redis() -> Redis:
     """Return the client of this app's Redis (thread-safe, pooled; every wait is bounded)."""
     client: Redis = current_app.extensions["aiapp.redis"]
     return client
+
+
+def insert(table: Any) -> Any:
+    """Return an INSERT that may say what a conflict does: both databases have it, each as its own."""
+    return (postgresql if db.session.get_bind().dialect.name == "postgresql" else sqlite).insert(table)
 
 
 def init_app(app: Flask, config: Settings) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from aiapp.credentials import vault
+from aiapp.columns import now
+from aiapp.credentials import breakers, vault
+from aiapp.credentials.circuit import OF_THE_KEY, Breaker
 from aiapp.credentials.models import Credential
 from aiapp.credentials.order import usable_by
 from aiapp.extensions import db
+from aiapp.gateway.fallback import duration
 from aiapp.installation.offers import Offer, offers
 from aiapp.providers.registry import PROVIDERS
 from aiapp.providers.types import ProviderError, Target
@@ -29,28 +34,56 @@ class Unusable(Exception):
         self.reason = reason
 
 
-def targets_for(
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A credential that is considered for a request, in its place, with the model that it would be asked for.
+
+    target: None where it cannot be asked at all.
+    reason: why it stands there; because: why it is not asked now, or not in its place, "" where it is.
+    breaker: the circuit that keeps it out, or puts it last, or that is half-open.
+    held: whether nobody asks it before its circuit allows that.
+    last: whether it is asked after all others, because its key was refused or its account was empty a short time ago.
+    """
+
+    credential: Credential
+    model: str
+    target: Target | None
+    reason: str
+    because: str = ""
+    breaker: Breaker | None = None
+    held: bool = False
+    last: bool = False
+
+    def half_open(self, at: datetime) -> bool:
+        """Whether one execution may try it now and the others wait for what comes of that."""
+        return self.breaker is not None and not self.held and self.breaker.state(at) == "half_open"
+
+
+def candidates(
     workspace_id: str,
     *,
     user_id: str | None = None,
     provider: str | None = None,
     credential_id: str | None = None,
     model: str | None = None,
-) -> list[Target]:
-    """Return the targets that may answer, best first.
+    at: datetime | None = None,
+) -> list[Candidate]:
+    """Return the active credentials that may answer, best first, those that cannot be asked now among them.
 
     The order is that of the credentials' pages: the user's own, then the workspace's; the default one, then by position. A model
     that is asked for without a provider comes from the credentials that are known to have it first; then one of another
     provider answers with its own model, and its reason says so. A model that none of them is known to have is asked of each
-    under that very name, but of those that do not allow it: who mistypes a name is never answered by another model.
+    under that very name, but of those that do not allow it: who mistypes a name is never answered by another model. Whose key
+    was refused, or whose account was empty, a short time ago comes last.
 
     Arguments:
         user_id: whose personal credentials count too.
         provider: only this provider's credentials.
         credential_id: only this credential.
         model: the model that is wanted; default: each credential's preferred one, else its provider's default.
+        at: the moment that circuits are looked at; default: now.
 
-    Raises ProviderError `no_credential`, in words for the person who runs something.
+    Raises ProviderError `no_credential`, in words for the person who runs something, where none is active.
     """
     workspace = db.session.get(Workspace, workspace_id)
     listed = usable_by(workspace_id, user_id)
@@ -60,23 +93,67 @@ def targets_for(
     having = frozenset(row.provider for row in chosen if model and not limited and _knows(row, model))
     if having:
         chosen = sorted(chosen, key=lambda row: (row.provider not in having, not _knows(row, model)))
-    offered = offers()
-    targets, problems = [], []
+    offered, circuits = offers(), breakers.of(workspace_id)
+    found = []
     for row in chosen:
         swapped = bool(having) and row.provider not in having
-        wanted = None if swapped else model
+        reason = "Chosen for this execution" if credential_id else _place_words(row, places.get(row.id, 0))
+        if swapped:
+            reason = f"{reason}; with its own model, because {model} belongs to another provider"
+        elif model and not limited and not having:
+            reason = f"{reason}; no credential here is known to have {model}"
         try:
-            reason = "Chosen for this execution" if credential_id else _place_words(row, places.get(row.id, 0))
-            if swapped:
-                reason = f"{reason}; with its own model, because {model} belongs to another provider"
-            elif model and not limited and not having:
-                reason = f"{reason}; no credential here is known to have {model}"
-            targets.append(target_of(workspace, row, model=wanted, reason=reason, offered=offered))
+            target = target_of(workspace, row, model=None if swapped else model, reason=reason, offered=offered)
         except Unusable as problem:
-            problems.append(str(problem))
+            found.append(Candidate(row, model or "", None, reason, str(problem)))
+        else:
+            target = replace(target, failing=_drill_words(row, at or now()))
+            found.append(_in_circuit(Candidate(row, target.model, target, reason), circuits, at or now()))
+    return sorted(found, key=lambda one: one.last)
+
+
+def targets_for(
+    workspace_id: str,
+    *,
+    user_id: str | None = None,
+    provider: str | None = None,
+    credential_id: str | None = None,
+    model: str | None = None,
+) -> list[Target]:
+    """Return the targets of those candidates that can be asked, now or later, best first.
+
+    Arguments and order as for candidates. Raises ProviderError `no_credential` where there is none.
+    """
+    return targets_of(
+        candidates(workspace_id, user_id=user_id, provider=provider, credential_id=credential_id, model=model)
+    )
+
+
+def targets_of(found: Sequence[Candidate]) -> list[Target]:
+    """Return the targets of `found`. Raises ProviderError `no_credential` with what is wrong with each where none has one."""
+    targets = [one.target for one in found if one.target is not None]
     if not targets:
-        raise ProviderError("no_credential", " ".join(problems))
+        raise ProviderError("no_credential", " ".join(one.because for one in found))
     return targets
+
+
+def _in_circuit(one: Candidate, circuits: Mapping[tuple[str, str], Breaker], at: datetime) -> Candidate:
+    """Return a candidate with what its circuits mean for it; that of its model counts more than that of its key."""
+    for breaker in (circuits.get((one.credential.id, one.model)), circuits.get((one.credential.id, ""))):
+        state = "closed" if breaker is None else breaker.state(at)
+        if breaker is None or state == "closed":
+            continue
+        if state == "half_open":
+            return replace(one, breaker=breaker)
+        if breaker.cause in OF_THE_KEY:
+            because = f"It is asked last: {breaker.why} a short time ago"
+            reason = f"{one.reason}; asked last, because {breaker.why} a short time ago"
+            target = one.target and replace(one.target, reason=reason)
+            return replace(one, breaker=breaker, last=True, because=because, reason=reason, target=target)
+        seconds = (breaker.free_at - at).total_seconds()
+        because = f"Its circuit is open for another {duration(seconds)}: {breaker.why}"
+        return replace(one, breaker=breaker, held=True, because=because)
+    return one
 
 
 def target_of(
@@ -184,6 +261,13 @@ def _chosen(listed: Sequence[Credential], provider: str | None, credential_id: s
     raise ProviderError(
         "no_credential", "This workspace has no active credential. An admin adds one under Credentials."
     )
+
+
+def _drill_words(credential: Credential, at: datetime) -> str:
+    if credential.drill_until is None or credential.drill_until <= at:
+        return ""
+    left = duration((credential.drill_until - at).total_seconds())
+    return f"Failure drill: no call was made. {name_for_all(credential)} counts as failing for another {left}."
 
 
 def _knows(credential: Credential, model: str | None) -> bool:

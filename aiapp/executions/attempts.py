@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from aiapp.columns import now
-from aiapp.credentials import health
+from aiapp.columns import UtcDateTime, now
+from aiapp.credentials import breakers, circuit, health
 from aiapp.credentials.checks import SAMPLED_EVERY, USED_EVERY, mark_used, record_call, sample
 from aiapp.executions.models import Attempt
 from aiapp.extensions import db
@@ -51,6 +51,18 @@ _OF = (
 _BEGIN = sa.insert(_table)
 _FINISH = sa.update(_table).where(_under_way, _row.number == sa.bindparam("b_number"))
 _LOSE = sa.update(_table).where(_under_way)
+_RECENT = (
+    sa.select(_row.error_class)
+    .where(
+        _row.credential_id == sa.bindparam("b_credential"),
+        _row.model == sa.bindparam("b_model"),
+        _row.started_at > sa.bindparam("b_since", type_=UtcDateTime()),
+        _row.status != "processing",
+    )
+    .order_by(_row.started_at.desc())
+    .limit(circuit.LAST_CALLS)
+)
+_CLOSED_EVERY = timedelta(seconds=1)
 
 # When this process last noted that a credential was used, or answered: a note is as coarse as that, and most calls need none.
 _noted: dict[tuple[str, str], float] = {}
@@ -61,8 +73,14 @@ def of(execution_id: str) -> Rows:
     return db.session.connection().execute(_OF, {"b_execution": execution_id}).all()
 
 
-def begin(execution_id: str, number: int, target: Target, at: datetime) -> None:
-    """Write down that `target` is about to be called."""
+def begin(
+    execution_id: str, number: int, target: Target, at: datetime, passed_over: Sequence[Mapping[str, str]] = ()
+) -> None:
+    """Write down that `target` is about to be called.
+
+    Arguments:
+        passed_over: those that stood before it and were not asked (see models.Attempt).
+    """
     db.session.connection().execute(
         _BEGIN,
         {
@@ -76,6 +94,7 @@ def begin(execution_id: str, number: int, target: Target, at: datetime) -> None:
             "status": "processing",
             "reason": target.reason[:300],
             "started_at": at,
+            "passed_over": list(passed_over),
         },
     )
 
@@ -164,14 +183,16 @@ def _ended(result: AttemptResult) -> dict[str, Any]:
         "reasoning_tokens": result.usage.reasoning,
         "cost": result.cost,
         "prices": result.prices,
+        "raw": result.raw,
     }
 
 
 def _note(result: AttemptResult) -> None:
     """Note the use of the credential, and its health where the call tells it; of many successes in a row one is enough."""
     target, error = result.target, result.error
-    if target.credential_id is None:
+    if target.credential_id is None or target.failing:
         return
+    _note_circuit(result, target.credential_id)
     if not _noted_lately(target.credential_id, "used"):
         mark_used(target.workspace_id, target.credential_id, now())
     shown = health.after_call(error.error_class if error else None)
@@ -185,6 +206,28 @@ def _note(result: AttemptResult) -> None:
         kept = record_call(target.workspace_id, target.credential_id, shown, result.started_at, ms)
     if not _noted_lately(target.credential_id, "sampled", SAMPLED_EVERY) and not kept:
         sample(target.workspace_id, target.credential_id, ms)
+
+
+def _note_circuit(result: AttemptResult, credential_id: str) -> None:
+    """Open the circuit of what was asked, or close it."""
+    target, error = result.target, result.error
+    at = result.started_at + timedelta(milliseconds=result.duration_ms)
+    if error is None:
+        if not _noted_lately(credential_id, f"answered with {target.model}", _CLOSED_EVERY):
+            breakers.close_circuit(credential_id, target.model, result.started_at, at)
+        return
+    if error.error_class not in circuit.COUNTED | circuit.OF_THE_KEY:
+        return
+    _noted.pop((credential_id, f"answered with {target.model}"), None)
+    before = breakers.at_place(credential_id, target.model)
+    since = at - circuit.LOOK_BACK
+    if before is not None and before.cause == circuit.CLOSED:
+        since = max(since, before.opened_at)
+    given = {"b_credential": credential_id, "b_model": target.model, "b_since": since}
+    recent = db.session.connection().execute(_RECENT, given).scalars().all()
+    opening = circuit.opening(target.model, error.error_class, error.retry_after, recent, before, at, breakers.rules())
+    if opening is not None:
+        breakers.open_circuit(target.workspace_id, credential_id, opening, error.error_class, error.message, at)
 
 
 def _noted_lately(credential_id: str, what: str, every: timedelta = USED_EVERY) -> bool:

@@ -60,7 +60,7 @@ def _take(execution_id: str, publisher: Publisher) -> Round | None:
             rows = attempts.of(execution_id)
         planned = rounds.plan(work, rows)
         if isinstance(planned, Round):
-            attempts.begin(execution_id, planned.number, planned.targets[0], planned.clock())
+            attempts.begin(execution_id, planned.number, planned.targets[0], planned.clock(), planned.passed_over[0])
         else:
             _leave(work, planned, rounds.clock_of(work)())
     if not isinstance(planned, Round):

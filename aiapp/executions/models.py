@@ -25,8 +25,9 @@ class Execution(Model):
     States move by compare-and-set: pending -> processing (a lease) -> completed, failed or cancelled; back to pending for a
     retry (`next_attempt_at`) or when a worker was lost. `round` counts the retries. `partial` says that
     `output` broke off. `template` and `template_system` are texts that were sent instead of the name of a prompt template.
-    `provider`, `model` and the credential are those that answered, else that were asked last. `opening` is no column: lists
-    that leave `body` in the database have its beginning there, where no prompt template gives a name.
+    `provider`, `model` and the credential are those that answered, else that were asked last. `unpinned`: it repeats one that
+    asked a certain credential, which whoever repeats it cannot use, and takes what there is instead. `opening` is no column:
+    lists that leave `body` in the database have its beginning there, where no prompt template gives a name.
     """
 
     __tablename__ = "execution"
@@ -70,6 +71,7 @@ class Execution(Model):
     requested_provider: Mapped[str | None] = mapped_column(sa.String(30))
     requested_credential_id: Mapped[str | None] = mapped_column(Id)
     requested_model: Mapped[str | None] = mapped_column(sa.String(200))
+    unpinned: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     temperature: Mapped[float | None] = mapped_column()
     max_tokens: Mapped[int | None] = mapped_column()
     stream: Mapped[bool] = mapped_column(default=True)
@@ -144,7 +146,10 @@ class Attempt(Model):
     """
 
     __tablename__ = "attempt"
-    __table_args__ = (sa.UniqueConstraint("execution_id", "number"),)
+    __table_args__ = (
+        sa.UniqueConstraint("execution_id", "number"),
+        sa.Index("ix_attempt_credential_id_model_started_at", "credential_id", "model", "started_at"),
+    )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
     workspace_id: Mapped[str] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"), index=True)

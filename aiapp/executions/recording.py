@@ -67,4 +67,5 @@ class Recorder:
                 self._lease.cancel.cancel()  # the row is somebody else's: this call must not be made
                 return
             attempts.finish(self._asked.work.id, ended)
-            attempts.begin(self._asked.work.id, number, target, self._asked.clock())
+            passed_over = self._asked.passed_over[number - self._asked.number]
+            attempts.begin(self._asked.work.id, number, target, self._asked.clock(), passed_over)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import SystemRandom
 from typing import Any
 
-from aiapp.credentials import selection
+from aiapp.credentials import breakers, selection
+from aiapp.credentials.selection import Candidate
 from aiapp.executions import attempts, endings
 from aiapp.executions.endings import Ending
 from aiapp.executions.round_words import with_retry
@@ -20,14 +21,16 @@ from aiapp.gateway.complete import AttemptResult, Outcome
 from aiapp.providers.types import Message, ProviderError, Request, Target
 
 _rng = SystemRandom()
+# How often, in seconds, who waits for another execution's try of a half-open circuit looks for what came of it.
+_LOOK_AGAIN = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
     """What a round is going to do.
 
-    `rows` are the attempts of earlier rounds. `chain` are all targets, `targets` those that this round asks; `number` is that of
-    its first attempt. `clock` is the database's time.
+    `rows` are the attempts of earlier rounds. `chain` are all targets, `targets` those that this round asks; `passed_over` those
+    before each of these that it leaves out, `number` is that of its first attempt. `clock` is the database's time.
     """
 
     work: Work
@@ -35,6 +38,7 @@ class Round:
     chain: tuple[Target, ...]
     targets: tuple[Target, ...]
     failures: tuple[fallback.Failure, ...]
+    passed_over: tuple[tuple[Mapping[str, str], ...], ...]
     number: int
     clock: Callable[[], datetime]
 
@@ -65,23 +69,26 @@ def plan(work: Work, rows: attempts.Rows) -> Round | Ending:
         return endings.cancelled()
     if work.round > limits.rounds:
         return endings.failed(ProviderError("worker_lost", attempts.LOST))
+    clock = clock_of(work)
+    at = clock()
     try:
-        chain = selection.targets_for(
+        found = selection.candidates(
             work.workspace_id,
             user_id=work.user_id,
             provider=work.requested_provider,
             credential_id=work.requested_credential_id,
             model=work.requested_model,
+            at=at,
         )
+        chain = selection.targets_of(found)
     except ProviderError as error:
         return endings.failed(error)
     failures = attempts.failures(rows)
-    clock = clock_of(work)
-    opened = fallback.open_round(chain, failures, limits, clock().timestamp())
+    opened, found = _open(found, failures, at)
     if opened.wait is not None:
-        return endings.postponed(opened.wait)
+        return _wait(work, opened.wait, found, at)
     if not opened.targets:
-        return endings.failed(_model_trouble(work, rows, ()) or _error_of(rows))
+        return endings.failed(_model_trouble(work, rows, ()) or _error_of(rows, found))
     return Round(
         work=work,
         rows=rows,
@@ -89,10 +96,74 @@ def plan(work: Work, rows: attempts.Rows) -> Round | Ending:
         targets=tuple(
             replace(target, reason=with_retry(target.reason, work.round, limits.rounds)) for target in opened.targets
         ),
+        passed_over=_passed_over(found, opened.targets),
         failures=tuple(failures),
         number=rows[-1].number + 1 if rows else 1,
         clock=clock,
     )
+
+
+def _open(
+    found: list[Candidate], failures: list[fallback.Failure], at: datetime
+) -> tuple[fallback.Round, list[Candidate]]:
+    """Return whom the round asks, and the candidates as they then stand: of a half-open circuit one execution is first."""
+    while True:
+        held = {
+            fallback.place_of(one.target): (one.breaker.free_at - at).total_seconds()
+            for one in found
+            if one.held and one.target and one.breaker
+        }
+        targets = [one.target for one in found if one.target is not None]
+        opened = fallback.open_round(targets, failures, rules(), at.timestamp(), held)
+        first = next((one for one in found if opened.targets and one.target is opened.targets[0]), None)
+        if first is None or first.breaker is None or not first.half_open(at) or breakers.take_probe(first.breaker, at):
+            return opened, found
+        tried = replace(first.breaker, probe_until=at + breakers.PROBE)
+        tried_by_another = replace(first, held=True, breaker=tried, because="Another execution is trying it")
+        found = [tried_by_another if one is first else one for one in found]
+
+
+def _wait(work: Work, wait: float, found: list[Candidate], at: datetime) -> Ending:
+    """Return what follows where nobody may be asked yet.
+
+    Who waits for circuits of others' failures comes back a little apart from the rest, and not for ever: at most as long as its
+    own retries could take.
+    """
+    held = [one.breaker for one in found if one.held and one.breaker]
+    if not held:
+        return endings.postponed(wait)
+    limits = rules()
+    if (at - work.started_at).total_seconds() > limits.rounds * limits.maximum:
+        return endings.failed(
+            ProviderError(held[0].error_class, held[0].message), "It waited too long for its circuit."
+        )
+    if any(breaker.probe_until for breaker in held):
+        return endings.postponed(min(wait, _LOOK_AGAIN * _rng.uniform(0.1, 1.0)))
+    return endings.postponed(wait + _rng.uniform(0.0, wait / 10))
+
+
+def _passed_over(found: list[Candidate], targets: Sequence[Target]) -> tuple[tuple[Mapping[str, str], ...], ...]:
+    """Return for each target those that stood before it and are not asked before it."""
+    asked = {id(target) for target in targets}
+    lists: list[tuple[Mapping[str, str], ...]] = []
+    waiting = [] if found and found[0].last else [one for one in found if one.last]
+    for one in found:
+        if id(one.target) in asked:
+            lists.append(tuple(_described(each) for each in waiting))
+            waiting = []
+        elif one.because and not one.last:
+            waiting.append(one)
+    return tuple(lists)
+
+
+def _described(one: Candidate) -> Mapping[str, str]:
+    return {
+        "credential_id": one.credential.id,
+        "credential_name": selection.name_for_all(one.credential),
+        "provider": one.credential.provider,
+        "model": one.model,
+        "because": one.because,
+    }
 
 
 def conclude(asked: Round, outcome: Outcome, answer: dict[str, Any]) -> Ending:
@@ -147,11 +218,14 @@ def _model_trouble(work: Work, rows: attempts.Rows, results: Sequence[AttemptRes
     return fallback.telling_of_model(errors)
 
 
-def _error_of(rows: attempts.Rows) -> ProviderError:
+def _error_of(rows: attempts.Rows, found: Sequence[Candidate]) -> ProviderError:
     last = next((row for row in reversed(rows) if row.error_class is not None), None)
-    if last is None or last.error_class is None:
-        return ProviderError("no_credential", "No credential is left that could answer.")
-    return ProviderError(last.error_class, last.error_message or "")
+    if last is not None and last.error_class is not None:
+        return ProviderError(last.error_class, last.error_message or "")
+    for one in found:
+        if one.breaker is not None:
+            return ProviderError(one.breaker.error_class, one.breaker.message)
+    return ProviderError("no_credential", "No credential is left that could answer.")
 
 
 def rules() -> fallback.Rules:

@@ -25,6 +25,7 @@ from aiapp.providers import demo
 from aiapp.providers.asking import get, wants_stream
 from aiapp.providers.echoes import without_echo
 from aiapp.providers.key_redaction import without_secrets
+from aiapp.providers.raw_answers import RawAnswer
 from aiapp.providers.transport import Cancel, Limits, Probe, Transport
 from aiapp.providers.types import (
     Completion,
@@ -51,7 +52,8 @@ class AttemptResult:
 
     `partial` is the text that had arrived before the call failed. `first_token_ms` counts from the start to the first piece of
     text or reasoning. `cost` is in US dollars, None where it is unknown; `prices` are what it
-    was computed with. `reason` says why this target was asked, `next_reason` what follows.
+    was computed with. `reason` says why this target was asked, `next_reason` what follows. `raw` is what the provider sent, within
+    bounds and without the key (raw_answers.RawAnswer), None where nothing came or nothing is to be kept.
     """
 
     number: int
@@ -67,6 +69,7 @@ class AttemptResult:
     prices: dict[str, Any] | None
     reason: str
     next_reason: str
+    raw: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,7 @@ def list_models(target: Target, *, cancel: Cancel | None = None) -> tuple[ModelI
 
 
 def check_key(target: Target, *, cancel: Cancel | None = None) -> bool:
-    """Ask the provider about the target's key, where its model list would not tell (see Quirks.open_models).
+    """Ask the provider about the target's key, where its model list would not tell (see Quirks.key_path).
 
     Returns False, and asks nothing, where the provider has no such question. Raises ProviderError; its message holds no key.
     """
@@ -217,8 +220,9 @@ def _attempt(
     pieces: list[str] = []
     completion: Completion | None = None
     error: ProviderError | None = None
+    raw = RawAnswer() if settings().raw_days else None
     try:
-        with closing(_ask(replace(request, model=target.model or request.model), target, cancel)) as items:
+        with closing(_ask(replace(request, model=target.model or request.model), target, cancel, raw)) as items:
             for item in without_echo(items, target.api_key):
                 if isinstance(item, Completion):
                     completion = item
@@ -247,13 +251,21 @@ def _attempt(
         prices=price.prices if price is not None else None,
         reason=target.reason,
         next_reason="",
+        raw=raw.text(target.api_key, failed=error is not None) if raw is not None else None,
     )
 
 
-def _ask(request: Request, target: Target, cancel: Cancel | None) -> Generator[Delta | Completion]:
-    """Make one call: yields the pieces of the answer as they come, then the Completion. Raises ProviderError."""
+def _ask(
+    request: Request, target: Target, cancel: Cancel | None, raw: RawAnswer | None
+) -> Generator[Delta | Completion]:
+    """Make one call: yields the pieces of the answer as they come, then the Completion. Raises ProviderError.
+
+    `raw` gets a copy of what the provider sends.
+    """
     dialect = dialect_of(target)
     with transport().send(shielded(dialect.build, request, target), cancel=cancel) as answer:
+        if raw is not None:
+            answer.chunks = raw.copied(answer.chunks)
         if answer.status != 200:
             raise refusal(dialect, answer)
         # Some servers stream unasked; a dialect's stream reads an answer that came whole although a stream was asked for.

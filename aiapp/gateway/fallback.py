@@ -7,7 +7,7 @@ its provider named.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -95,6 +95,11 @@ def words(error_class: str) -> str:
     return _WORDS.get(error_class, "It failed")
 
 
+def duration(seconds: float) -> str:
+    """Return a time to wait, in seconds, for people."""
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
 def backoff(
     round_number: int, base: float, maximum: float, retry_after: float | None = None, *, rng: Random
 ) -> float | None:
@@ -113,10 +118,19 @@ def gave_up(failure: Failure, maximum: float) -> bool:
     return failure.error_class in NEXT_CREDENTIAL or (failure.retry_after is not None and failure.retry_after > maximum)
 
 
-def open_round(targets: Sequence[Target], failures: Sequence[Failure], rules: Rules, now: float) -> Round:
+def open_round(
+    targets: Sequence[Target],
+    failures: Sequence[Failure],
+    rules: Rules,
+    now: float,
+    held: Mapping[tuple[str, str], float] | None = None,
+) -> Round:
     """Return which of `targets` a new round asks.
 
     Those that were given up stay out, and those whose provider asked to wait until after `now`.
+
+    Arguments:
+        held: the seconds for which a place is not asked by anybody.
     """
     last = {failure.place: failure for failure in failures}
     given_up = {failure.place for failure in failures if gave_up(failure, rules.maximum)}
@@ -125,7 +139,10 @@ def open_round(targets: Sequence[Target], failures: Sequence[Failure], rules: Ru
     for target in targets:
         if place_of(target) in given_up:
             continue
-        wait = _still_to_wait(last.get(place_of(target)), now)
+        elsewhere = (held or {}).get(place_of(target), 0.0)
+        if elsewhere > rules.maximum:
+            continue
+        wait = max(elsewhere, _still_to_wait(last.get(place_of(target)), now))
         if wait > 0:
             waits.append(wait)
         else:
@@ -178,7 +195,7 @@ def after_round(
         asked = ending.retry_after
         if asked is not None and asked > rules.maximum:
             return Verdict(
-                None, f"{what} and asks for {_seconds(asked)}: too long to wait, and no other credential is left."
+                None, f"{what} and asks for {duration(asked)}: too long to wait, and no other credential is left."
             )
         return Verdict(None, f"{what}, and no credential is left that could do better.")
     if round_number >= rules.rounds:
@@ -187,11 +204,11 @@ def after_round(
     earliest = min(_still_to_wait(last.get(one), now) for one in hopeful)
     jitter = backoff(round_number, rules.base, rules.maximum, rng=rng) or 0.0
     wait = max(jitter, earliest)
-    retry = f"retry {round_number + 1} of {rules.rounds} in {_seconds(wait)}"
+    retry = f"retry {round_number + 1} of {rules.rounds} in {duration(wait)}"
     if ending.place in given_up:
         return Verdict(wait, f"{what}, so it is not asked again; {retry} asks others.")
     if ending.place in hopeful and _still_to_wait(ending, now) > wait:
-        return Verdict(wait, f"{what}, for {_seconds(ending.retry_after or 0.0)}; {retry} asks others meanwhile.")
+        return Verdict(wait, f"{what}, for {duration(ending.retry_after or 0.0)}; {retry} asks others meanwhile.")
     return Verdict(wait, f"{what}; {retry}.")
 
 
@@ -212,7 +229,3 @@ def _still_to_wait(failure: Failure | None, now: float) -> float:
         return 0.0
     # never more than was asked for, even where the clock that noted the end ran ahead
     return min(failure.retry_after, max(0.0, failure.ended_at + failure.retry_after - now))
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

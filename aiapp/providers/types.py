@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 Role = Literal["user", "assistant"]
 Purpose = Literal["document", "query"]
-OutputFormat = Literal["text", "json", "markdown", "html"]
+# What each is stands in output_formats.py.
+OutputFormat = Literal["text", "json", "markdown", "html", "yaml", "xml"]
+OUTPUT_FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
 
 # CONTRACT: error classes of an attempt. Retried: another try at the same place may do better.
 RETRYABLE = frozenset({"rate_limit", "overloaded", "server", "timeout", "network", "bad_response", "worker_lost"})
@@ -105,6 +107,7 @@ class Target:
     """One place that can answer: a provider, a key and a model, and why it stands where it stands in the order.
 
     `settings` are the credential's own: `stream` false asks for whole answers, `extra` holds provider-specific request fields.
+    `failing` says why it is to fail without being called (a failure drill), "" where it is called.
     """
 
     provider: str
@@ -119,6 +122,7 @@ class Target:
     max_tokens: int | None = None
     system_prompt: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    failing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,11 @@ def upgrade():
     op.add_column('credential', sa.Column('drill_until', sa.DateTime(timezone=True), nullable=True))
     op.add_column('attempt', sa.Column('passed_over', sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql"), server_default=sa.text("'[]'"), nullable=False))
     op.add_column('attempt', sa.Column('raw', sa.Text(), nullable=True))
+    op.create_index('ix_attempt_credential_id_model_started_at', 'attempt', ['credential_id', 'model', 'started_at'], unique=False)
 
 
 def downgrade():
+    op.drop_index('ix_attempt_credential_id_model_started_at', table_name='attempt')
     op.drop_column('attempt', 'raw')
     op.drop_column('attempt', 'passed_over')
     op.drop_column('credential', 'drill_until')
