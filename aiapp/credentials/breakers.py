@@ -1,4 +1,4 @@
-"""The circuit breakers of a workspace's credentials as rows: read before a round, opened and closed by what calls show.
+"""The circuit breakers of a workspace's credentials as rows: read before a round, opened and closed by what calls show; drills.
 
 Every move is one statement, so that many workers agree. Callers commit, and give the time: the database's (see
 executions.states), so that workers whose clocks differ agree on it too. The rules are in circuit.py.
@@ -6,7 +6,7 @@ executions.states), so that workers whose clocks differ agree on it too. The rul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,11 +17,13 @@ from aiapp.columns import UtcDateTime, new_id, now
 from aiapp.credentials import keeping
 from aiapp.credentials.circuit import CLOSED, Breaker, Opening, Rules
 from aiapp.credentials.models import CircuitBreaker, Credential
+from aiapp.errors import InvalidInput
 from aiapp.extensions import db, insert, settings
 from aiapp.workspaces.access import Access
 
 # How long the one execution that tries a half-open circuit has it for itself.
 PROBE = timedelta(seconds=30)
+DRILL_SECONDS, MOST_DRILL_SECONDS = 300, 3600
 
 _table = CircuitBreaker.metadata.tables[CircuitBreaker.__tablename__]
 _row = _table.c
@@ -116,21 +118,42 @@ def take_probe(breaker: Breaker, at: datetime) -> bool:
     return db.session.connection().execute(_PROBE, given).first() is not None
 
 
-def forget(credential_id: str) -> None:
-    """Close all circuits of a credential, as if nothing had ever failed; uncommitted."""
+def forget(credential_id: str, causes: Sequence[str] = ()) -> None:
+    """Close the circuits of a credential, as if nothing had ever failed; uncommitted.
+
+    Arguments:
+        causes: only those that were opened for one of these; default: all.
+    """
+    close = sa.update(CircuitBreaker).where(CircuitBreaker.credential_id == credential_id)
+    if causes:
+        close = close.where(CircuitBreaker.cause.in_(causes))
     db.session.execute(
-        sa.update(CircuitBreaker)
-        .where(CircuitBreaker.credential_id == credential_id)
-        .values(cause=CLOSED, trips=0, opened_at=now(), probe_until=None)
-        .execution_options(synchronize_session=False)
+        close.values(cause=CLOSED, trips=0, opened_at=now(), probe_until=None).execution_options(
+            synchronize_session=False
+        )
     )
 
 
-def reset(access: Access, credential_id: str) -> str:
-    """Close all circuits of a credential and return its name. Raises NotFound, Denied."""
+def reset(access: Access, credential_id: str) -> Credential:
+    """Close all circuits of a credential and return it. Raises NotFound, Denied."""
     credential = keeping.kept(access, credential_id)
     forget(credential_id)
     if credential.owner_id is None:
         access.audit("credential.reset", credential.name)
     db.session.commit()
-    return credential.name
+    return credential
+
+
+def drill(access: Access, credential_id: str, seconds: int) -> Credential:
+    """Let every call of a credential fail without being made for so long, or (0) no longer; return it.
+
+    So one sees what follows when a provider is away, and that others answer. Raises InvalidInput, NotFound, Denied.
+    """
+    credential = keeping.kept(access, credential_id)
+    if not 0 <= seconds <= MOST_DRILL_SECONDS:
+        raise InvalidInput(errors=[{"field": "seconds", "message": f"Use 0 to {MOST_DRILL_SECONDS}."}])
+    credential.drill_until = now() + timedelta(seconds=seconds) if seconds else None
+    if credential.owner_id is None:
+        access.audit("credential.drill", credential.name, after={"seconds": seconds})
+    db.session.commit()
+    return credential

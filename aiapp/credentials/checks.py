@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aiapp.columns import UtcDateTime, new_id, now
+from aiapp.credentials import breakers
 from aiapp.credentials.health import Verdict
 from aiapp.credentials.models import Credential, CredentialCheck
 from aiapp.credentials.rungs import LEVELS
@@ -90,6 +91,9 @@ def record_test(
         asked = (step["ms"] for step in result["steps"] if step.get("ok") and step["step"] == "completion")
         if not _kept_lately(tested.id, source, kept.health):
             _keep(tested.workspace_id, tested.id, source, kept.health, kept.health_reason, failed, next(asked, None))
+        if verdict is not None and verdict.health == "healthy":
+            # whoever was answered may be asked again; a key that was only looked at may be out of credit still
+            breakers.forget(tested.id, () if verdict.up_to is None else ("auth",))
     db.session.commit()
     return kept is not None
 

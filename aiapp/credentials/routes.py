@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 from flask import Blueprint, request
 
 from aiapp.columns import now
-from aiapp.credentials import checks, health, keeping, order, selection
+from aiapp.credentials import breakers, checks, health, keeping, order, selection
 from aiapp.credentials.checks import Day
+from aiapp.credentials.circuit import Breaker
 from aiapp.credentials.models import Credential
 from aiapp.credentials.suggesting import to_chat_with
 from aiapp.credentials.wording import marked
@@ -53,6 +54,7 @@ class Line:
 
     up, down: whether it can be moved there; ordered: whether any of its scope can be.
     instead: whether it is the first that is tried, because the default one is switched off.
+    circuits: those that are not closed, that of the whole credential first.
     awaited: the moment since when a test that a worker runs is waited for.
     """
 
@@ -66,7 +68,22 @@ class Line:
     ordered: bool
     instead: bool
     day: Day
+    circuits: tuple[Breaker, ...] = ()
     awaited: datetime | None = None
+
+    @property
+    def drilled(self) -> bool:
+        """Whether a failure drill is going on."""
+        return self.credential.drill_until is not None and self.credential.drill_until > now()
+
+    @property
+    def trouble(self) -> str:
+        """What keeps executions from asking it in its place, in a few words; "" where nothing does."""
+        if self.drilled:
+            return "Failure drill"
+        if not self.circuits:
+            return ""
+        return "Asked last" if self.circuits[0].model == "" else "Circuit open"
 
     @property
     def provider(self) -> Provider | None:
@@ -116,8 +133,8 @@ class Line:
 def lines(access: Access, awaited: datetime | None = None, owner_id: str | None = None) -> list[Line]:
     """Return the workspace's credentials, or the personal ones of `owner_id`, in fallback order."""
     rows = order.in_order(access.workspace.id, owner_id)
-    days, offered = checks.days(access.workspace.id), offers()
-    return [_line(access, row, rows, days, offered.get(row.provider), awaited) for row in rows]
+    days, offered, circuits = checks.days(access.workspace.id), offers(), _circuits(access)
+    return [_line(access, row, rows, days, circuits, offered.get(row.provider), awaited) for row in rows]
 
 
 def line(access: Access, credential_id: str, awaited: datetime | None = None) -> Line:
@@ -125,7 +142,13 @@ def line(access: Access, credential_id: str, awaited: datetime | None = None) ->
     found = keeping.find(access, credential_id)
     rows = order.in_order(access.workspace.id, found.owner_id)
     days = checks.days(access.workspace.id, credential_id)
-    return _line(access, found, rows, days, offer(found.provider), awaited)
+    return _line(access, found, rows, days, _circuits(access), offer(found.provider), awaited)
+
+
+def _circuits(access: Access) -> list[Breaker]:
+    """Return the circuits of the workspace that are not closed, by model."""
+    found = (one for one in breakers.of(access.workspace.id).values() if one.state(now()) != "closed")
+    return sorted(found, key=lambda one: one.model)
 
 
 def _line(
@@ -133,6 +156,7 @@ def _line(
     row: Credential,
     rows: Sequence[Credential],
     days: Mapping[str, Day],
+    circuits: Sequence[Breaker],
     offered: Offer | None,
     awaited: datetime | None,
 ) -> Line:
@@ -149,6 +173,7 @@ def _line(
         ordered=len(rows) - first > 1,
         instead=place > 0 and row is next((one for one in rows if one.active), None),
         day=days.get(row.id, Day()),
+        circuits=tuple(one for one in circuits if one.credential_id == row.id),
         awaited=awaited if awaited and _untested_since(row, awaited) else None,
     )
 
@@ -169,7 +194,7 @@ def news_since(lines: Sequence[Line], known: str) -> list[Line] | None:
 
 
 def _look(line: Line) -> str:
-    shown = (line.health, line.reason, line.credential.active, line.credential.last_tested_at, line.day)
+    shown = (line.health, line.reason, line.credential.active, line.credential.last_tested_at, line.day, line.trouble)
     return _digest([str(each) for each in shown], _LOOK)
 
 

@@ -21,13 +21,16 @@ DRAFTS = 10
 @require()
 def choose(access: Access) -> str:
     """Every published prompt template with its run form; without any, the newest drafts for who may publish one."""
-    published = _versions(access, ("published",), PromptTemplate.name, MOST + 1)
+    found = published(access)
     drafts = []
-    if not published and access.allows("editor"):
+    if not found and access.allows("editor"):
         drafts = _versions(access, ("draft", "preview"), PromptVersion.updated_at.desc(), DRAFTS)
-    return render_template(
-        "executions/choose.html", published=published[:MOST], more=len(published) > MOST, drafts=drafts
-    )
+    return render_template("executions/choose.html", published=found[:MOST], more=len(found) > MOST, drafts=drafts)
+
+
+def published(access: Access) -> list[PromptVersion]:
+    """Return the published versions by the name of their prompt template: at most MOST, and one more where there are more."""
+    return _versions(access, ("published",), PromptTemplate.name, MOST + 1)
 
 
 def _versions(

@@ -11,14 +11,26 @@ from werkzeug.wrappers import Response
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, Denied, InvalidInput, NotFound
-from aiapp.executions import actions, choose_views, forms, list_views, once, pair_views, version_views, watch_views
+from aiapp.executions import (
+    actions,
+    choose_views,
+    forms,
+    list_views,
+    once,
+    pair_views,
+    selection_views,
+    showing,
+    version_views,
+    watch_views,
+)
 from aiapp.executions.models import Execution
 from aiapp.executions.routes import address, blueprint, shown
 from aiapp.extensions import db
+from aiapp.providers.output_formats import CHOICES
 from aiapp.providers.registry import PROVIDERS
 from aiapp.workspaces.access import Access, require
 
-__all__ = ["blueprint", "choose_views", "list_views", "pair_views", "version_views", "watch_views"]
+__all__ = ["blueprint", "choose_views", "list_views", "pair_views", "selection_views", "version_views", "watch_views"]
 
 
 @blueprint.get("/w/<workspace>/executions/new")
@@ -56,7 +68,7 @@ def cancel(access: Access, execution_id: str) -> Response:
 @require()
 def rerun(access: Access, execution_id: str) -> Response:
     """Ask the same once more."""
-    return htmx.go(address(access, actions.rerun(access, access.get(Execution, execution_id))))
+    return _led_on(access, actions.rerun(access, access.get(Execution, execution_id)))
 
 
 @blueprint.get("/w/<workspace>/executions/<id:execution_id>/changes")
@@ -91,7 +103,11 @@ def regenerate(access: Access, execution_id: str) -> Response:
             problem=error.detail,
         )
         return make_response(page, 422)
-    return htmx.go(address(access, made))
+    return _led_on(access, made)
+
+
+def _led_on(access: Access, made: Execution) -> Response:
+    return htmx.go(address(access, made), showing.UNPINNED if made.unpinned else None, "warn")
 
 
 def _refused(access: Access, error: AppError) -> Response:
@@ -112,7 +128,15 @@ def _form(access: Access, values: Mapping[str, Any], errors: Mapping[str, str], 
         action = url_for("executions.regenerate", workspace=access.workspace.slug, execution_id=parent.id)
     else:
         action = url_for("executions.create", workspace=access.workspace.slug)
+    unpins = parent is not None and actions.unpins(access, parent)
     providers = [("", "Any"), *((kind, provider.label) for kind, provider in PROVIDERS.items())]
     return render_template(
-        "executions/form.html", action=action, values=values, errors=errors, provider_options=providers, **more
+        "executions/form.html",
+        action=action,
+        values=values,
+        errors=errors,
+        provider_options=providers,
+        formats=CHOICES,
+        unpins=showing.UNPINS if unpins else "",
+        **more,
     )
