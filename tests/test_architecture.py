@@ -81,6 +81,7 @@ PURE = [
     "executions/formats.py",
     "executions/json_schema.py",
     "executions/markdown.py",
+    "executions/structured.py",
 ]
 # Heavy libraries, each imported in the one function that uses it (CONTRIBUTING says why).
 HEAVY = {"alembic", "deepdiff", "phonenumbers", "genai_prices", "bpe_openai", "zxcvbn"}

@@ -79,6 +79,13 @@ class Attempt(TypedDict):
     reason: Annotated[str, Field(description="why this target, and what came next")]
 
 
+class RawAnswer(TypedDict):
+    """What a provider sent to an attempt."""
+
+    number: int
+    raw: str | None
+
+
 class Feedback(TypedDict):
     """What somebody thought of an output."""
 
@@ -119,7 +126,7 @@ class Execution(ExecutionSummary):
     context: dict[str, Any]
     prompt: Prompt
     output: str | None
-    output_data: Annotated[Any, Field(description="the output read as JSON, where the format is json")]
+    output_data: Annotated[Any, Field(description="the value of the output, where the format is json or yaml")]
     problems: list[str]
     partial: Annotated[bool, Field(description="the output broke off")]
     finish: str | None

@@ -12,21 +12,32 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 
 from aiapp.api.asking import asking, needs, recognise, still_valid
-from aiapp.api.execution_shapes import Execution, ExecutionSummary, Feedback, LlmJob, show, show_feedback, summary
+from aiapp.api.execution_shapes import (
+    Execution,
+    ExecutionSummary,
+    Feedback,
+    LlmJob,
+    RawAnswer,
+    show,
+    show_feedback,
+    summary,
+)
 from aiapp.api.idempotency import execution_id, once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, page
 from aiapp.api.shapes import GONE, MOST_ITEMS, Gone, Id, OptionalBody, SlugPath, Text, aware, iso
 from aiapp.errors import Unavailable
-from aiapp.executions import actions, stream
+from aiapp.executions import actions, raw_answers, stream
 from aiapp.executions import models as rows
 from aiapp.executions.submission import Submission
 from aiapp.feedback import actions as feedback_actions
+from aiapp.providers.types import OUTPUT_FORMATS
 
 # Each takes a thread of the web process, as each stream does; half of the threads stay for pages.
 MAX_WAITING = 64
 _waiting = threading.BoundedSemaphore(MAX_WAITING)
 # No execution is older or younger; arithmetic with the first and the last days of the calendar fails.
+_FORMATS = f"one of {', '.join(OUTPUT_FORMATS)}"
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 executions = APIBlueprint("executions", __name__, abp_tags=[Tag(name="Executions")], abp_security=[{"token": []}])
@@ -36,6 +47,12 @@ class ExecutionPath(BaseModel):
     """An execution."""
 
     execution_id: Id
+
+
+class AttemptPath(ExecutionPath):
+    """One of its attempts."""
+
+    number: int
 
 
 class ReadQuery(BaseModel):
@@ -85,7 +102,7 @@ class ExecutionBody(Choice):
     template: Text = Field(description="the text itself; `{{name}}` stands for a value of the context")
     context: dict[str, Any] = Field(default_factory=dict)
     system: Text | None = None
-    format: Text | None = Field(None, description="text, json, markdown or html")
+    format: Text | None = Field(None, description=_FORMATS)
 
 
 class PromptTemplateExecutionBody(OptionalBody, Choice):
@@ -102,7 +119,7 @@ class LlmJobBody(Strict):
     template: Text = Field(description="the text itself; `{{name}}` stands for a value of the context")
     model: Text | None = None
     context: dict[str, Any] = Field(default_factory=dict)
-    format: Text | None = Field(None, description="text, json, markdown or html")
+    format: Text | None = Field(None, description=_FORMATS)
 
 
 class RegenerateBody(OptionalBody, Strict):
@@ -188,6 +205,13 @@ def read(path: ExecutionPath, query: ReadQuery) -> Execution:
         recognise()
     access = asking()
     return show(access, access.get(rows.Execution, path.execution_id))
+
+
+@executions.get("/executions/<id:execution_id>/attempts/<int:number>/raw", summary="What the provider sent")
+@needs("viewer", "read")
+def raw(path: AttemptPath) -> RawAnswer:
+    """The first 48 KB and the last 16 KB of it, without the key; null where nothing came or it is not kept (any more)."""
+    return {"number": path.number, "raw": raw_answers.read(asking(), path.execution_id, path.number)}
 
 
 @executions.get("/executions/<id:execution_id>/events", summary="An execution as it happens")

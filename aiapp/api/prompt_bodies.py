@@ -7,8 +7,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from aiapp.api.shapes import MOST_ITEMS, OptionalBody, Text
+from aiapp.providers.types import OutputFormat
 
-Format = Literal["text", "json", "markdown", "html"]
+Format = OutputFormat
 Type = Literal["text", "long_text", "number", "boolean", "choice", "json"]
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from markupsafe import Markup, escape
 
 from aiapp.executions import json_schema as schemas
-from aiapp.executions import markdown
+from aiapp.executions import markdown, structured
 from aiapp.providers import json_text
-from aiapp.providers.wire_json import storable
+from aiapp.providers.output_formats import ABOUT, About
+from aiapp.providers.wire_json import storable, storable_value
 
 # Comparing more with a schema takes seconds, and no model is asked for that much JSON.
 CHECKED_CHARACTERS = 500_000
@@ -24,8 +25,8 @@ PRETTY_CHARACTERS = 1_000_000
 class Output:
     """An answer as it is kept.
 
-    `text` is what the model wrote (with U+FFFD for what cannot be stored), `data` the value of a JSON answer. `valid` says
-    whether the answer has the form that was asked for, None where nothing was asked or it could not be decided; `problems` say
+    `text` is what the model wrote (with U+FFFD for what cannot be stored), `data` the value of a JSON or YAML answer. `valid`
+    says whether the answer has the form that was asked for, None where nothing was asked or it could not be decided; `problems` say
     what is wrong, what was repaired, or why it could not be decided.
     """
 
@@ -37,18 +38,36 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format: its name in the API, how people and browsers call it, and how it is read and shown.
+    """How an answer in one format is read and shown; what it is called stands in providers/output_formats.py.
 
-    `prose` tells a page that `to_html` gives paragraphs; otherwise it gives lines that CSS must keep (`white-space: pre-wrap`).
+    `view` is how a page shows it: `text` as it is written, `prose` as HTML, `code` as source (`to_html` may indent it), `page`
+    in a frame of its own. `fenced` says that a code block around an answer is no part of it: its file begins inside.
     """
 
-    name: str
-    label: str
-    media_type: str
-    extension: str
-    prose: bool
+    about: About
     read: Callable[[str, Any], Output]
-    to_html: Callable[[str], Markup]
+    view: Literal["text", "prose", "code", "page"]
+    to_html: Callable[[str], Markup] = escape
+    fenced: bool = False
+
+    @property
+    def media_type(self) -> str:
+        """The type of its file."""
+        return self.about.media_type
+
+    @property
+    def extension(self) -> str:
+        """The ending of its file's name."""
+        return self.about.extension
+
+    def source(self, text: str) -> str:
+        """Return an answer as its file holds it."""
+        return json_text.unfenced(text) if self.fenced else text
+
+
+def of(name: str) -> Format:
+    """Return the format of a stored execution; one that a newer release knows is shown as text."""
+    return FORMATS.get(name, FORMATS["text"])
 
 
 def normalise(format: str, text: str, json_schema: Mapping[str, Any] | None = None) -> Output:
@@ -57,14 +76,14 @@ def normalise(format: str, text: str, json_schema: Mapping[str, Any] | None = No
     Arguments:
         format: a name in FORMATS.
         text: the whole answer.
-        json_schema: for JSON: what the value must be.
+        json_schema: what the value of JSON or YAML must be.
     """
     return FORMATS[format].read(storable(text), json_schema)
 
 
 def to_safe_html(format: str, text: str) -> Markup:
     """Return an answer as HTML that may stand on a page of ours; HTML answers as their source (see `html_document`)."""
-    return FORMATS[format].to_html(storable(text))
+    return of(format).to_html(storable(text))
 
 
 def html_document(text: str) -> str:
@@ -89,15 +108,42 @@ def _read_json(text: str, schema: Any) -> Output:
         reading = json_text.read(text)
     except json_text.NotJson as error:
         return Output(text, valid=False, problems=(str(error),))
-    repairs = () if reading.repair is None else (reading.repair,)
+    return _compared(text, reading.data, reading.repair, schema)
+
+
+def _read_yaml(text: str, schema: Any) -> Output:
+    try:
+        data, repair = structured.yaml_value(text)
+    except structured.Unreadable as error:
+        return _unreadable(text, error)
+    return _compared(text, storable_value(data), repair, schema)
+
+
+def _read_xml(text: str, schema: Any) -> Output:
+    try:
+        repair = structured.check_xml(text)
+    except structured.Unreadable as error:
+        return _unreadable(text, error)
+    return Output(text, valid=True, problems=() if repair is None else (repair,))
+
+
+def _unreadable(text: str, error: structured.Unreadable) -> Output:
+    return Output(text, valid=None if isinstance(error, structured.TooLarge) else False, problems=(str(error),))
+
+
+def _compared(text: str, data: Any, repair: str | None, schema: Any) -> Output:
+    """Compare the value of an answer with the schema that it was asked for with."""
+    repairs = () if repair is None else (repair,)
     if schema is None:
-        return Output(text, reading.data, True, repairs)
+        return Output(text, data, True, repairs)
     if len(text) > CHECKED_CHARACTERS:
-        return Output(
-            text, reading.data, None, (*repairs, "The answer is too large to be compared with its JSON schema.")
-        )
-    verdict = schemas.check(reading.data, schema)
-    return Output(text, reading.data, verdict.valid, repairs + verdict.problems)
+        return Output(text, data, None, (*repairs, "The answer is too large to be compared with its JSON schema."))
+    verdict = schemas.check(data, schema)
+    return Output(text, data, verdict.valid, repairs + verdict.problems)
+
+
+def _source_to_html(text: str) -> Markup:
+    return escape(json_text.unfenced(text))
 
 
 def _json_to_html(text: str) -> Markup:
@@ -110,11 +156,13 @@ def _json_to_html(text: str) -> Markup:
 
 
 FORMATS = {
-    one.name: one
+    one.about.name: one
     for one in (
-        Format("text", "Text", "text/plain", "txt", False, _read_text, escape),
-        Format("json", "JSON", "application/json", "json", False, _read_json, _json_to_html),
-        Format("markdown", "Markdown", "text/markdown", "md", True, _read_text, markdown.to_html),
-        Format("html", "HTML", "text/html", "html", False, _read_text, escape),
+        Format(ABOUT["text"], _read_text, "text"),
+        Format(ABOUT["json"], _read_json, "code", _json_to_html, fenced=True),
+        Format(ABOUT["markdown"], _read_text, "prose", markdown.to_html),
+        Format(ABOUT["html"], _read_text, "page", fenced=True),
+        Format(ABOUT["yaml"], _read_yaml, "code", _source_to_html, fenced=True),
+        Format(ABOUT["xml"], _read_xml, "code", _source_to_html, fenced=True),
     )
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, request, url_for
 
-from aiapp.executions import round_words, rounds, showing
+from aiapp.executions import actions, formats, round_words, rounds, showing
 from aiapp.executions.models import Execution
 from aiapp.workspaces.access import Access
 
@@ -47,6 +47,7 @@ def shown(access: Access, execution: Execution) -> dict[str, Any]:
     return {
         "execution": execution,
         "view": view,
+        "output_view": formats.of(execution.format).view,
         "rendered": showing.rendered(execution) if execution.output and view == "rendered" else None,
         "rounds": round_words.rounds_of(execution),
         "next_round": round_words.next_round(execution, rounds.rules()),

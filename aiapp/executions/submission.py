@@ -17,9 +17,10 @@ from aiapp.prompt_templates.actions import runnable_version
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.text import fields
 from aiapp.prompt_templates.text.rendering import RenderedPrompt, render_prompt
+from aiapp.providers.output_formats import WITH_DATA
 from aiapp.workspaces.access import Access, missing
 
-SOURCES = ("page", "api", "preview")
+SOURCES = ("page", "api", "preview", "cli", "python")
 MAX_TEMPLATE_BYTES = 2**20
 MAX_CONTEXT_BYTES = 2**20
 # More than any model reads; a value that a template repeats grows the prompt beyond what was sent.
@@ -111,7 +112,7 @@ def asked(access: Access, submission: Submission, version: PromptVersion | None)
         if model is None and version.provider in (None, credential.provider if credential else provider):
             model = version.model
         format_ = format_ or version.output_format
-        schema = version.json_schema if format_ == "json" else None
+        schema = version.json_schema if format_ in WITH_DATA else None
     return {
         "format": format_ or "text",
         "json_schema": schema,

@@ -11,18 +11,14 @@ from werkzeug.wrappers import Response
 from aiapp import htmx
 from aiapp.accounts.actions import session_user
 from aiapp.errors import NotFound
-from aiapp.executions import formats, stream
+from aiapp.executions import formats, raw_answers, stream
 from aiapp.executions.models import Execution
 from aiapp.executions.routes import blueprint, shown
+from aiapp.extensions import settings
 from aiapp.workspaces.access import Access, enter, require
 
 # A model's HTML runs in a frame without rights, from an address of its own, under a policy of its own (PROMISES 20).
 DOCUMENT_CSP = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
-DOWNLOAD_TYPES = {
-    "json": ("application/json", "json"),
-    "markdown": ("text/markdown", "md"),
-    "html": ("text/html", "html"),
-}
 
 
 @blueprint.get("/w/<workspace>/executions/<id:execution_id>")
@@ -80,12 +76,28 @@ def output(access: Access, execution_id: str) -> Response:
     execution = access.get(Execution, execution_id)
     if not execution.output:
         raise NotFound("This execution wrote nothing.")
-    kind, ending = DOWNLOAD_TYPES.get(execution.format, ("text/plain", "txt"))
-    response = make_response(execution.output)
-    response.headers["Content-Type"] = f"{kind}; charset=utf-8"
-    response.headers["Content-Disposition"] = f'attachment; filename="execution-{execution.id[-6:]}.{ending}"'
-    response.headers["Content-Security-Policy"] = DOCUMENT_CSP
-    return response
+    known = formats.of(execution.format)
+    name = f"execution-{execution.id[-6:]}.{known.extension}"
+    return _file(known.source(execution.output), name, known.media_type)
+
+
+@blueprint.get("/w/<workspace>/executions/<id:execution_id>/attempts/<int:number>/raw")
+@require()
+def raw_answer(access: Access, execution_id: str, number: int) -> Response:
+    """What the provider sent to an attempt, as a text file."""
+    text = raw_answers.read(access, execution_id, number)
+    if text is None:
+        raise NotFound("What the provider sent is not kept.")
+    return _file(text, f"execution-{execution_id[-6:]}-attempt-{number}.txt", "text/plain")
+
+
+@blueprint.get("/w/<workspace>/executions/<id:execution_id>/attempts/<int:number>/_raw")
+@require()
+def raw_answer_shown(access: Access, execution_id: str, number: int) -> Response:
+    """The same in the fold of its attempt."""
+    path = {"workspace": access.workspace.slug, "execution_id": execution_id, "number": number}
+    text = raw_answers.read(access, execution_id, number)
+    return htmx.fragment("executions/_raw.html", raw=text, path=path, days=settings().raw_days)
 
 
 @blueprint.get("/w/<workspace>/executions/<id:execution_id>/document")
@@ -93,7 +105,7 @@ def output(access: Access, execution_id: str) -> Response:
 def output_document(access: Access, execution_id: str) -> Response:
     """A model's HTML, for the sandboxed frame of its page and nothing else."""
     execution = access.get(Execution, execution_id)
-    if execution.format != "html" or not execution.output:
+    if formats.of(execution.format).view != "page" or not execution.output:
         raise NotFound
     response = make_response(formats.html_document(execution.output))
     response.headers["Content-Security-Policy"] = DOCUMENT_CSP
@@ -101,10 +113,20 @@ def output_document(access: Access, execution_id: str) -> Response:
     return response
 
 
+def _file(text: str, name: str, media_type: str) -> Response:
+    """Answer with a file that the browser keeps and never shows itself: others wrote what is in it."""
+    response = make_response(text)
+    response.headers["Content-Type"] = f"{media_type}; charset=utf-8"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    response.headers["Content-Security-Policy"] = DOCUMENT_CSP
+    return response
+
+
 class _StreamHtml:
     """Events of an execution as htmx's SSE extension reads them: unnamed messages are swapped in, named ones only heard.
 
-    `shown` is the last attempt that the page shows. It is told of later ones, and has no use for what earlier ones wrote.
+    `shown` is the last attempt that the page shows. It is told of later ones, and of `paused` after it: the execution waits for
+    its next round. It has no use for what earlier ones wrote.
     """
 
     def __init__(self, shown: int) -> None:
@@ -120,6 +142,14 @@ class _StreamHtml:
             # a line of an event also ends at a CR: what a model writes must not end ours
             lines = re.split("\r\n|\r|\n", html.escape(event.data.get("text", "")))
             return head + "".join(f"data: {line}\n" for line in lines) + "\n" if lines != [""] else ""
-        if event.name == "status" or (event.name == "attempt" and event.data["number"] <= self._shown):
+        if event.name == "status":
+            waits = event.data["status"] == "pending" and self._attempt_of(event) >= self._shown
+            return f"{head}event: paused\ndata: paused\n\n" if waits else ""
+        if event.name == "attempt" and event.data["number"] <= self._shown:
             return ""
         return f"{head}event: {event.name}\ndata: {event.name}\n\n"
+
+    @staticmethod
+    def _attempt_of(event: stream.Event) -> int:
+        """Return the attempt that an event came in or after; -1 for the row's own state, which the page shows already."""
+        return int(event.id.split(".")[1]) if event.id else -1

@@ -52,8 +52,8 @@ class AttemptResult:
 
     `partial` is the text that had arrived before the call failed. `first_token_ms` counts from the start to the first piece of
     text or reasoning. `cost` is in US dollars, None where it is unknown; `prices` are what it
-    was computed with. `reason` says why this target was asked, `next_reason` what follows. `raw` is what the provider sent, within
-    bounds and without the key (raw_answers.RawAnswer), None where nothing came or nothing is to be kept.
+    was computed with. `reason` says why this target was asked, `next_reason` what follows. `raw` is what the provider sent,
+    within bounds and without the key (raw_answers.RawAnswer), None where nothing came or nothing is to be kept.
     """
 
     number: int

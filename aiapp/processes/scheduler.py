@@ -61,6 +61,7 @@ def make(settings: Settings) -> Scheduler:
     """Return a scheduler with everything that this product has done again and again."""
     from aiapp.api import idempotency
     from aiapp.credentials import checks, schedule
+    from aiapp.executions import raw_answers
     from aiapp.executions.sweeper import sweep
     from aiapp.webhooks.sweeper import forget_old_deliveries, sweep_webhooks
 

@@ -9,6 +9,7 @@ from flask import Blueprint, render_template, request
 from aiapp.errors import NotFound
 from aiapp.prompt_templates import starters
 from aiapp.prompt_templates.text import rendering, values
+from aiapp.providers.output_formats import ABOUT
 from aiapp.workspaces.access import Access, require
 
 
@@ -51,6 +52,7 @@ def starter(access: Access, starter: str) -> str:
         category=starters.CATEGORIES[one.category],
         parts=[(title, _segments(text, samples)) for title, text in parts if text],
         schema=given["json_schema"],
+        answers_in=ABOUT[given["output_format"]].label,
         tokens=sum(rendering.estimate_tokens(text) for _, text in parts),
     )
 

@@ -10,6 +10,7 @@ from aiapp.errors import InvalidInput
 from aiapp.prompt_templates import partials
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.text import declaring, fields, rendering
+from aiapp.providers.output_formats import WITH_DATA
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def _schema(version: PromptVersion) -> Iterator[Check]:
     except InvalidInput as error:
         yield Check("bad", error.errors[0]["message"], "json_schema")
         return
-    if version.output_format == "json":
+    if version.output_format in WITH_DATA:
         yield Check("good", "The JSON schema is valid")
     else:
         yield Check("warn", f"The JSON schema is not used: the output format is {version.output_format}")

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from aiapp.accounts.models import User
 from aiapp.columns import Id, Json, UtcDateTime, new_id, now
 from aiapp.extensions import Model
+from aiapp.providers.output_formats import WITH_DATA
 
 VERSION_STATUSES = ("draft", "preview", "published", "archived")
-OUTPUT_FORMATS = ("text", "json", "markdown", "html")
 
 prompt_template_tag = sa.Table(
     "prompt_template_tag",
@@ -104,6 +104,11 @@ class PromptVersion(Model):
     published_by: Mapped[User | None] = relationship(foreign_keys=published_by_id, lazy="joined")
     parent: Mapped[PromptVersion | None] = relationship(remote_side=id, foreign_keys=parent_id)
     merged: Mapped[PromptVersion | None] = relationship(remote_side=id, foreign_keys=merged_id)
+
+    @property
+    def answers_by_schema(self) -> bool:
+        """Whether answers are compared with the JSON schema: there is one, and they have a value."""
+        return self.json_schema is not None and self.output_format in WITH_DATA
 
 
 class PromptRevision(Model):

@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from aiapp.providers.output_formats import ABOUT
 from aiapp.providers.quirks import Quirks
 from aiapp.providers.types import HttpRequest, ProviderError, Request, Target
 from aiapp.providers.wire_json import as_text, string, word
 
+JSON_HINT = ABOUT["json"].instruction
 # A credential's extra fields may not change what was asked, of whom, or how the answer is read.
 _OURS = frozenset({"model", "messages", "contents", "input", "stream"})
-JSON_HINT = "Answer with JSON and nothing else."
 
 
 def wants_stream(request: Request, target: Target) -> bool:
@@ -47,23 +48,27 @@ def sampling_of(request: Request, target: Target, quirks: Quirks) -> dict[str, f
 
 
 def system_of(request: Request, target: Target, *, json_hint: bool = False) -> str | None:
-    """Return the system prompt: the target's first, then the request's.
+    """Return the system prompt: the target's first, then the request's, then the format that is wanted where nothing says it.
 
     Arguments:
         json_hint: say that JSON is wanted unless the prompt does, and of which schema. OpenAI and DeepSeek refuse JSON mode
-            without the word; a schema that no field carries is known to nobody else.
+            without the word; a schema that no field carries is known to nobody else. Other formats have no mode: they are
+            always told.
     """
     parts = [part for part in (target.system_prompt, request.system) if part]
-    if json_hint and request.json_schema:
-        parts.append(f"{JSON_HINT} It must match this JSON schema:\n{as_text(dict(request.json_schema))}")
-    elif json_hint and not (turns_say_json(request) or any("json" in text.lower() for text in parts)):
-        parts.append(JSON_HINT)
+    about = ABOUT[request.output_format]
+    if not about.instruction or (about.name == "json" and not json_hint):
+        return "\n\n".join(parts) or None
+    if about.has_data and request.json_schema:
+        parts.append(f"{about.instruction} It must match this JSON schema:\n{as_text(dict(request.json_schema))}")
+    elif not (turns_say(request, about.name) or any(about.name in text.lower() for text in parts)):
+        parts.append(about.instruction)
     return "\n\n".join(parts) or None
 
 
-def turns_say_json(request: Request) -> bool:
-    """Whether the conversation itself, the system prompt aside, has the word JSON in it."""
-    return any("json" in turn.content.lower() for turn in request.messages)
+def turns_say(request: Request, word: str) -> bool:
+    """Whether the conversation itself, the system prompt aside, has the (lower-case) word in it."""
+    return any(word in turn.content.lower() for turn in request.messages)
 
 
 def turns_of(request: Request) -> list[dict[str, str]]:

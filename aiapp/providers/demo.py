@@ -14,6 +14,7 @@ from typing import Any
 
 from aiapp.providers import asking, demo_answers
 from aiapp.providers.openai_chat import OpenAIChat
+from aiapp.providers.output_formats import WITH_DATA
 from aiapp.providers.types import HttpRequest, Request, Target
 from aiapp.providers.wire_json import mapping, read_object, sequence, string
 
@@ -153,10 +154,11 @@ def _answer(script: Script, asked: Mapping[str, Any]) -> tuple[str, str, dict[st
     literal = demo_answers.taken_literally(turns[-1] if turns else "")
     if literal and not script.always_json:
         text = literal
-    elif wanted == "json":
+    elif wanted in WITH_DATA:  # JSON is YAML, too
         text = demo_answers.as_json(seen, mapping(asked.get("json_schema")))
+        text = demo_answers.as_yaml(seen) if wanted == "yaml" and not asked.get("json_schema") else text
     else:
-        writers = {"markdown": demo_answers.as_markdown, "html": demo_answers.as_html}
+        writers = {"markdown": demo_answers.as_markdown, "html": demo_answers.as_html, "xml": demo_answers.as_xml}
         text = writers.get(wanted, demo_answers.as_text)(seen)
     limit = asked.get("max_tokens")
     finish = "stop"

@@ -112,6 +112,26 @@ def as_json(seen: Facts, schema: Mapping[str, Any] | None) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
+def as_yaml(seen: Facts) -> str:
+    """Return the same summary as YAML; what comes from the prompt is quoted as JSON does it, which YAML reads alike."""
+    keywords = "\n".join(f"  - {json.dumps(word, ensure_ascii=False)}" for word in seen.keywords) or "  []"
+    subject = json.dumps(seen.subject, ensure_ascii=False)
+    return f"summary: {subject}\nkeywords:\n{keywords}\nwords: {seen.words}\nanswered_by: demo\n"
+
+
+def as_xml(seen: Facts) -> str:
+    """Return the same summary as XML; everything from the prompt is escaped, what XML has not is left out."""
+    keywords = "".join(f"\n  <keyword>{_in_xml(word)}</keyword>" for word in seen.keywords)
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<answer by="demo" words="{seen.words}">\n'
+        f"  <summary>{_in_xml(seen.subject)}</summary>{keywords}\n</answer>\n"
+    )
+
+
+def _in_xml(text: str) -> str:
+    return html.escape(re.sub("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", text), quote=False)
+
+
 def _instance(schema: Any, name: str, seen: Facts, root: Mapping[str, Any], level: int) -> Any:
     """Return a value that fits the parts of JSON Schema that people write by hand."""
     schema = _resolved(schema, root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable
 from urllib.parse import quote
@@ -52,13 +53,16 @@ def tells_of(text: str, secret: str | None) -> bool:
 class Secret:
     """A key that is not to be said: neither whole nor twelve characters in a row of it, for some servers show all but its end.
 
-    Percent-encoded and base64 forms count as the key itself. Made once for many texts: what is searched for is prepared.
+    Percent-encoded and base64 forms, and how JSON may write it, count as the key itself. Made once for many texts: what is
+    searched for is prepared.
     """
 
     def __init__(self, value: str) -> None:
         self.masked = masked(value)
         in_base64 = base64.b64encode(value.encode("utf-8", "replace")).decode().rstrip("=")
-        self._forms = sorted({value, quote(value, safe=""), in_base64}, key=len, reverse=True)
+        in_json = json.dumps(value)[1:-1]
+        forms = {value, quote(value, safe=""), in_base64, in_json, in_json.replace("/", "\\/")}
+        self._forms = sorted(forms, key=len, reverse=True)
         # What is twice as long as a block holds one of these blocks whole.
         self._blocks = [
             (form, at, form[at : at + _BLOCK])

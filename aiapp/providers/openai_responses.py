@@ -36,7 +36,7 @@ class OpenAIResponses:
         hint = request.output_format == "json" and unsaid
         turns = asking.turns_of(request)
         # JSON mode is refused unless the word stands in the input; the instructions do not count.
-        if text_format == {"type": "json_object"} and not asking.turns_say_json(request):
+        if text_format == {"type": "json_object"} and not asking.turns_say(request, "json"):
             turns.insert(0, {"role": "system", "content": asking.JSON_HINT})
         body: dict[str, Any] = {
             "model": asking.model_of(request, target),

@@ -20,7 +20,10 @@ from aiapp.executions.formats import (
     normalise,
     to_safe_html,
 )
+from aiapp.prompt_templates.text import front_matter
 from aiapp.providers import json_text
+from aiapp.providers.output_formats import ABOUT
+from aiapp.providers.types import OUTPUT_FORMATS
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -272,13 +275,17 @@ def test_formats_without_a_form_are_kept_as_they_are():
 
 
 def test_every_format_has_what_pages_and_downloads_need():
-    assert list(FORMATS) == ["text", "json", "markdown", "html"]
-    assert [(one.media_type, one.extension, one.prose) for one in FORMATS.values()] == [
-        ("text/plain", "txt", False),
-        ("application/json", "json", False),
-        ("text/markdown", "md", True),
-        ("text/html", "html", False),
+    assert list(FORMATS) == list(ABOUT) == list(OUTPUT_FORMATS)
+    assert [(one.media_type, one.extension, one.view) for one in FORMATS.values()] == [
+        ("text/plain", "txt", "text"),
+        ("application/json", "json", "code"),
+        ("text/markdown", "md", "prose"),
+        ("text/html", "html", "page"),
+        ("application/yaml", "yaml", "code"),
+        ("application/xml", "xml", "code"),
     ]
+    fenced = "```x\n<a>1</a>\n```"
+    assert {one.about.name for one in FORMATS.values() if one.source(fenced) == fenced} == {"text", "markdown"}
 
 
 def read(text, schema=None):
@@ -429,3 +436,102 @@ def test_a_broken_schema_is_a_problem_and_the_data_stays():
 
 def test_the_depth_that_is_read_is_the_one_that_is_promised():
     assert json_text.MAX_DEPTH == 100
+
+
+# YAML and XML
+
+
+def said(format, text, schema=None):
+    output = normalise(format, text, schema)
+    assert output.text == text
+    return output.data, output.valid, " ".join(output.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("name: Ada\nitems:\n  - 1\n  - 2.5\n  - true\n  - null\n", {"name": "Ada", "items": [1, 2.5, True, None]}),
+        ("```yaml\n- yes\n- 2026-01-31\n- 007\n```", ["yes", "2026-01-31", "007"]),
+        ('{"a": [1]}', {"a": [1]}),
+        ("42", 42),
+    ],
+)
+def test_yaml_is_read_as_json_knows_values(text, data):
+    assert said("yaml", text) == (data, True, "")
+
+
+@pytest.mark.parametrize(
+    ("format", "inside"),
+    [("yaml", "a: 1\nb:\n  - x"), ("xml", "<a>\n  <b c='1'/>\n</a>"), ("xml", "<?xml version='1.0'?><a/>")],
+)
+def test_one_code_block_in_prose_is_taken_and_the_repair_noted(format, inside):
+    left_out = f"The {format.upper()} stood in other text, which was left out."
+    text = f"Here it is: [1]\n\n```{format}\n{inside}\n```\n\nHope that helps!"
+    assert said(format, text)[1:] == (True, left_out)
+    assert said("yaml", f"{text}\n```\nanother: one\n```")[1] is False
+
+
+def test_xml_on_lines_of_its_own_is_taken_from_prose_and_markup_inside_a_sentence_is_not():
+    assert said("xml", "Sure:\n\n<a>\n<b/></a>\n\nDone.")[1:] == (
+        True,
+        "The XML stood in other text, which was left out.",
+    )
+    assert said("xml", "Use <b>bold</b> here.")[1] is False
+    assert said("xml", "<b>Bold</b> words.")[1] is False
+
+
+@pytest.mark.parametrize(
+    ("format", "text", "valid", "problem"),
+    [
+        ("yaml", "", False, "empty"),
+        ("yaml", "Sorry, I cannot do that.", False, "plain text"),
+        ("yaml", "a: &x [1]\nb: *x", False, "Anchors and aliases"),
+        ("yaml", "a: !!python/object/apply:os.system ['true']", False, "Tags"),
+        ("yaml", "a: 1\n---\nb: 2", False, "not YAML"),
+        ("yaml", "a: [1", False, "not YAML"),
+        ("yaml", "a: 1e999", False, "too large"),
+        ("yaml", "[" * 100_000, False, "nested too deeply"),
+        ("yaml", "- " * 100_000, False, "nested too deeply"),
+        ("yaml", "- 1\n" * 60_000, False, "too much"),
+        ("yaml", "a: " + "x" * 500_000, None, "too large"),
+        ("xml", "```xml\n```", False, "empty"),
+        ("xml", "<a>", False, "not XML: no element found (line 1, column 4)"),
+        ("xml", "<a/><b/>", False, "not XML"),
+        ("xml", "<a>&nbsp;</a>", False, "undefined entity"),
+        ("xml", '<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>', False, "document type"),
+        ("xml", '<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>', False, "document type"),
+        ("xml", "<a>" * 101 + "</a>" * 101, False, "nested more than 100 levels deep"),
+        ("xml", "<a>" + "<b/>" * 50_000 + "</a>", None, "too much"),
+        ("xml", "<a>" + "x" * 500_000 + "</a>", None, "too large"),
+        ("xml", "<a\n" * 100_000, False, "not XML"),
+        ("xml", "```\n" * 99_999, False, "not XML"),
+    ],
+)
+def test_what_is_no_yaml_or_xml_says_why(format, text, valid, problem):
+    data, answered, problems = said(format, text)
+    assert (data, answered) == (None, valid)
+    assert problem in problems
+
+
+def test_yaml_is_compared_with_a_schema_as_json_is():
+    assert said("yaml", "name: x\nitems: [1]", SCHEMA) == ({"name": "x", "items": [1]}, True, "")
+    assert said("yaml", "name: 1", SCHEMA)[1:] == (False, "$.name: 1 is not of type 'string'")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.text(alphabet='ab`:\n{}[]"é -#'),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(alphabet="ab1", max_size=2), inner, max_size=3)
+        ),
+        max_leaves=10,
+    ).filter(lambda value: not isinstance(value, str))
+)
+def test_every_value_that_is_written_as_yaml_is_read_again(value):
+    assert said("yaml", front_matter.write(value)) == (value, True, "")
+
+
+@given(st.text(alphabet="<>/ab&;!?-[]=\"' \n`:"))
+def test_no_text_makes_reading_yaml_or_xml_fail(text):
+    for format in ("yaml", "xml"):
+        assert isinstance(normalise(format, text), Output)

@@ -14,12 +14,13 @@ from aiapp.errors import AppError, Conflict, InvalidInput
 from aiapp.extensions import reading
 from aiapp.prompt_templates import actions, library, partials, tasks
 from aiapp.prompt_templates.checks import Check
-from aiapp.prompt_templates.models import OUTPUT_FORMATS, PromptTemplate, PromptVersion
+from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.pages import forms
 from aiapp.prompt_templates.pages.routes import address, answer, blueprint, shell
 from aiapp.prompt_templates.text import declaring, fields, including, wording
 from aiapp.prompt_templates.text.schema_sketch import sketch
 from aiapp.prompt_templates.text.values import VARIABLE_TYPES, as_text
+from aiapp.providers.output_formats import CHOICES
 from aiapp.providers.registry import PROVIDERS
 from aiapp.workspaces.access import Access, require
 
@@ -94,7 +95,7 @@ def _page(
         inherited={spec["name"] for spec in specs if not including.says_something(declared.get(spec["name"], spec))}
         & set(expansion.inherited),
         users=partials.included_by(access, template),
-        formats=[(name, name.upper() if name in {"json", "html"} else name.capitalize()) for name in OUTPUT_FORMATS],
+        formats=CHOICES,
         providers=[
             ("", "Any, in the order of the credentials"),
             *((kind, one.label) for kind, one in PROVIDERS.items()),

@@ -12,7 +12,6 @@ from aiapp.errors import Conflict, InvalidInput
 from aiapp.extensions import settings as app_settings
 from aiapp.prompt_templates import actions, approvals, library, listing, starters, tasks
 from aiapp.prompt_templates.filters import EVERYTHING, Filter, as_text, filter_of, query_of
-from aiapp.prompt_templates.models import OUTPUT_FORMATS
 from aiapp.prompt_templates.pages import (
     branch_views,
     bulk_views,
@@ -36,6 +35,7 @@ from aiapp.prompt_templates.pages.routes import history as versions_table
 from aiapp.prompt_templates.pages.snippets import snippets
 from aiapp.prompt_templates.tagging import tags_in_use
 from aiapp.prompt_templates.uses import COUNTED, activity
+from aiapp.providers.output_formats import CHOICES
 from aiapp.workspaces.access import Access, require
 
 __all__ = [
@@ -75,7 +75,7 @@ def index(access: Access) -> str:
         waiting=approvals.count_open(access),
         tags=list(dict.fromkeys([*wanted.tags, *tags_in_use(access, 12)])),
         tasks=[("", "Any task"), *((task, task) for task in tasks.offered(access))],
-        formats=[("", "Any format"), *((name, name) for name in OUTPUT_FORMATS)],
+        formats=[("", "Any format"), *CHOICES],
     )
 
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiapp.errors import InvalidInput
-from aiapp.prompt_templates.models import OUTPUT_FORMATS
 from aiapp.prompt_templates.text import declaring, json_schemas
 from aiapp.prompt_templates.text.wording import NestedError, Reader, check_json, flag, objects, one_of, parsed
 from aiapp.prompt_templates.text.wording import line as line
 from aiapp.prompt_templates.text.wording import text as text
 from aiapp.providers.registry import PROVIDERS
+from aiapp.providers.types import OUTPUT_FORMATS
 
 MAX_SCHEMA = 100 * 1024
 MAX_MESSAGES = 50
