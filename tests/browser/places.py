@@ -71,6 +71,7 @@ PLACES = (
     Place("prompt-template-published", "/w/demo/prompt-templates/support-reply/versions/1"),
     Place("prompt-template-as-viewer", "/w/demo/prompt-templates/release-notes", VIEWER),
     Place("prompt-template-preview", "/w/demo/prompt-templates/meeting-summary/versions/2"),
+    Place("prompt-template-look", "/w/demo/prompt-templates/support-reply/versions/2/preview", shows="dialog[open]"),
     Place("prompt-template-settings", "/w/demo/prompt-templates/support-reply/versions/2/settings"),
     Place("prompt-template-settings-frozen", "/w/demo/prompt-templates/invoice-extraction/versions/1/settings"),
     Place("prompt-template-executions", "/w/demo/prompt-templates/support-reply/executions", shows="main table"),

@@ -99,6 +99,9 @@ def write_prompt(hands):
 def publish(hands):
     page = hands.page
     hands.press(button(hands, "Preview"))
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Say hello to Amina")
+    hands.press(dialog.get_by_role("button", name="Mark as ready for review"))
     expect(page.locator(".topbar")).to_contain_text("Preview v1")
     hands.press(link(hands, "Publish"))
     dialog = page.get_by_role("dialog")

@@ -314,6 +314,7 @@ TRIED = {
     [
         ("", {}, DRAFT),
         ("", {"then": "publish"}, f"{DRAFT}/publish"),
+        ("", {"then": "look"}, f"{DRAFT}/preview"),
         ("/preview", {}, DRAFT),
         ("/drafts", {}, f"{PAGE}/versions/2"),
     ],
@@ -496,6 +497,21 @@ def test_a_preview_is_read_only_until_it_is_edited(bob: Any, stored: Callable[..
     assert (stored().body, stored().status) == ("Hello", "preview")
     bob.submit(f"{DRAFT}/edit")
     assert 'name="body"' in text_of(bob.get(DRAFT))
+
+
+def test_the_preview_button_saves_and_shows_the_filled_prompt_and_freezes_nothing(
+    bob: Any, sign_in: SignIn, stored: Callable[..., PromptVersion]
+) -> None:
+    form = {"body": "Hello {{name}} and {{who}}", "system": "", "lock_version": "1", "var-name": "Amina"}
+    bob.submit(DRAFT, {**form, "then": "look"})
+    page = text_of(bob.get(f"{DRAFT}/preview")).split('<dialog class="modal modal-wide"')[1]
+    assert "Amina" in page
+    assert "Without a value" in page
+    assert "Mark as ready for review" in page
+    assert stored().status == "draft"
+    seen = text_of(sign_in("vera").get(f"{DRAFT}/preview"))
+    assert "Preview of Support reply v1" in seen
+    assert "Mark as ready for review" not in seen
 
 
 def test_the_publish_button_saves_and_leads_to_the_checks(bob: Any, stored: Callable[..., PromptVersion]) -> None:

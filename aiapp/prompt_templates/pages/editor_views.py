@@ -33,18 +33,22 @@ def show(access: Access, slug: str, version: int | None = None) -> Response:
 @blueprint.post("/<slug>/versions/<int:version>")
 @require("editor")
 def save(access: Access, slug: str, version: int) -> BaseResponse:
-    """Save what is typed, and go on to where the pressed button leads: `then` is empty, publish or merge."""
+    """Save what is typed, and go on to where the pressed button leads: `then` is empty, look, publish, merge or past."""
     found = _find(access, slug, version)
     try:
         _save_typed(access, found, tried=forms.typed_values())
     except (InvalidInput, Conflict) as error:
         return _not_saved(access, found, error)
-    if request.form.get("then") == "publish":
-        return htmx.go(address(found, "publish", workspace=access.workspace.slug))
-    if request.form.get("then") == "merge":
+    then = request.form.get("then")
+    if then in ("look", "publish"):
+        return htmx.go(address(found, then, workspace=access.workspace.slug))
+    if then == "merge":
         return htmx.go(
             url_for("prompt_templates.merge_page", workspace=access.workspace.slug, slug=slug, branch=found.branch)
         )
+    if then == "past":
+        past: dict[str, Any] = {"workspace": access.workspace.slug, "template": slug, "version": version}
+        return htmx.go(url_for("executions.all_contexts", **past))
     if htmx.wanted():
         return _saved(found)
     anchor = "examples" if request.form.get("part") else None
@@ -115,10 +119,17 @@ def new_draft(access: Access, slug: str, version: int) -> BaseResponse:
     )
 
 
+@blueprint.get("/<slug>/versions/<int:version>/preview")
+@require()
+def look(access: Access, slug: str, version: int) -> Response:
+    """A version as a model would read it, filled with its samples."""
+    return page(access, _find(access, slug, version), view="prompt_templates/look.html")
+
+
 @blueprint.post("/<slug>/versions/<int:version>/preview")
 @require("editor")
 def preview(access: Access, slug: str, version: int) -> BaseResponse:
-    """Save what is typed and mark the draft as ready to be looked at."""
+    """Save what is typed and mark the draft as ready for review."""
     found = _find(access, slug, version)
     try:
         _save_typed(access, found, tried=forms.typed_values())
@@ -126,7 +137,8 @@ def preview(access: Access, slug: str, version: int) -> BaseResponse:
     except (InvalidInput, Conflict) as error:
         return _not_saved(access, found, error)
     return htmx.go(
-        address(found, workspace=access.workspace.slug), f"v{found.number} is a preview: everybody can look at it."
+        address(found, workspace=access.workspace.slug),
+        f"v{found.number} is a preview now: ready for review. Edit makes it a draft again.",
     )
 
 
