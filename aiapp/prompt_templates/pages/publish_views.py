@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, render_template, request
+from flask import Response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, InvalidInput
-from aiapp.prompt_templates import actions, approvals, checks, fitting, library, publishing_rules, releases, versioning
+from aiapp.prompt_templates import (
+    actions,
+    approvals,
+    checks,
+    fitting,
+    library,
+    preview_links,
+    publishing_rules,
+    releases,
+    versioning,
+)
 from aiapp.prompt_templates.comparing.changes import Changes, changes_between
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.pages import editor_views, forms
 from aiapp.prompt_templates.pages.routes import address, answer, blueprint, history, shell
 from aiapp.workspaces.access import Access, require
+from aiapp.workspaces.routes import absolute
+
+LINK_LIFETIME = "1d"
 
 
 @blueprint.get("/<slug>/versions/<int:version>/publish")
@@ -39,8 +52,20 @@ def publish(access: Access, slug: str, version: int) -> BaseResponse:
         else:
             actions.publish(access, found, message, seen, tried=forms.typed_values(), semver=semver)
     except (InvalidInput, Conflict) as error:
-        return _publish_page(access, found, error, message)
+        return _publish_page(access, found, error, typed=True)
     return htmx.go(address(found, workspace=access.workspace.slug), done)
+
+
+@blueprint.post("/<slug>/versions/<int:version>/publish/link")
+@require("editor")
+def publish_link(access: Access, slug: str, version: int) -> Response:
+    """The dialog with a new preview link in it; what was typed there stays."""
+    found = _find(access, slug, version)
+    try:
+        _, secret = preview_links.create(access, found, LINK_LIFETIME)
+    except InvalidInput as error:
+        return _publish_page(access, found, error, typed=True)
+    return _publish_page(access, found, typed=True, link=absolute(url_for("preview.show", secret=secret)))
 
 
 @blueprint.get("/<slug>/versions/<int:version>/rollback")
@@ -73,7 +98,7 @@ def _find(access: Access, slug: str, number: int) -> PromptVersion:
 
 
 def _publish_page(
-    access: Access, version: PromptVersion, error: AppError | None = None, message: str | None = None
+    access: Access, version: PromptVersion, error: AppError | None = None, *, typed: bool = False, link: str = ""
 ) -> Response:
     published = library.published(access, version.prompt_template)
     findings = [*checks.checks(version), *fitting.fits(version, access.user.id)]
@@ -82,16 +107,17 @@ def _publish_page(
         "changes": _changes(published, version),
         "checks": findings,
         "ready": version.status in versioning.OPEN and all(check.level != "bad" for check in findings),
-        "message": version.message if message is None else message,
-        "semver": request.form.get("semver") if error else proposal.semver,
+        "message": request.form.get("message", "") if typed else version.message,
+        "semver": request.form.get("semver", "") if typed else proposal.semver,
         "proposal": proposal,
         "asks": publishing_rules.approval_needed(access),
         "rule": publishing_rules.rule_of(access),
         "error": error,
         "errors": forms.errors_of(error) if error else {},
+        "link": link,
     }
     status = error.status if error else 200
-    if htmx.wanted() and error:
+    if htmx.wanted() and typed:
         frame = shell(access, version.prompt_template, version, "prompt")
         return answer("prompt_templates/_publish.html", status, **frame, dialog=dialog)
     return editor_views.page(access, version, status, view="prompt_templates/publish.html", dialog=dialog)
