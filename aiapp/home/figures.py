@@ -14,11 +14,14 @@ from aiapp.credentials.models import Credential
 from aiapp.credentials.order import ORDER
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
+from aiapp.prompt_templates import approvals
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
+from aiapp.prompt_templates.release_models import PromptApproval
 from aiapp.workspaces.access import Access
 
 RECENT = 6
 DRAFTS = 5
+APPROVALS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,11 @@ def drafts(access: Access) -> list[PromptVersion]:
         PromptVersion.author_id == access.user.id, PromptVersion.status == "draft"
     )
     return list(db.session.scalars(query.order_by(PromptVersion.updated_at.desc()).limit(DRAFTS)).unique())
+
+
+def approvals_for(access: Access) -> list[PromptApproval]:
+    """Return the newest requests that this person may decide."""
+    return approvals.waiting_for(access, APPROVALS)
 
 
 def _first_id(at: datetime) -> str:

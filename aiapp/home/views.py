@@ -23,6 +23,7 @@ def index(access: Access) -> str:
         day=figures.last_day(access),
         executions=figures.recent(access),
         drafts=figures.drafts(access),
+        approvals=figures.approvals_for(access),
         down=figures.down(access),
         reasons=REASONS,
     )

@@ -1,4 +1,5 @@
-"""Approvals: somebody asks that a version is published, or that a protected label points to it; somebody else decides.
+"""Approvals: somebody asks that a version is published, or that a protected label points to it or leaves it; somebody else
+decides.
 
 What is approved is the text that was asked for: a version that was changed since needs a new request.
 """
@@ -51,6 +52,22 @@ def ask(
     return approval
 
 
+def ask_take_off(access: Access, template: PromptTemplate, label: Label, message: str = "") -> PromptApproval:
+    """Ask that `label` points to no version of `template` any more.
+
+    Raises InvalidInput, Conflict `points_nowhere`, and `approval_open` where the same was asked already.
+    """
+    message = wording.message(message)
+    versioning.touch(template)  # first: this row's lock lets one request in at a time
+    version = labels.labelled(access, template).get(label.name)
+    if version is None:
+        db.session.rollback()
+        raise Conflict(f"The label {label.name} points to no version here.", code="points_nowhere")
+    approval = _open(access, version, label, message, None, takes_off=True)
+    db.session.commit()
+    return approval
+
+
 def ask_rollback(access: Access, source: PromptVersion, message: str = "") -> PromptApproval:
     """Ask that everybody gets the text of `source` again: a new draft of it waits for the approval. Raises InvalidInput."""
     demand(source)
@@ -79,13 +96,16 @@ def approve(access: Access, approval: PromptApproval, words: str = "") -> Prompt
     if approval.label is None:
         if is_stale(approval):
             db.session.rollback()
-            raise stale(version)
+            raise stale(approval)
         demand(version)
         publisher = approval.requested_by or access.user
         wanted = _still_free(access, version, approval.semver)
         releases.freeze(access, version, approval.message or version.message, publisher, wanted)
     else:
-        labels.point(access, template, approval.label, version, approval.message)
+        if is_stale(approval):
+            db.session.rollback()
+            raise stale(approval)
+        labels.point(access, template, approval.label, None if approval.takes_off else version, approval.message)
     db.session.commit()
     announcing.wake()
     db.session.refresh(version)
@@ -115,15 +135,21 @@ def withdraw(access: Access, approval: PromptApproval) -> PromptApproval:
 
 
 def is_stale(approval: PromptApproval) -> bool:
-    """Whether the version was changed, or published otherwise, since somebody asked."""
+    """Whether the version was changed, published otherwise, or left by the label, since somebody asked."""
     version = approval.prompt_version
+    if approval.label is not None and approval.takes_off:
+        return approval.label.name not in labels.of_version(version)
     if approval.label_id is not None:
         return version.status in versioning.OPEN
     return version.status not in versioning.OPEN or version.lock_version != approval.lock_version
 
 
-def stale(version: PromptVersion) -> Conflict:
+def stale(approval: PromptApproval) -> Conflict:
     """Return the refusal to approve what is not there any more."""
+    version = approval.prompt_version
+    if approval.label is not None and approval.takes_off:
+        message = f"The label {approval.label.name} does not point to v{version.number} any more."
+        return Conflict(message, code="stale")
     what = "was changed" if version.status in versioning.OPEN else f"is {version.status}"
     message = f"v{version.number} {what} since this was asked for. Whoever asked has to ask again."
     return Conflict(message, code="stale")
@@ -139,6 +165,26 @@ def listed(
     if state is not None:
         query = query.where(PromptApproval.state == state)
     return list(db.session.scalars(query))
+
+
+def waiting_for(access: Access, limit: int) -> list[PromptApproval]:
+    """Return requests that this person may decide, newest first."""
+    decidable = publishing_rules.decidable(access)
+    if decidable is None:
+        return []
+    query = access.select(PromptApproval).where(PromptApproval.state == "open", decidable)
+    return list(db.session.scalars(query.order_by(PromptApproval.id.desc()).limit(limit)))
+
+
+def count_waiting_for(access: Access, most: int) -> int:
+    """Return how many requests this person may decide; no more than `most` are counted."""
+    decidable = publishing_rules.decidable(access)
+    if decidable is None:
+        return 0
+    found = sa.select(PromptApproval.id).where(
+        PromptApproval.workspace_id == access.workspace.id, PromptApproval.state == "open", decidable
+    )
+    return db.session.scalar(sa.select(sa.func.count()).select_from(found.limit(most).subquery())) or 0
 
 
 def count_open(access: Access) -> int:
@@ -161,11 +207,18 @@ def approver_of(access: Access, version: PromptVersion) -> str | None:
 
 
 def _open(
-    access: Access, version: PromptVersion, label: Label | None, message: str, wanted: str | None
+    access: Access,
+    version: PromptVersion,
+    label: Label | None,
+    message: str,
+    wanted: str | None,
+    *,
+    takes_off: bool = False,
 ) -> PromptApproval:
     same = access.select(PromptApproval).where(
         PromptApproval.prompt_version_id == version.id,
         PromptApproval.state == "open",
+        PromptApproval.takes_off.is_(takes_off),
         PromptApproval.label_id.is_(None) if label is None else PromptApproval.label_id == label.id,
     )
     for earlier in db.session.scalars(same):
@@ -178,6 +231,7 @@ def _open(
         prompt_template_id=version.prompt_template_id,
         prompt_version_id=version.id,
         label_id=label.id if label else None,
+        takes_off=takes_off,
         lock_version=version.lock_version,
         message=message,
         semver=wanted,
@@ -211,10 +265,10 @@ def _close(access: Access, approval: PromptApproval, state: str, words: str) -> 
 def _tell(access: Access, approval: PromptApproval, state: str, words: str) -> None:
     template, version = approval.prompt_template, approval.prompt_version
     label = approval.label.name if approval.label else None
-    after = {"state": state, "version": version.number}
+    after = {"state": state, "version": version.number} | ({"takes_off": True} if approval.takes_off else {})
     events.note(access, template, "approval", label=label, after=after, message=words)
     subject = f"{template.name} v{version.number}" + (f": {label}" if label else "")
-    access.audit(f"approval.{state}", subject, after={"message": words})
+    access.audit(f"approval.{state}", subject + (" (take off)" if approval.takes_off else ""), after={"message": words})
 
 
 def _demand_decider(access: Access, approval: PromptApproval) -> None:

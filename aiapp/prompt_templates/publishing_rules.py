@@ -82,6 +82,18 @@ def may_decide(access: Access, approval: PromptApproval) -> bool:
     return access.allows("editor")  # nobody has to agree any more
 
 
+def decidable(access: Access) -> sa.ColumnElement[bool] | None:
+    """Return the condition on requests that this person may decide, as may_decide says; None where that is none."""
+    if not access.allows("editor"):
+        return None
+    rule = rule_of(access)
+    if rule == "second_person":
+        return PromptApproval.requested_by_id.is_distinct_from(access.user.id)
+    if is_admin(access):
+        return sa.true()
+    return None if rule == "admin" else PromptApproval.label_id.is_(None)
+
+
 def is_admin(access: Access) -> bool:
     """Whether both the role and the scope of who asks are an admin's."""
     return access.allows("admin") and access.scope == "admin"

@@ -59,10 +59,10 @@ class LabelledVersion(Model):
 
 
 class PromptApproval(Model):
-    """A request to publish a version, or to point a protected label at it, and what became of it.
+    """A request to publish a version, or to point a protected label at it or take it off, and what became of it.
 
-    `label_id` is None where it is about publishing. `lock_version` is what was asked for: a version that was changed since
-    needs a new request.
+    `label_id` is None where it is about publishing. With `takes_off` the version is the one that the label pointed to.
+    `lock_version` is what was asked for: a version that was changed since needs a new request.
     """
 
     __tablename__ = "prompt_approval"
@@ -73,6 +73,7 @@ class PromptApproval(Model):
     prompt_template_id: Mapped[str] = mapped_column(sa.ForeignKey("prompt_template.id", ondelete="CASCADE"), index=True)
     prompt_version_id: Mapped[str] = mapped_column(sa.ForeignKey("prompt_version.id", ondelete="CASCADE"), index=True)
     label_id: Mapped[str | None] = mapped_column(sa.ForeignKey("label.id", ondelete="CASCADE"), index=True)
+    takes_off: Mapped[bool] = mapped_column(default=False)
     lock_version: Mapped[int] = mapped_column()
     message: Mapped[str] = mapped_column(sa.String(500), default="")
     semver: Mapped[str | None] = mapped_column(sa.String(30))

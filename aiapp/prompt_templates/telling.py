@@ -48,6 +48,8 @@ def _moved(label: str, old: int | None, new: int | None) -> str:
 
 def _approval(label: str | None, after: Mapping[str, Any]) -> str:
     wish = f"publish v{after['version']}" if label is None else f"move the label {label} to v{after['version']}"
+    if after.get("takes_off"):
+        wish = f"take the label {label} off v{after['version']}"
     if after["state"] == "asked":
         return f"asked to {wish}"
     return f"{_DECIDED.get(after['state'], after['state'])} the request to {wish}"

@@ -16,10 +16,13 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from aiapp.columns import new_id, now
+from aiapp.credentials import actions as credentials
+from aiapp.executions import actions as executions
 from aiapp.executions.models import Execution
+from aiapp.executions.submission import Submission
 from aiapp.extensions import db
 from aiapp.feedback.models import Feedback
-from aiapp.prompt_templates import actions, labels, library, publishing_rules
+from aiapp.prompt_templates import actions, approvals, labels, library, publishing_rules
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.release_models import PreviewLink
 
@@ -80,6 +83,19 @@ def test_the_publish_dialog_proposes_a_version_that_may_be_typed_over(two: None,
     assert "You published v2 (1.5.0) in place of v1: <q>Brief</q>" in shown
 
 
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+def test_a_preview_link_made_while_publishing_leaves_what_is_typed(
+    two: None, sign_in: SignIn, visitor: Any, headers: dict[str, str]
+) -> None:
+    bob = sign_in("bob")
+    form = {"message": "Half a sen", "semver": "1.9.0"}
+    page = text_of(bob.submit(f"{PAGE}/versions/2/publish/link", form, headers=headers))
+    assert 'value="Half a sen"' in page
+    assert 'value="1.9.0"' in page
+    link = re.findall(r'id="preview-link">http://[^/]+(/preview/[^<]+)<', page)[0]
+    assert "Be brief." in text_of(visitor().get(link))
+
+
 def test_one_click_goes_back_to_the_version_before_and_a_second_one_does_nothing(two: None, sign_in: SignIn) -> None:
     bob = sign_in("bob")
     page = text_of(bob.get(f"{PAGE}/versions/2/publish"))
@@ -105,7 +121,7 @@ def test_an_editor_asks_and_an_admin_publishes(two: None, sign_in: SignIn, rule:
         f"{PAGE}/versions/2/publish", {"message": "Brief", "lock_version": lock_of(page), "semver": "1.2.0"}
     )
     assert asked.status_code == 303
-    assert "Publishing v2" in text_of(bob.get(f"{PAGE}/versions/2"))
+    assert 'Publish v2</a> <span class="muted">waits for an approval' in text_of(bob.get(f"{PAGE}/versions/2"))
     assert "Approvals (1)" in text_of(bob.get("/w/acme/prompt-templates"))
     here = request_of(bob)
     assert "Take the request back" in text_of(bob.get(here))
@@ -121,6 +137,45 @@ def test_an_editor_asks_and_an_admin_publishes(two: None, sign_in: SignIn, rule:
     late = adam.submit(f"{here}/approve")
     assert late.status_code == 409
     assert "This request is approved already." in text_of(late)
+
+
+def test_who_may_decide_is_told_on_home_and_in_the_navigation(
+    app: Flask, team: Any, two: None, sign_in: SignIn, rule: Callable[[str], None]
+) -> None:
+    with app.app_context():
+        alice = team.access("alice")
+        credentials.create(alice, {"provider": "demo", "name": "Demo"})
+        executions.submit(alice, Submission(prompt_template="support-reply", context={"name": "x", "message": "y"}))
+    rule("second_person")
+    bob = sign_in("bob")
+    bob.submit(f"{PAGE}/versions/2/publish", {"message": "Brief", "lock_version": ""})
+    told = {name: text_of(sign_in(name).get("/w/acme/")) for name in ("adam", "bob", "vera")}
+    assert "Waiting for your approval" in told["adam"]
+    assert "Publish Support reply v2</a>" in told["adam"]
+    assert 'Approvals<span class="nav-count">1<' in told["adam"]
+    for other in ("bob", "vera"):
+        assert "Waiting for your approval" not in told[other]
+        assert "nav-count" not in told[other]
+
+
+@pytest.mark.parametrize("approval", ["none", "admin", "second_person"])
+def test_what_waits_for_somebody_is_what_they_may_decide(
+    app: Flask, team: Any, two: None, rule: Callable[[str], None], approval: str
+) -> None:
+    rule("second_person")
+    with app.app_context():
+        alice, bob = team.access("alice"), team.access("bob")
+        template = library.find(bob, "support-reply")
+        production = labels.create(alice, "production", protected=True)
+        approvals.ask(bob, library.version(bob, template, 2))
+        approvals.ask(alice, library.version(bob, template, 1), label=production)
+    rule(approval)
+    with app.app_context():
+        for name in ("alice", "adam", "bob", "vera"):
+            access = team.access(name)
+            may = [one.id for one in approvals.listed(access) if publishing_rules.may_decide(access, one)]
+            assert [one.id for one in approvals.waiting_for(access, 10)] == may
+            assert approvals.count_waiting_for(access, 10) == len(may)
 
 
 def test_what_was_changed_since_says_so_and_is_not_approved(
@@ -205,6 +260,37 @@ def test_a_protected_label_is_asked_for(two: None, sign_in: SignIn) -> None:
     assert "Move production of Support reply to v1" in text_of(alice.get(here))
     assert alice.submit(f"{here}/approve").status_code == 303
     assert "put the label production on v1" in text_of(bob.get(f"{PAGE}/labels"))
+
+
+def test_taking_a_protected_label_off_is_asked_for_too(app: Flask, team: Any, two: None, sign_in: SignIn) -> None:
+    alice, bob = sign_in("alice"), sign_in("bob")
+    alice.submit(f"{PUBLISHING}/labels", {"name": "production", "protected": "1"})
+    nowhere = bob.submit(f"{PAGE}/labels/production", {"version": ""})
+    assert (nowhere.status_code, "points to no version here" in text_of(nowhere)) == (409, True)
+    alice.submit(f"{PAGE}/labels/production", {"version": "1"})
+    assert bob.submit(f"{PAGE}/labels/production", {"version": "", "message": "Not ready"}).status_code == 303
+    assert bob.submit(f"{PAGE}/labels/production", {"version": ""}).status_code == 409
+    here = request_of(alice)
+    assert "Take production off Support reply v1" in text_of(alice.get(here))
+    assert alice.submit(f"{here}/approve").status_code == 303
+    moves = text_of(bob.get(f"{PAGE}/labels"))
+    assert "points to no version" in moves
+    event = re.findall(r'name="event" value="([0-9a-f]{32})"', moves)[0]
+    assert bob.submit(f"{PAGE}/labels/production/undo", {"event": event}).status_code == 303
+    assert "Move production to v1" in text_of(alice.get(APPROVALS))
+
+
+def test_a_label_that_was_moved_meanwhile_is_not_taken_off(two: None, sign_in: SignIn) -> None:
+    alice, bob = sign_in("alice"), sign_in("bob")
+    alice.submit(f"{PUBLISHING}/labels", {"name": "production", "protected": "1"})
+    alice.submit(f"{PAGE}/labels/production", {"version": "1"})
+    bob.submit(f"{PAGE}/labels/production", {"version": ""})
+    here = request_of(alice)
+    alice.submit(f"{PAGE}/versions/2/publish", {"message": "Brief", "lock_version": ""})
+    alice.submit(f"{PAGE}/labels/production", {"version": "2"})
+    assert "production does not point to v1 any more" in text_of(alice.get(here))
+    assert alice.submit(f"{here}/approve").status_code == 409
+    assert "Take production off v1" in text_of(alice.get(APPROVALS))
 
 
 def test_labels_are_renamed_and_deleted(app: Flask, team: Any, two: None, sign_in: SignIn) -> None:

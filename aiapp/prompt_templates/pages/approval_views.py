@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request, url_for
+from collections.abc import Callable
+
+from flask import Blueprint, Response, g, request, url_for
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
@@ -18,6 +21,13 @@ from aiapp.workspaces.access import Access, require
 # What a workspace's prompt templates have in common stands beside them: any word may be the slug of one.
 blueprint = Blueprint("publishing", __name__, url_prefix="/w/<workspace>")
 DECIDED = 50
+MOST_COUNTED = 99
+
+
+@blueprint.app_context_processor
+def waiting() -> dict[str, Callable[[], int]]:
+    """Give the navigation a function: how many requests the person who looks may decide."""
+    return {"approvals_waiting": _waiting}
 
 
 @blueprint.get("/approvals")
@@ -54,7 +64,7 @@ def approve(access: Access, approval_id: str) -> BaseResponse:
         return _page(access, access.get(PromptApproval, approval_id), error)
     done = f"v{version.number} is published. Everybody gets it from now on."
     if approval.label is not None:
-        done = f"{approval.label.name} points to v{version.number} now."
+        done = f"{approval.label.name} points to {'no version' if approval.takes_off else f'v{version.number}'} now."
     return htmx.go(address(version, workspace=access.workspace.slug), done)
 
 
@@ -77,6 +87,14 @@ def withdraw(access: Access, approval_id: str) -> BaseResponse:
     approval = approvals.withdraw(access, access.get(PromptApproval, approval_id))
     back = address(approval.prompt_version, workspace=access.workspace.slug)
     return htmx.go(back, "Your request is taken back.")
+
+
+def _waiting() -> int:
+    access: Access | None = g.get("access")
+    try:
+        return approvals.count_waiting_for(access, MOST_COUNTED) if access else 0
+    except SQLAlchemyError:  # the database is down: the shell of the page that says so does without
+        return 0
 
 
 def _page(access: Access, approval: PromptApproval, error: AppError | None = None) -> Response:

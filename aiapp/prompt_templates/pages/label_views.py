@@ -7,11 +7,11 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, InvalidInput
-from aiapp.prompt_templates import approvals, events, labels, library, publishing_rules, versioning
+from aiapp.prompt_templates import events, label_requests, labels, library, publishing_rules, versioning
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.pages import forms
 from aiapp.prompt_templates.pages.routes import answer, blueprint, shell
-from aiapp.prompt_templates.release_models import Label
+from aiapp.prompt_templates.release_models import Label, PromptApproval
 from aiapp.prompt_templates.telling import tell
 from aiapp.workspaces.access import Access, require
 
@@ -30,11 +30,15 @@ def labels_page(access: Access, slug: str) -> Response:
 def move_label(access: Access, slug: str, label: str) -> BaseResponse:
     """Let a label point to another version, or ask for it where it is protected."""
     template, found = library.find(access, slug), labels.find(access, label)
-    message = request.form.get("message", "")
     try:
         number = forms.typed_number("version")
         target = library.version(access, template, number) if number else None
-        return _done(access, template, found, target, _move_or_ask(access, template, found, target, message))
+        return _done(
+            access,
+            template,
+            found,
+            label_requests.move(access, template, found, target, request.form.get("message", "")),
+        )
     except (InvalidInput, Conflict) as error:
         return _page(access, template, error=error, failed=label)
 
@@ -42,37 +46,23 @@ def move_label(access: Access, slug: str, label: str) -> BaseResponse:
 @blueprint.post("/<slug>/labels/<label>/undo")
 @require("editor")
 def undo_label(access: Access, slug: str, label: str) -> BaseResponse:
-    """Let a label point to where it pointed before its last move."""
+    """Let a label point to where it pointed before its last move, or ask for it where it is protected."""
     template, found = library.find(access, slug), labels.find(access, label)
-    event_id = request.form.get("event", "")
     try:
-        if publishing_rules.approval_needed(access, found):
-            target = labels.before(access, template, found, event_id)
-            asked = _move_or_ask(access, template, found, target, "Undo")
-            return _done(access, template, found, target, asked)
-        return _done(access, template, found, labels.undo(access, template, found, event_id), False)
+        return _done(
+            access, template, found, label_requests.undo(access, template, found, request.form.get("event", ""))
+        )
     except (InvalidInput, Conflict) as error:
         return _page(access, template, error=error, failed=label)
 
 
-def _move_or_ask(
-    access: Access, template: PromptTemplate, label: Label, target: PromptVersion | None, message: str
-) -> bool:
-    """Move a label, or ask for it; return whether it was asked."""
-    if target is None or not publishing_rules.approval_needed(access, label):
-        labels.move(access, template, label, target, message)
-        return False
-    approvals.ask(access, target, message, label=label)
-    return True
-
-
-def _done(
-    access: Access, template: PromptTemplate, label: Label, target: PromptVersion | None, asked: bool
-) -> BaseResponse:
-    where = f"points to v{target.number} now" if target else "points to no version now"
-    done = f"{label.name} {where}."
-    if asked and target:
-        done = f"You asked to move {label.name} to v{target.number}. It moves when somebody approves it."
+def _done(access: Access, template: PromptTemplate, label: Label, asked: PromptApproval | None) -> BaseResponse:
+    if asked:
+        wish = f"take {label.name} off" if asked.takes_off else f"move {label.name} to v{asked.prompt_version.number}"
+        done = f"You asked to {wish}. It happens once somebody approves it."
+    else:
+        target = labels.labelled(access, template).get(label.name)
+        done = f"{label.name} points to {f'v{target.number}' if target else 'no version'} now."
     return htmx.go(url_for("prompt_templates.labels_page", workspace=access.workspace.slug, slug=template.slug), done)
 
 
