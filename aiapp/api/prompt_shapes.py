@@ -54,6 +54,11 @@ class PromptTemplateSummary(PromptTemplateDetails):
 
     status: str
     version: int
+    open_version: Annotated[
+        int | None,
+        Field(description="a draft or preview after it: the newest of the main line, else the newest on a branch"),
+    ]
+    open_branch: Annotated[str | None, Field(description="the branch that this is on; null: the main line")]
     favourite: Annotated[bool, Field(description="of the token's person")]
     output_format: Format
 

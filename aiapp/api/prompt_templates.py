@@ -146,6 +146,8 @@ def _row(listed: listing.Listed) -> PromptTemplateSummary:
         **show(listed.template),
         "status": listed.status,
         "version": listed.number,
+        "open_version": listed.open_number,
+        "open_branch": listed.open_branch,
         "favourite": listed.favourite,
         "output_format": listed.output_format,  # type: ignore[typeddict-item]  # the column holds no other
     }

@@ -19,6 +19,7 @@ from aiapp.prompt_templates import search, uses
 from aiapp.prompt_templates.filters import EVERYTHING, Filter, storable
 from aiapp.prompt_templates.models import PromptFavourite, PromptTemplate, PromptVersion, Tag, prompt_template_tag
 from aiapp.prompt_templates.search import Hits
+from aiapp.prompt_templates.versioning import OPEN
 from aiapp.workspaces.access import Access
 
 _LARGEST = 2**53  # more than any count
@@ -30,8 +31,9 @@ class Listed:
     """A prompt template in a list.
 
     `status` is the template's: archived where it is archived, published where a version is, else its newest version's.
-    `number`, `semver` and `output_format` are the published version's, else the newest's. `open_number` and `open_status` are
-    those of a draft or preview that is newer than the published version. `favourite` is of who asks.
+    `number`, `semver` and `output_format` are the published version's, else those of the newest on the main line. `open_number`,
+    `open_status` and `open_branch` are those of a draft or preview that is newer than that one: the newest on the main line, else
+    the newest on a branch. `favourite` is of who asks.
     """
 
     template: PromptTemplate
@@ -42,6 +44,7 @@ class Listed:
     favourite: bool
     open_number: int | None
     open_status: str | None
+    open_branch: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +71,6 @@ class _Key:
         return column.desc() if self.falling else column.asc()
 
 
-@dataclass(frozen=True, slots=True)
-class _Versions:
-    """The version that a prompt template shows and its newest one, as a query joins them."""
-
-    shown: Any
-    newest: Any
-
-    @property
-    def status(self) -> sa.ColumnElement[str]:
-        return sa.case(
-            (PromptTemplate.active.is_(False), "archived"),
-            (self.shown.status == "published", "published"),
-            else_=self.newest.status,
-        )
-
-
 def list_templates(access: Access, wanted: Filter, *, cursor: str | None = None, limit: int = 50) -> Page:
     """Return prompt templates. Raises InvalidInput for a cursor that no list of this order has given.
 
@@ -100,24 +87,24 @@ def list_templates(access: Access, wanted: Filter, *, cursor: str | None = None,
     query = query.with_only_columns(PromptTemplate.id, *values, maintain_column_froms=True)
     page = query.order_by(*(key.order(key.value) for key in keys)).limit(limit + 1).subquery()
     ordered = [page.c[value.name] for value in values]
-    rows, versions = _with_versions(access.select(PromptTemplate).join(page, page.c.id == PromptTemplate.id))
-    rows = _with_favourites(access, rows)
-    shown, newest = versions.shown, versions.newest
+    rows, shown = _with_shown(access.select(PromptTemplate).join(page, page.c.id == PromptTemplate.id))
+    rows, opened = _with_opened(_with_favourites(access, rows), shown)
     columns = (
-        versions.status,
+        _status(shown),
         shown.number,
         shown.semver,
         shown.output_format,
         _FAVOURITE,
-        newest.number,
-        newest.status,
+        opened.number,
+        opened.status,
+        opened.branch,
     )
     rows = rows.with_only_columns(PromptTemplate, *columns, *ordered, maintain_column_froms=True)
     order = [key.order(column) for key, column in zip(keys, ordered, strict=True)]
     found = db.session.execute(rows.order_by(*order)).all()
-    last = found[limit - 1][8:] if len(found) > limit else None
+    last = found[limit - 1][9:] if len(found) > limit else None
     next_cursor = None if last is None else _cursor(_order_name(wanted), last)
-    return Page([_listed(*row[:8]) for row in found[:limit]], next_cursor)
+    return Page([_listed(*row[:9]) for row in found[:limit]], next_cursor)
 
 
 def count_templates(access: Access, wanted: Filter) -> int:
@@ -133,10 +120,8 @@ def _listed(
     semver: str | None,
     output_format: str,
     favourite: int,
-    last: int,
-    last_status: str,
+    *opened: Any,
 ) -> Listed:
-    opened = (last, last_status) if last > number else (None, None)
     return Listed(template, status, number, semver, output_format, bool(favourite), *opened)
 
 
@@ -151,24 +136,45 @@ def _matching(access: Access, wanted: Filter) -> tuple[sa.Select[Any], Hits | No
         query = query.where(PromptTemplate.active)
     by_status = wanted.status if wanted.status != EVERYTHING else None
     if by_status or wanted.output_format:
-        query, versions = _with_versions(query)
+        query, shown = _with_shown(query)
         if by_status:
-            query = query.where(versions.status == storable(by_status))
+            query = query.where(_status(shown) == storable(by_status))
         if wanted.output_format:
-            query = query.where(versions.shown.output_format == storable(wanted.output_format))
+            query = query.where(shown.output_format == storable(wanted.output_format))
     return _found(access, _narrowed(query, wanted), wanted)
 
 
-def _with_versions(query: sa.Select[Any]) -> tuple[sa.Select[Any], _Versions]:
-    shown, newest, any_version = aliased(PromptVersion), aliased(PromptVersion), aliased(PromptVersion)
+def _with_shown(query: sa.Select[Any]) -> tuple[sa.Select[Any], Any]:
+    """Return the query with the version that each prompt template shows."""
+    shown, any_version = aliased(PromptVersion), aliased(PromptVersion)
     of_template = any_version.prompt_template_id == PromptTemplate.id
     highest = sa.select(sa.func.max(any_version.number)).where(of_template).correlate(PromptTemplate)
-    newest_number = highest.scalar_subquery()
-    shown_number = sa.func.coalesce(highest.where(any_version.status == "published").scalar_subquery(), newest_number)
-    joined = query.join(
-        newest, sa.and_(newest.prompt_template_id == PromptTemplate.id, newest.number == newest_number)
-    ).join(shown, sa.and_(shown.prompt_template_id == PromptTemplate.id, shown.number == shown_number))
-    return joined, _Versions(shown, newest)
+    published = highest.where(any_version.status == "published").scalar_subquery()
+    newest = highest.where(any_version.branch.is_(None)).scalar_subquery()
+    number = sa.func.coalesce(published, newest)
+    joined = query.join(shown, sa.and_(shown.prompt_template_id == PromptTemplate.id, shown.number == number))
+    return joined, shown
+
+
+def _with_opened(query: sa.Select[Any], shown: Any) -> tuple[sa.Select[Any], Any]:
+    """Return the query with the version that somebody is writing after the shown one, if there is one."""
+    opened, any_version = aliased(PromptVersion), aliased(PromptVersion)
+    newer = (
+        sa.select(any_version.id)
+        .where(
+            any_version.prompt_template_id == PromptTemplate.id,
+            any_version.number > shown.number,
+            any_version.status.in_(OPEN),
+        )
+        .order_by(sa.case((any_version.branch.is_(None), 0), else_=1), any_version.number.desc())
+        .limit(1)
+        .correlate(PromptTemplate, shown)
+    )
+    return query.outerjoin(opened, opened.id == newer.scalar_subquery()), opened
+
+
+def _status(shown: Any) -> sa.ColumnElement[str]:
+    return sa.case((PromptTemplate.active.is_(False), "archived"), else_=shown.status)
 
 
 def _with_favourites(access: Access, query: sa.Select[Any]) -> sa.Select[Any]:

@@ -93,6 +93,21 @@ def test_a_row_shows_the_published_version_and_what_is_being_written(bob: Access
     assert (row.number, row.output_format, row.open_number) == (2, "html", None)
 
 
+def test_a_row_names_the_branch_of_what_is_being_written_beside_the_main_line(bob: Access) -> None:
+    slug = make(bob, "Reply")
+    first = library.version(bob, library.find(bob, slug), 1)
+    side = actions.new_draft(bob, first, branch="careful")
+    row = list_templates(bob, Filter()).rows[0]
+    assert (row.status, row.number, row.open_number, row.open_branch) == ("draft", 1, 2, "careful")
+    actions.preview(bob, side)
+    assert listed(bob, status="draft") == [slug]
+    actions.publish(bob, first, "First")
+    main = actions.new_draft(bob, first)
+    actions.new_draft(bob, side)
+    row = list_templates(bob, Filter()).rows[0]
+    assert (row.number, row.open_number, row.open_status, row.open_branch) == (1, main.number, "draft", None)
+
+
 def test_lists_are_filtered_by_status(bob: Access) -> None:
     make(bob, "Written")
     make(bob, "Shown")
