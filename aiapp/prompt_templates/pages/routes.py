@@ -90,7 +90,7 @@ def history(access: Access, template: PromptTemplate) -> dict[str, Any]:
     found = library.versions(access, template, HISTORY, texts=False)
     return {
         "all_versions": found,
-        "numbers": {one.id: one.number for one in found},
+        "by_id": {one.id: one for one in found},
         "happened": events.listed(access, template),
         "tell": tell,
     }
