@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from flask import render_template, request
@@ -94,18 +95,38 @@ def contexts(access: Access) -> Response:
 
     The buttons belong to the form of the editor, or with `into=run` to that of the run form.
     """
+    return htmx.fragment("executions/_contexts.html", **_contexts(access, OF_TEMPLATE))
+
+
+@blueprint.get("/w/<workspace>/executions/contexts")
+@require()
+def all_contexts(access: Access) -> str:
+    """The same as a page, for where no script runs and for older ones: `?cursor` goes on."""
+    return render_template("executions/contexts.html", page=True, **_contexts(access, LOOKED_AT))
+
+
+def _contexts(access: Access, most: int) -> dict[str, Any]:
+    """Return up to `most` contexts that are not alike, of the LOOKED_AT executions from the cursor on."""
     slug, version = request.args.get("template", ""), request.args.get("version", default=0, type=int)
-    if db.session.scalar(access.select(PromptTemplate).where(PromptTemplate.slug == slug)) is None:
+    template = db.session.scalar(access.select(PromptTemplate).where(PromptTemplate.slug == slug))
+    if template is None:
         raise NotFound
-    found = actions.list_executions(access, actions.Filters(template=slug), limit=LOOKED_AT, texts=False)
+    found = actions.list_executions(
+        access, actions.Filters(template=slug), cursor=request.args.get("cursor"), limit=LOOKED_AT, texts=False
+    )
     given: dict[str, Execution] = {}
     for execution in found.rows:
-        if execution.context and len(given) < OF_TEMPLATE:
+        if execution.context and len(given) < most:
             given.setdefault(json.dumps(execution.context, sort_keys=True), execution)
     into = "run" if request.args.get("into") == "run" else "editor"
-    return htmx.fragment(
-        "executions/_contexts.html", executions=list(given.values()), slug=slug, version=version, into=into
-    )
+    return {
+        "owner": template,
+        "slug": slug,
+        "version": version,
+        "into": into,
+        "executions": list(given.values()),
+        "next_cursor": found.next_cursor,
+    }
 
 
 @blueprint.get("/w/<workspace>/executions/_with")

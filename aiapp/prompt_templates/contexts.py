@@ -83,7 +83,8 @@ def _value(text: str, spec: Mapping[str, Any]) -> Any:
         return text
     try:
         value = json.loads(text.strip().lower() if spec["type"] == "boolean" else text)
-        # what would be written in other words (1e3, a large number) stays as it was typed
-        return value if spec["type"] == "json" or as_text(value) == text.strip() else text
+        # what would be written in other words (1e3, a large number) stays as it was typed; null would be no value at all
+        same = value is not None and (spec["type"] == "json" or as_text(value) == text.strip())
+        return value if same else text
     except (ValueError, RecursionError):
         return text

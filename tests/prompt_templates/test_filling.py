@@ -195,6 +195,24 @@ def test_a_past_execution_fills_the_inputs(write, sign_in, app, team):
     assert value_of(beside, "name") == "Grace"
 
 
+def test_a_past_execution_is_chosen_without_scripts_too_and_the_typed_text_is_saved_before(write, sign_in, app, team):
+    write("bob")
+    with app.app_context():
+        given = {"name": "Grace", "message": "First"}
+        past = executions.submit(
+            team.access("bob"), Submission(prompt_template="support-reply", version=1, context=given)
+        ).id
+    bob = sign_in("bob")
+    leads = bob.submit(DRAFT, {"body": "{{name}}!", "system": "", "lock_version": "1", "then": "past"}).location
+    page = bob.get(leads).get_data(as_text=True)
+    target = re.findall(rf'value="{past}" formaction="([^"]+)"', page)[0]
+    filled = bob.submit(target, {"execution": past}).get_data(as_text=True)
+    assert value_of(filled, "name") == "Grace"
+    assert "{{name}}!" in filled
+    assert "hx-post" not in page.split('id="past-contexts"')[1].split("</main>")[0]
+    assert bob.get("/w/acme/executions/contexts?template=nobodys&version=1").status_code == 404
+
+
 def test_executions_of_others_fill_nothing(write, sign_in, app, team):
     write("bob", published=True)
     write("bob", published=True, name="Other", slug="other")
