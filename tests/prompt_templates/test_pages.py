@@ -34,6 +34,7 @@ PAGES = {
     "/compare/1...2": True,
     "/compare/1...2?view=unified": True,
     "/compare/1...2/_hunk?part=body&first=1&count=1": True,
+    "/versions/2/preview": True,
     "/versions/2/publish": False,
     "/versions/1/rollback": False,
     "/delete": False,
@@ -251,7 +252,9 @@ def test_deleting_needs_the_slug_and_says_what_uses_it(
         db.session.add(Execution(workspace_id=bob.workspace.id, source="page", prompt_template_id=template.id))
         db.session.commit()
     visitor = sign_in("bob")
-    assert "<b>1 execution</b>" in text_of(visitor.get(f"{PAGE}/delete"))
+    dialog = text_of(visitor.get(f"{PAGE}/delete"))
+    assert "<b>1 execution</b>" in dialog
+    assert f'formaction="{PAGE}/archive"' in dialog
     assert visitor.submit(f"{PAGE}/delete", {"typed": "no"}).status_code == 422
     assert visitor.submit(f"{PAGE}/delete", {"typed": "support-reply"}).location == LIBRARY
     assert visitor.get(PAGE).status_code == 404
