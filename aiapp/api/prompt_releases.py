@@ -20,18 +20,21 @@ from aiapp.api.release_shapes import (
     Label,
     LabelBody,
     LabelChangeBody,
+    LabelMove,
     LabelMoveBody,
     PublishingRule,
     RuleBody,
     State,
     TemplateLabel,
+    UndoBody,
     show_approval,
     show_label,
+    show_move,
     show_place,
 )
 from aiapp.api.shapes import GONE, Gone, Id, Slug, SlugPath
 from aiapp.errors import InvalidInput
-from aiapp.prompt_templates import approvals, labels, library, publishing_rules
+from aiapp.prompt_templates import approvals, label_requests, labels, library, publishing_rules
 from aiapp.prompt_templates import release_models as rows
 from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.workspaces.access import Access
@@ -96,20 +99,45 @@ def move(path: LabelledPath, body: LabelMoveBody) -> TemplateLabel | tuple[Appro
     access = asking()
     template, label = _movable(access, path)
     version = library.version(access, template, body.version)
-    if publishing_rules.approval_needed(access, label):
-        return show_approval(approvals.ask(access, version, body.message, label=label)), 202
-    labels.move(access, template, label, version, body.message)
-    return show_place(label.name, label.protected, version)
+    asked = label_requests.move(access, template, label, version, body.message)
+    return (show_approval(asked), 202) if asked else show_place(label.name, label.protected, version)
 
 
 @prompt_releases.delete("/prompt-templates/<slug>/labels/<label>", summary="Take a label off")
 @needs("editor", "write")
-def take_off(path: LabelledPath) -> Gone:
-    """It points to no version of this prompt template then; 409 `approval_needed` where it is protected."""
+def take_off(path: LabelledPath) -> Gone | tuple[Approval, Literal[202]]:
+    """It points to no version of this prompt template then. 202 with the request, where somebody else has to agree first."""
     access = asking()
     template, label = _movable(access, path)
-    labels.move(access, template, label, None)
-    return GONE
+    asked = label_requests.move(access, template, label, None)
+    return (show_approval(asked), 202) if asked else GONE
+
+
+@prompt_releases.get("/prompt-templates/<slug>/labels/<label>/moves", summary="Moves of a label")
+@needs("viewer", "read")
+def moves(path: LabelledPath, query: PageQuery) -> Listed[LabelMove]:
+    """In one prompt template, newest first. Those of `published` are its publications: see the versions."""
+    access = asking()
+    template, label = _movable(access, path)
+    told = access.select(rows.PromptEvent).where(
+        rows.PromptEvent.prompt_template_id == template.id,
+        rows.PromptEvent.action == "label",
+        rows.PromptEvent.label == label.name,
+    )
+    return newest_first(told, rows.PromptEvent, query, show_move)
+
+
+@prompt_releases.post("/prompt-templates/<slug>/labels/<label>/undo", summary="Undo the last move of a label")
+@once()
+@needs("editor", "write")
+def undo(path: LabelledPath, body: UndoBody) -> TemplateLabel | tuple[Approval, Literal[202]]:
+    """409 `overtaken` where another move came after it. 202 with the request, where somebody else has to agree first."""
+    access = asking()
+    template, label = _movable(access, path)
+    asked = label_requests.undo(access, template, label, body.move)
+    if asked:
+        return show_approval(asked), 202
+    return show_place(label.name, label.protected, labels.labelled(access, template).get(label.name))
 
 
 @prompt_releases.get("/labels", summary="Labels of the workspace")

@@ -38,6 +38,12 @@ class LabelMoveBody(BaseModel):
     message: Text = ""
 
 
+class UndoBody(BaseModel):
+    """Which move is undone: it has to be the last one."""
+
+    move: Text = Field(description="its id, from the label's moves")
+
+
 class DecisionBody(OptionalBody):
     """Words to the answer."""
 
@@ -74,13 +80,25 @@ class TemplateLabel(TypedDict):
     semver: str | None
 
 
+class LabelMove(TypedDict):
+    """A move of a label in one prompt template."""
+
+    id: Id
+    old: Annotated[int | None, Field(description="the number of the version that it pointed to")]
+    new: Annotated[int | None, Field(description="the number of the version that it points to since; null: none")]
+    message: str
+    by: str | None
+    at: Time
+
+
 class Approval(TypedDict):
-    """A request to publish a version, or to move a protected label to it, and what became of it."""
+    """A request to publish a version, to move a protected label to it or to take it off, and what became of it."""
 
     id: Id
     prompt_template: Slug
     version: Annotated[int, Field(description="the version's number")]
     label: Annotated[str, Field(description="`published`, or the label that is to be moved")]
+    takes_off: Annotated[bool, Field(description="whether the label is to be taken off this version")]
     semver: str | None
     message: str
     state: State
@@ -107,6 +125,18 @@ def show_place(name: str, protected: bool, version: rows.PromptVersion | None) -
     }
 
 
+def show_move(row: release_rows.PromptEvent) -> LabelMove:
+    """Return a move of a label."""
+    return {
+        "id": row.id,
+        "old": (row.before or {}).get("version"),
+        "new": (row.after or {}).get("version"),
+        "message": row.message,
+        "by": row.user.name if row.user else None,
+        "at": moment(row.at),
+    }
+
+
 def show_approval(row: release_rows.PromptApproval) -> Approval:
     """Return a request."""
     return {
@@ -114,6 +144,7 @@ def show_approval(row: release_rows.PromptApproval) -> Approval:
         "prompt_template": row.prompt_template.slug,
         "version": row.prompt_version.number,
         "label": row.label.name if row.label else PUBLISHED,
+        "takes_off": row.takes_off,
         "semver": row.semver,
         "message": row.message,
         "state": row.state,  # type: ignore[typeddict-item]  # the column holds no other

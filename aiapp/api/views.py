@@ -13,6 +13,8 @@ from aiapp.api.describing import document
 from aiapp.api.executions import executions
 from aiapp.api.locating import locate
 from aiapp.api.people import people
+from aiapp.api.prompt_files import prompt_files
+from aiapp.api.prompt_links import prompt_links
 from aiapp.api.prompt_merges import prompt_merges
 from aiapp.api.prompt_releases import prompt_releases
 from aiapp.api.prompt_templates import prompt_templates
@@ -31,6 +33,8 @@ PARTS = (
     prompt_versions,
     prompt_releases,
     prompt_merges,
+    prompt_links,
+    prompt_files,
     executions,
     webhooks,
 )

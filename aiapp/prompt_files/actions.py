@@ -20,7 +20,7 @@ def carry_out(access: Access, plan: Plan, message: str = "", *, through: str = "
 
     Arguments:
         message: what changed, for the history.
-        through: how the files came, for the audit: `page` or `command line`.
+        through: how the files came, for the audit: `page`, `API` or `command line`.
     Raises InvalidInput and Conflict, which name the prompt template; then nothing was changed.
     """
     access.demand("editor")

@@ -28,7 +28,7 @@ UNKNOWN = {
         ),
         "0" * 32,
     ),
-    **dict.fromkeys(("label_id", "approval_id"), "0" * 32),
+    **dict.fromkeys(("label_id", "approval_id", "link_id"), "0" * 32),
 }
 
 

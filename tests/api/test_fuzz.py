@@ -36,7 +36,7 @@ VALUES = st.recursive(
 
 
 # What asks somebody else's server, or can be done once only.
-ONCE = ("/test", "/publish", "/approve", "/reject", "/withdraw")
+ONCE = ("/test", "/publish", "/approve", "/reject", "/withdraw", "/undo")
 
 
 def by_schema(schema: dict[str, Any], components: dict[str, Any]) -> st.SearchStrategy[Any]:
@@ -84,6 +84,7 @@ def fitting(path: str) -> dict[str, Any]:
         "/webhooks": {"url": "https://1.1.1.1/", "events": ["prompt_template.published"]},
         "/members/{membership_id}": {"role": "editor"},
         "/prompt-templates": {"name": "Template", "body": "{{a}}"},
+        "/prompt-templates/import": {"files": [{"name": "imported.md", "content": "---\nname: Imported\n---\nHi\n"}]},
         "/prompt-templates/{slug}/executions": {"context": {"name": "Ada"}},
         "/prompt-templates/{slug}/rollback": {"version": 1},
         "/prompt-templates/{slug}/labels/{label}": {"version": 1},

@@ -120,9 +120,50 @@ def test_a_protected_label_is_202_for_an_editor(alice, bob, published):
     alice("POST", "/labels", {"name": "production", "protected": True})
     asked = bob("PUT", f"{HERE}/labels/production", {"version": 1})
     assert (asked.status_code, asked.json["label"]) == (202, "production")
-    assert bob("DELETE", f"{HERE}/labels/production").json["code"] == "approval_needed"
+    assert bob("DELETE", f"{HERE}/labels/production").json["code"] == "points_nowhere"
     alice("POST", f"/approvals/{asked.json['id']}/approve")
     assert bob("GET", f"{HERE}/versions/production").json["number"] == 1
+    off = bob("DELETE", f"{HERE}/labels/production")
+    assert (off.status_code, off.json["takes_off"], off.json["version"]) == (202, True, 1)
+    assert alice("POST", f"/approvals/{off.json['id']}/approve").json["state"] == "approved"
+    assert bob("GET", f"{HERE}/versions/production").status_code == 404
+
+
+def test_the_last_move_of_a_label_is_undone_once(api, alice, bob, published):
+    alice("POST", "/labels", {"name": "staging"})
+    bob("POST", f"{HERE}/versions/2/publish")
+    bob("PUT", f"{HERE}/labels/staging", {"version": 1})
+    bob("PUT", f"{HERE}/labels/staging", {"version": 2, "message": "Newer"})
+    last, first = bob("GET", f"{HERE}/labels/staging/moves").json["data"]
+    assert (last["old"], last["new"], last["message"], last["by"]) == (1, 2, "Newer", "Bob")
+    assert (first["old"], first["new"]) == (None, 1)
+    assert bob("POST", f"{HERE}/labels/staging/undo", {"move": first["id"]}).json["code"] == "overtaken"
+    assert api("vera")("POST", f"{HERE}/labels/staging/undo", {"move": last["id"]}).status_code == 403
+    undone = bob("POST", f"{HERE}/labels/staging/undo", {"move": last["id"]}, key="k")
+    assert undone.json["version"] == 1
+    assert bob("POST", f"{HERE}/labels/staging/undo", {"move": last["id"]}, key="k").json == undone.json
+    label = next(one for one in alice("GET", "/labels").json["data"] if one["name"] == "staging")
+    alice("PATCH", f"/labels/{label['id']}", {"protected": True})
+    move = bob("GET", f"{HERE}/labels/staging/moves").json["data"][0]["id"]
+    asked = bob("POST", f"{HERE}/labels/staging/undo", {"move": move})
+    assert (asked.status_code, asked.json["version"]) == (202, 2)
+
+
+def test_a_preview_link_is_made_listed_and_taken_back(app, api, bob, published):
+    made = bob("POST", f"{HERE}/versions/2/preview-links", {"lifetime": "1h"}, key="k")
+    assert made.status_code == 201
+    page = made.json["url"].partition("/preview/")[2]
+    assert "kindly" in app.test_client().get(f"/preview/{page}").get_data(as_text=True)
+    assert bob("POST", f"{HERE}/versions/2/preview-links", {"lifetime": "1h"}, key="k").json == {
+        **made.json,
+        "url": None,
+    }
+    assert bob("GET", f"{HERE}/preview-links").json["data"] == [{**made.json, "url": None}]
+    assert api("vera")("GET", f"{HERE}/preview-links").status_code == 403
+    bob("POST", "/prompt-templates", {"name": "Other"})
+    assert bob("DELETE", f"/prompt-templates/other/preview-links/{made.json['id']}").status_code == 404
+    assert bob("DELETE", f"{HERE}/preview-links/{made.json['id']}").status_code == 204
+    assert app.test_client().get(f"/preview/{page}").status_code == 404
 
 
 def test_publishing_twice_with_one_key_publishes_once(bob, published):
