@@ -1,7 +1,11 @@
 """Wakes workers: puts the id of a committed row on a queue. With processes/ the only code that knows RQ.
 
 The row is the job. What lies in Redis is a wake-up and may be lost or doubled: the sweeper repeats it, the row's lease lets one
-worker run it. A delivery names a function (`aiapp.<feature>.jobs.<verb>`) and the id of its row, and nothing else.
+worker run it. A delivery names a function (`aiapp.<feature>.jobs.<verb>`) and the id of its row, and nothing else; its own id is
+the row's, the workspace's and a random part.
+
+Of each priority the deliveries wait in one line per workspace, and the workspaces that have any stand in a ring: a sorted set,
+scored by turns, so that whoever takes one delivery of a workspace puts it at the end. RQ's own lists stay empty.
 """
 
 from __future__ import annotations
@@ -11,14 +15,17 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Queue
+from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.utils import utcparse
 from rq.worker_registration import get_keys
 
 from aiapp.errors import Unavailable
@@ -30,57 +37,101 @@ LATER = "aiapp:later"
 WAKE_TOKENS = 64
 FAILURE_SECONDS = 86_400
 DUE_AT_ONCE = 1000
+LINES_AT_ONCE = 1000
+WORKER_FACTS = ("hostname", "pid", "queues", "birth", "last_heartbeat", "successful_job_count", "failed_job_count")
+WORKER_FACTS += ("slots", "lease_owner")
+
+JOIN = """
+-- KEYS[1]: the ring; ARGV[1]: a workspace, which takes the last turn unless it has one
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
+  local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2] or 0
+  redis.call('ZADD', KEYS[1], last + 1, ARGV[1])
+end
+"""
+
+Rows = Iterable[tuple[str, str]]  # the id of a row, and that of its workspace
 
 
-def enqueue(function: str, row_id: str, *, priority: str = "default") -> None:
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """What a worker last said of itself. `slots` and `lease_owner` are those of our workers; `done` counts failed jobs too."""
+
+    name: str
+    host: str
+    pid: int
+    queues: tuple[str, ...]
+    started: datetime
+    heartbeat: datetime
+    done: int
+    slots: int
+    lease_owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A delivery whose function raised, or whose worker was lost: the type of the error, never its message."""
+
+    function: str
+    row_id: str
+    workspace_id: str
+    at: datetime | None
+    error: str
+
+
+def enqueue(function: str, row_id: str, workspace_id: str, *, priority: str = "default") -> None:
     """Have a worker call `function(row_id)` soon. Call it after the commit.
 
     Raises Unavailable within about two seconds where Redis does not answer.
     """
-    enqueue_many(function, [row_id], priority=priority)
+    enqueue_many(function, [(row_id, workspace_id)], priority=priority)
 
 
-def try_enqueue(function: str, row_id: str, *, priority: str = "default") -> bool:
+def try_enqueue(function: str, row_id: str, workspace_id: str, *, priority: str = "default") -> bool:
     """Enqueue and say whether it worked. Enough for a row that the sweeper finds again."""
     try:
-        enqueue(function, row_id, priority=priority)
+        enqueue(function, row_id, workspace_id, priority=priority)
     except Unavailable:
         log(__name__).warning("queue.unavailable", function=function, id=row_id)
         return False
     return True
 
 
-def enqueue_many(function: str, row_ids: Iterable[str], *, priority: str = "default") -> None:
+def enqueue_many(function: str, rows: Rows, *, priority: str = "default") -> None:
     """Enqueue several rows in one round trip. Errors as enqueue."""
     with _answering() as connection, connection.pipeline() as pipeline:
-        push(pipeline, connection, function, list(row_ids), priority)
+        push(pipeline, connection, function, rows, priority)
         pipeline.execute()
 
 
-def enqueue_at(function: str, row_id: str, when: datetime, *, priority: str = "default") -> None:
+def enqueue_at(function: str, row_id: str, workspace_id: str, when: datetime, *, priority: str = "default") -> None:
     """Have the leading scheduler enqueue `function(row_id)` once `when` has come; asking twice moves the time.
 
     Errors as enqueue.
     """
-    member = json.dumps([_known(priority), function, row_id])
+    member = json.dumps([_known(priority), function, row_id, workspace_id])
     with _answering() as connection:
         connection.zadd(LATER, {member: when.timestamp()})
 
 
 def depth() -> dict[str, int]:
     """Return how many deliveries wait, by priority. Raises Unavailable."""
+    with _answering() as connection:
+        return {priority: sum(_lines(connection, priority, "llen").values()) for priority in PRIORITIES}
+
+
+def depth_of(workspace_id: str) -> dict[str, int]:
+    """Return how many deliveries of one workspace wait, by priority. Raises Unavailable."""
     with _answering() as connection, connection.pipeline(transaction=False) as pipeline:
-        for queue in queues(connection):
-            pipeline.llen(queue.key)
+        for priority in PRIORITIES:
+            pipeline.llen(line_key(priority, workspace_id))
         return dict(zip(PRIORITIES, pipeline.execute(), strict=True))
 
 
-def waiting() -> set[str]:
+def waiting(priorities: Sequence[str] = PRIORITIES) -> set[str]:
     """Return the ids of the rows that have a delivery on a queue: the sweeper need not repeat those. Raises Unavailable."""
-    with _answering() as connection, connection.pipeline(transaction=False) as pipeline:
-        for queue in queues(connection):
-            pipeline.lrange(queue.key, 0, -1)
-        return {job_id.decode().rpartition("_")[0] for job_ids in pipeline.execute() for job_id in job_ids}
+    with _answering() as connection:
+        lines = [line for each in priorities for line in _lines(connection, each, "lrange", 0, -1).values()]
+    return {row_and_workspace(job_id)[0] for line in lines for job_id in line}
 
 
 def workers() -> int:
@@ -89,6 +140,28 @@ def workers() -> int:
         keys = get_keys(connection=connection)
         alive: Any = connection.exists(*keys) if keys else 0
         return int(alive)
+
+
+def living() -> list[WorkerFacts]:
+    """Return what each worker that is alive last said of itself, the oldest first. Raises Unavailable."""
+    with _answering() as connection, connection.pipeline(transaction=False) as pipeline:
+        keys = sorted(get_keys(connection=connection))
+        for key in keys:
+            pipeline.hmget(key, WORKER_FACTS)
+        told = zip(keys, pipeline.execute(), strict=True)
+    found = [_facts(key, [(value or b"").decode() for value in values]) for key, values in told if all(values[:5])]
+    return sorted(found, key=lambda worker: worker.started)
+
+
+def crashed(most: int) -> list[Crash]:
+    """Return the deliveries of the last day that crashed, the newest first. Raises Unavailable."""
+    with _answering() as connection:
+        ids: list[bytes] = []
+        for queue in queues(connection):
+            ids += connection.zrevrange(queue.failed_job_registry.key, 0, most - 1)  # type: ignore[operator]
+        jobs = Job.fetch_many([job_id.decode() for job_id in ids], connection=connection, serializer=JSONSerializer)
+        found = [_crash(job) for job in jobs if job is not None]
+    return sorted(found, key=lambda crash: crash.at or datetime.min.replace(tzinfo=UTC), reverse=True)[:most]
 
 
 def queues(connection: Redis, names: Sequence[str] = PRIORITIES) -> list[Queue]:
@@ -101,27 +174,63 @@ def wake_key(priority: str) -> str:
     return f"aiapp:wake:{priority}"
 
 
-def push(pipeline: Pipeline, connection: Redis, function: str, row_ids: Sequence[str], priority: str) -> None:
+def ring_key(priority: str) -> str:
+    """Return the ring of the workspaces that have deliveries waiting."""
+    return f"aiapp:waiting:{priority}"
+
+
+def line_key(priority: str, workspace_id: str) -> str:
+    """Return the list of the deliveries of a workspace that wait, the oldest first."""
+    return f"{ring_key(priority)}:{workspace_id}"
+
+
+def row_and_workspace(job_id: bytes | str) -> tuple[str, str]:
+    """Return whose row a delivery is for: the row's id and its workspace's; empty ones where the id is none of ours."""
+    text = job_id.decode() if isinstance(job_id, bytes) else job_id
+    row_id, _, rest = text.partition("_")
+    return (row_id, rest.partition("_")[0]) if rest else (text, "")
+
+
+def push(pipeline: Pipeline, connection: Redis, function: str, rows: Rows, priority: str) -> None:
     """Add the deliveries and their wake-up tokens to `pipeline`."""
-    if not row_ids:
+    lines: dict[str, list[str]] = {}
+    for row_id, workspace_id in rows:
+        # Every delivery has an id of its own: a row may be enqueued again while its last delivery is still being ended.
+        job_id = f"{row_id}_{workspace_id}_{secrets.token_hex(4)}"
+        lines.setdefault(workspace_id, []).append(job_id)
+    ids = [job_id for line in lines.values() for job_id in line]
+    if not ids:
         return
-    (queue,) = queues(connection, [priority])
-    # Every delivery has an id of its own: a row may be enqueued again while its last delivery is still being ended.
     deliveries = [
         Queue.prepare_data(
             function,
-            args=[row_id],
-            job_id=f"{row_id}_{secrets.token_hex(4)}",
+            args=[row_and_workspace(job_id)[0]],
+            job_id=job_id,
             description=function,
             timeout=-1,
             result_ttl=0,
             failure_ttl=FAILURE_SECONDS,
         )
-        for row_id in row_ids
+        for job_id in ids
     ]
-    queue.enqueue_many(deliveries, pipeline=pipeline)
-    pipeline.lpush(wake_key(priority), *["1"] * min(len(deliveries), WAKE_TOKENS))
-    pipeline.ltrim(wake_key(priority), 0, WAKE_TOKENS - 1)
+    _Records(_known(priority), connection=connection, serializer=JSONSerializer).enqueue_many(
+        deliveries, pipeline=pipeline
+    )
+    for workspace_id, line in lines.items():
+        pipeline.rpush(line_key(priority, workspace_id), *line)
+        pipeline.eval(JOIN, 1, ring_key(priority), workspace_id)
+    _wake(pipeline, priority, len(ids))
+
+
+def put_back(connection: Redis, taken: Queue, job_id: bytes) -> None:
+    """Put what a worker took of the queue and never started at the head of its line. Raises RedisError."""
+    _, workspace_id = row_and_workspace(job_id)
+    with connection.pipeline() as pipeline:
+        pipeline.lrem(taken.intermediate_queue_key, 1, job_id)  # type: ignore[arg-type]
+        pipeline.lpush(line_key(taken.name, workspace_id), job_id)
+        pipeline.eval(JOIN, 1, ring_key(taken.name), workspace_id)
+        _wake(pipeline, taken.name, 1)
+        pipeline.execute()
 
 
 def move_due(connection: Redis) -> int:
@@ -132,13 +241,63 @@ def move_due(connection: Redis) -> int:
     with connection.pipeline() as pipeline:
         for member in due:
             try:
-                priority, function, row_id = json.loads(member)
-                push(pipeline, connection, function, [row_id], priority)
+                priority, function, row_id, workspace_id = json.loads(member)
+                push(pipeline, connection, function, [(row_id, workspace_id)], priority)
             except ValueError:  # not ours; it must not stop the others
                 log(__name__).error("queue.unreadable_delivery", member=member)
         pipeline.zrem(LATER, *due)
         pipeline.execute()
     return len(due)
+
+
+class _Records(Queue):
+    """RQ's records of jobs, without RQ's list of them: their ids go to the lines of their workspaces."""
+
+    def push_job_id(self, job_id: str, pipeline: Pipeline | None = None, at_front: bool = False) -> None:
+        """Leave the id to push()."""
+
+
+def _wake(pipeline: Pipeline, priority: str, deliveries: int) -> None:
+    pipeline.lpush(wake_key(priority), *["1"] * min(deliveries, WAKE_TOKENS))
+    pipeline.ltrim(wake_key(priority), 0, WAKE_TOKENS - 1)
+
+
+def _lines(connection: Redis, priority: str, command: str, *arguments: Any) -> dict[str, Any]:
+    """Return the answer of `command` for the line of each workspace in the ring."""
+    members: Any = connection.zrange(ring_key(_known(priority)), 0, -1)
+    workspaces = [member.decode() for member in members]
+    found: dict[str, Any] = {}
+    for start in range(0, len(workspaces), LINES_AT_ONCE):
+        some = workspaces[start : start + LINES_AT_ONCE]
+        with connection.pipeline(transaction=False) as pipeline:
+            for workspace_id in some:
+                getattr(pipeline, command)(line_key(priority, workspace_id), *arguments)
+            found |= zip(some, pipeline.execute(), strict=True)
+    return found
+
+
+def _facts(key: str, told: Sequence[str]) -> WorkerFacts:
+    host, pid, names, born, beat, done, failed, slots, owner = told
+    return WorkerFacts(
+        name=key.rpartition(":")[2],
+        host=host,
+        pid=int(pid),
+        queues=tuple(names.split(",")),
+        started=utcparse(born),
+        heartbeat=utcparse(beat),
+        done=int(done or 0) + int(failed or 0),
+        slots=int(slots or 1),
+        lease_owner=owner,
+    )
+
+
+def _crash(job: Job) -> Crash:
+    row_id, workspace_id = row_and_workspace(job.id)
+    result = job.latest_result()
+    error = (result.exc_string if result is not None else None) or job.exc_info or ""
+    # RQ writes a sentence about what it found abandoned; ours is the bare name of a type.
+    error = "AbandonedJobError" if "AbandonedJobError" in error else error[:200]
+    return Crash(job.func_name or "", row_id, workspace_id, job.ended_at, error)
 
 
 def _known(priority: str) -> str:

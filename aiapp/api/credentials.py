@@ -250,7 +250,7 @@ def models(path: CredentialId) -> Models:
 def test_all() -> tuple[TestsQueued, Literal[202]]:
     """The active ones. Each one's health is written when its test ends; look at the list again."""
     ids = [row.id for row in order.in_order(asking().workspace.id) if row.active]
-    queue.enqueue_many(jobs.TEST, ids)
+    queue.enqueue_many(jobs.TEST, [(credential_id, asking().workspace.id) for credential_id in ids])
     return {"queued": len(ids)}, 202
 
 

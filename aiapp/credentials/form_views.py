@@ -212,7 +212,7 @@ def _stored(
     endpoint = "credentials.personal" if credential.owner_id else "credentials.index"
     if climbed is None:
         since = now().isoformat()
-        tested = queue.try_enqueue(jobs.TEST, credential.id)
+        tested = queue.try_enqueue(jobs.TEST, credential.id, access.workspace.id)
         back = url_for(endpoint, workspace=workspace, since=since if tested else None)
         return htmx.go(
             back, f"{name} is saved. {'A test of it runs.' if tested else 'It has not been tested.'}", "info"

@@ -37,4 +37,4 @@ def _climb(function: str, credential_id: str, level: str, source: str) -> None:
         return
     except Unavailable:
         # Too many are running here: this one comes back, and leaves its thread to other work.
-        queue.enqueue_at(function, credential_id, now() + AGAIN, priority="low")
+        queue.enqueue_at(function, credential_id, workspace_id, now() + AGAIN, priority="low")

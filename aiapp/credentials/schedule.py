@@ -47,8 +47,9 @@ def ask_due(workspace_id: str | None = None) -> int:
     claim = sa.update(Credential).where(
         Credential.id.in_(ids), sa.or_(Credential.check_asked_at.is_(None), Credential.check_asked_at <= stale)
     )
-    claim = claim.values(check_asked_at=now(), updated_at=Credential.updated_at).returning(Credential.id)
-    claimed = list(db.session.scalars(claim.execution_options(synchronize_session=False)))
+    claim = claim.values(check_asked_at=now(), updated_at=Credential.updated_at)
+    claim = claim.returning(Credential.id, Credential.workspace_id).execution_options(synchronize_session=False)
+    claimed = [(row.id, row.workspace_id) for row in db.session.execute(claim)]
     db.session.commit()
     try:
         queue.enqueue_many(jobs.CHECK, claimed, priority="low")

@@ -124,7 +124,7 @@ def test_all(access: Access) -> BaseResponse:
     keeping.demand(access, owner_id)
     rows = [one.credential.id for one in lines(access, None, owner_id) if one.credential.active]
     since = now().isoformat()
-    queue.enqueue_many(jobs.TEST, rows)
+    queue.enqueue_many(jobs.TEST, [(row, access.workspace.id) for row in rows])
     number = f"{len(rows)} credential{'s' if len(rows) != 1 else ''}"
     page = url_for(_page(owner_id), workspace=access.workspace.slug, since=since)
     return htmx.go(page, f"Testing {number}. Each result appears in its row.", "info")

@@ -163,7 +163,7 @@ def _insert(
         prompt_template_id=execution.prompt_template_id,
         parent_id=execution.parent_id,
     )
-    deliveries.wake(execution.id, execution.priority)
+    deliveries.wake(execution.id, execution.workspace_id, execution.priority)
     return execution
 
 

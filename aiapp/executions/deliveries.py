@@ -12,19 +12,19 @@ from aiapp.observability.logs import log
 RUN = "aiapp.executions.jobs.run"
 
 
-def wake(execution_id: str, priority: str) -> None:
+def wake(execution_id: str, workspace_id: str, priority: str) -> None:
     """Have a worker run the execution soon. Call it after the commit; an absent Redis is no error."""
-    queue.try_enqueue(RUN, execution_id, priority=priority)
+    queue.try_enqueue(RUN, execution_id, workspace_id, priority=priority)
 
 
-def wake_at(execution_id: str, priority: str, when: datetime) -> None:
+def wake_at(execution_id: str, workspace_id: str, priority: str, when: datetime) -> None:
     """Have a worker run the execution at `when`; an absent Redis is no error."""
     try:
-        queue.enqueue_at(RUN, execution_id, when, priority=priority)
+        queue.enqueue_at(RUN, execution_id, workspace_id, when, priority=priority)
     except Unavailable:
         log(__name__).warning("execution.wake_up_lost", execution_id=execution_id)
 
 
-def wake_many(execution_ids: Iterable[str], priority: str) -> None:
-    """Have workers run all of these soon. Raises Unavailable."""
-    queue.enqueue_many(RUN, execution_ids, priority=priority)
+def wake_many(executions: Iterable[tuple[str, str]], priority: str) -> None:
+    """Have workers run all of these soon: pairs of an execution's id and its workspace's. Raises Unavailable."""
+    queue.enqueue_many(RUN, executions, priority=priority)

@@ -158,9 +158,9 @@ def _tell(work: Work, ending: Ending, publisher: Publisher) -> None:
     publisher.status("pending", retry_in=round(ending.wait, 1))
     log(__name__).info("execution.waiting", **facts, seconds=round(ending.wait, 1), reason=ending.reason)
     if ending.wait > 0:
-        deliveries.wake_at(work.id, work.priority, now() + timedelta(seconds=ending.wait))
+        deliveries.wake_at(work.id, work.workspace_id, work.priority, now() + timedelta(seconds=ending.wait))
     else:
-        deliveries.wake(work.id, work.priority)
+        deliveries.wake(work.id, work.workspace_id, work.priority)
 
 
 def _names(work: Work) -> dict[str, Any]:

@@ -71,6 +71,11 @@ def abandoned() -> sa.ColumnElement[bool]:
     return sa.and_(Execution.status == "processing", Execution.lease_until < database_time())
 
 
+def startable() -> sa.ColumnElement[bool]:
+    """Return the condition for a row that somebody should run now: due or abandoned."""
+    return sa.or_(due(), abandoned())
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a worker needs to know of an execution whose lease it has just taken; names and values are the row's."""
@@ -104,7 +109,7 @@ _mine = sa.and_(
 )
 _CLAIM = (
     sa.update(_table)
-    .where(_row.id == sa.bindparam("b_id"), sa.or_(due(), abandoned()))
+    .where(_row.id == sa.bindparam("b_id"), startable())
     .values(
         status="processing",
         round=sa.case((_row.status == "processing", _row.round + 1), else_=_row.round),

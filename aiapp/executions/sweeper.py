@@ -38,38 +38,45 @@ def sweep() -> int:
     return cancelled + delivered
 
 
+def wake_workspace(workspace_id: str) -> None:
+    """Deliver the oldest of what is due in a workspace; the sweep delivers the rest. An absent Redis is no error."""
+    try:
+        for priority in PRIORITIES:
+            found = _lost(priority, workspace_id=workspace_id)
+            on_queue = queue.waiting([priority])
+            deliveries.wake_many([row for row in found if row[0] not in on_queue], priority)
+    except Unavailable:
+        log(__name__).warning("sweeper.queue_unavailable")
+
+
 def _deliver(priority: str) -> int:
-    delivered, last = 0, ""
+    delivered, last, on_queue = 0, "", queue.waiting([priority])
     while delivered < MOST:
         found = _lost(priority, after=last)
-        if not found:
-            break
-        last = found[-1]
-        # asked after the rows were read: what is delivered in between is on a queue, or no longer due
-        missing = sorted(set(found) - queue.waiting())
+        missing = [row for row in found if row[0] not in on_queue]
+        if missing:
+            # asked again after the rows were read: what is delivered in between is on a queue, or no longer due
+            on_queue = queue.waiting([priority])
+            missing = [row for row in missing if row[0] not in on_queue]
         deliveries.wake_many(missing, priority)
         delivered += len(missing)
         if len(found) < BATCH:
             break
+        last = found[-1][0]
     return delivered
 
 
-def _lost(priority: str, *, after: str) -> list[str]:
-    """Return the ids of the next rows of this priority that somebody should run, oldest first."""
+def _lost(priority: str, *, after: str = "", workspace_id: str | None = None) -> list[tuple[str, str]]:
+    """Return the next rows of this priority that somebody should run, oldest first: their ids and their workspaces'."""
+    query = sa.select(Execution.id, Execution.workspace_id).where(
+        Execution.priority == priority, Execution.id > after, states.startable()
+    )
+    if workspace_id is not None:
+        query = query.where(Execution.workspace_id == workspace_id)
     with reading():
         try:
-            return list(
-                db.session.scalars(
-                    sa.select(Execution.id)
-                    .where(
-                        Execution.priority == priority,
-                        Execution.id > after,
-                        sa.or_(states.due(), states.abandoned()),
-                    )
-                    .order_by(Execution.id)
-                    .limit(BATCH)
-                )
-            )
+            rows = db.session.execute(query.order_by(Execution.id).limit(BATCH))
+            return [(row.id, row.workspace_id) for row in rows]
         finally:
             db.session.remove()
 

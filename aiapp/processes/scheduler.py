@@ -172,10 +172,6 @@ class Scheduler:
             found[job_id] = self._strays.get(job_id, time.monotonic())
             if time.monotonic() - found[job_id] < STRAY_SECONDS:
                 continue
-            with self._connection.pipeline() as pipeline:
-                pipeline.lrem(rq_queue.intermediate_queue_key, 1, job_id)
-                pipeline.lpush(rq_queue.key, job_id)
-                pipeline.lpush(queue.wake_key(rq_queue.name), "1")
-                pipeline.execute()
+            queue.put_back(self._connection, rq_queue, job_id)
             log(__name__).warning("scheduler.stray", job=job_id.decode())
         return found

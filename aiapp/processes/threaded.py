@@ -5,6 +5,7 @@ How it differs from RQ's SimpleWorker, and why:
 - Jobs wait for providers nearly all of their time, so a process holds as many as it has threads.
 - Ids are taken by a Lua script that moves them to RQ's intermediate lists over all priorities at once (RQ's own way for several
   queues, BLPOP, loses an id when the worker dies in the gap). Lua cannot block, so an idle worker blocks on the wake-up lists.
+- Workspaces take turns, and none of them takes all slots (sharing.py).
 - A worker takes at most as many ids as it has free threads: a job that waits inside a worker is invisible to the others.
 - Redis steps are batched: one pipeline starts all jobs just taken, one ends all jobs just done. Only the book-keeping thread
   writes the ends and the heartbeats, so that a heartbeat cannot bring back what has ended.
@@ -34,7 +35,8 @@ from rq.serializers import JSONSerializer
 from rq.utils import now
 
 from aiapp.observability.logs import log
-from aiapp.queue import FAILURE_SECONDS, queues, wake_key
+from aiapp.processes.sharing import Slots, Turns
+from aiapp.queue import FAILURE_SECONDS, queues, row_and_workspace, wake_key
 
 BEAT_SECONDS = 5.0
 WORKER_SECONDS = 30  # without a heartbeat for so long a worker is dead
@@ -42,24 +44,11 @@ JOB_SECONDS = 120  # and its jobs are abandoned
 BLOCK_SECONDS = 0.5  # how soon a stop is noticed
 CANCEL_SECONDS = 5.0  # how long cancelled jobs may take to hand their rows back
 REDIS_SECONDS = 5.0
-
-TAKE = """
--- KEYS: for each queue its list, its intermediate list, its wake-up list; ARGV[1]: how many ids at most
-local taken = {}
-for i = 1, #KEYS, 3 do
-  while #taken < tonumber(ARGV[1]) do
-    local id = redis.call('LMOVE', KEYS[i], KEYS[i + 1], 'LEFT', 'RIGHT')
-    if not id then
-      redis.call('DEL', KEYS[i + 2])
-      break
-    end
-    taken[#taken + 1] = id
-  end
-end
-return taken
-"""
+HELD_SECONDS = 0.02  # how soon it is looked again where somebody waits who has had their share
+LOOK_SECONDS = 1.0  # how soon a pause is noticed
 
 Perform = Callable[[str, Sequence[Any]], None]
+Closed = Callable[[str], frozenset[str]]
 
 
 @dataclass(slots=True)
@@ -68,32 +57,8 @@ class Flight:
 
     job: Job
     execution: Execution
+    workspace_id: str
     error: Exception | None = None
-
-
-class Slots:
-    """How many threads are free."""
-
-    def __init__(self, count: int) -> None:
-        self._free = count
-        self._change = threading.Condition()
-
-    def wait(self, seconds: float) -> int:
-        """Return how many are free, waiting up to `seconds` for the first one."""
-        with self._change:
-            self._change.wait_for(lambda: self._free > 0, seconds)
-            return self._free
-
-    def take(self, count: int) -> None:
-        """Occupy `count` of the free ones."""
-        with self._change:
-            self._free -= count
-
-    def release(self) -> None:
-        """Give one back."""
-        with self._change:
-            self._free += 1
-            self._change.notify()
 
 
 class ThreadedWorker(SimpleWorker):
@@ -103,6 +68,8 @@ class ThreadedWorker(SimpleWorker):
         names: the priorities to serve, most urgent first.
         perform: runs a job, given its function's dotted path and its arguments; what it raises fails the job.
         cancel: asks the running jobs to hand back their rows; called once, when they have used up the shutdown time.
+        closed: says of which priorities a worker of this name shall take nothing now; asked once a second.
+        lease_owner: what this process is called in the rows that it holds, for those who look at its registration.
     """
 
     def __init__(
@@ -114,31 +81,36 @@ class ThreadedWorker(SimpleWorker):
         concurrency: int,
         shutdown_seconds: float,
         cancel: Callable[[], None],
+        closed: Closed = lambda name: frozenset(),
+        lease_owner: str = "",
     ) -> None:
         super().__init__(queues(connection, names), connection=connection, serializer=JSONSerializer)
         self._perform = perform
         self._cancel = cancel
         self._shutdown_seconds = shutdown_seconds
+        self._ask_closed = closed
+        self._closed: frozenset[str] = frozenset()
+        self._facts = {"slots": concurrency, "lease_owner": lease_owner}
         self._slots = Slots(concurrency)
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="job")
         self._ended: queue.SimpleQueue[Flight | None] = queue.SimpleQueue()
         self._flights: dict[str, Flight] = {}
         self._stops = 0
-        self._take = connection.register_script(TAKE)
-        self._wake_keys = [wake_key(name) for name in names]
-        self._take_keys = [key for q in self.queues for key in (q.key, q.intermediate_queue_key, wake_key(q.name))]
+        self._turns = Turns(connection, concurrency)
+        self._stopping = threading.Event()
 
     def serve(self) -> bool:
         """Work until stop(); return whether every job came to an end or handed its row back in time."""
         self.birth_date = now()
         books = threading.Thread(target=self._keep_books, name="books", daemon=True)
         books.start()
+        self._look()
+        threading.Thread(target=self._keep_looking, name="pauses", daemon=True).start()
         pause = 0.0
         while not self._stops:
-            free = self._slots.wait(BLOCK_SECONDS)
             try:
-                if free and not self._start_jobs(free):
-                    self.connection.blpop(self._wake_keys, timeout=BLOCK_SECONDS)
+                if self._slots.wait(BLOCK_SECONDS):
+                    self._start_or_wait()
             except RedisError as error:
                 if not pause:
                     log(__name__).warning("worker.redis_lost", error=str(error))
@@ -160,10 +132,32 @@ class ThreadedWorker(SimpleWorker):
     def _set_ip_address(self, connection: Redis) -> None:
         self.ip_address = "unknown"  # asking Redis would need one that is up
 
-    def _start_jobs(self, free: int) -> int:
-        ids = [job_id.decode() for job_id in self._take(keys=self._take_keys, args=[free])]
-        if not ids:
-            return 0
+    def _look(self) -> None:
+        try:
+            self._closed = self._ask_closed(self.name)
+        except Exception as error:  # the database is away: what was said last holds
+            log(__name__).warning("worker.pauses_unknown", error=type(error).__name__)
+
+    def _keep_looking(self) -> None:
+        while not self._stopping.wait(LOOK_SECONDS):
+            self._look()
+
+    def _start_or_wait(self) -> None:
+        open_queues = [q for q in self.queues if q.name not in self._closed]
+        if not open_queues:
+            time.sleep(BLOCK_SECONDS)
+            return
+        standing = self._slots.standing()
+        ids, held = self._turns.take(open_queues, standing)
+        if ids:
+            self._start(ids)
+        elif held:
+            # The wake-up tokens are left to workers that have room; here the next slot that is given back may be the one.
+            self._slots.wait_for_release(standing, HELD_SECONDS)
+        else:
+            self.connection.blpop([wake_key(q.name) for q in open_queues], timeout=BLOCK_SECONDS)
+
+    def _start(self, ids: Sequence[str]) -> None:
         jobs = self._fetch(ids)
         started = []
         with self.connection.pipeline() as pipeline:
@@ -171,16 +165,15 @@ class ThreadedWorker(SimpleWorker):
                 if job is not None:
                     execution = Execution.create(job, JOB_SECONDS, pipeline=pipeline, worker_name=self.name)
                     job.prepare_for_execution(self.name, pipeline=pipeline)
-                    started.append(Flight(job, execution))
+                    started.append(Flight(job, execution, row_and_workspace(job_id)[1]))
                 for q in self.queues:
                     if job is None or job.origin == q.name:
                         pipeline.lrem(q.intermediate_queue_key, 1, job_id)
             pipeline.execute()
-        self._slots.take(len(started))
         for flight in started:
+            self._slots.take(flight.workspace_id)
             self._flights[flight.execution.id] = flight
             self._pool.submit(self._run, flight)
-        return len(ids)
 
     def _fetch(self, ids: Sequence[str]) -> list[Job | None]:
         """Return the jobs; None for one that is gone, or that is no job at all: it must not stop the others."""
@@ -201,7 +194,7 @@ class ThreadedWorker(SimpleWorker):
             log(__name__).error("job.failed", job=flight.job.id, error=type(error).__name__, where=where)
             flight.error = error
         finally:
-            self._slots.release()
+            self._slots.release(flight.workspace_id)
             self._ended.put(flight)
 
     def _keep_books(self) -> None:
@@ -261,6 +254,7 @@ class ThreadedWorker(SimpleWorker):
             "state": "busy" if flights else "idle",
             "successful_job_count": self.successful_job_count,
             "failed_job_count": self.failed_job_count,
+            **self._facts,
         }
         with self.connection.pipeline(transaction=False) as pipeline:
             pipeline.hset(self.key, mapping={**self.serialize(), **counts})
@@ -272,6 +266,7 @@ class ThreadedWorker(SimpleWorker):
 
     def _drain(self, books: threading.Thread) -> bool:
         log(__name__).info("worker.stopping", jobs=len(self._flights))
+        self._stopping.set()
         if not self._landed(self._shutdown_seconds, patient=True):
             self._cancel()
             self._landed(CANCEL_SECONDS, patient=False)

@@ -131,7 +131,7 @@ def send_again(access: Access, webhook_id: str, delivery_id: str) -> WebhookDeli
         raise Conflict("It is being sent at this moment.", code="sending")
     access.audit("webhook.send_again", webhook.shown_url, after={"delivery": delivery.id, "event": delivery.event})
     db.session.commit()
-    queue.try_enqueue(DELIVER, delivery.id)
+    queue.try_enqueue(DELIVER, delivery.id, delivery.workspace_id)
     db.session.refresh(delivery)
     return delivery
 

@@ -34,7 +34,7 @@ def announce(workspace_id: str, event: str, payload: Mapping[str, Any]) -> None:
                 id=new_id(), workspace_id=workspace_id, webhook_id=webhook.id, event=event, payload=dict(payload)
             )
             db.session.add(delivery)
-            db.session.info.setdefault(_ANNOUNCED, []).append(delivery.id)
+            db.session.info.setdefault(_ANNOUNCED, []).append((delivery.id, workspace_id))
 
 
 def wake() -> None:
@@ -42,8 +42,8 @@ def wake() -> None:
 
     Ids of rows that were rolled back do no harm: a worker finds nothing to do.
     """
-    ids: list[str] = db.session.info.pop(_ANNOUNCED, [])
+    rows: list[tuple[str, str]] = db.session.info.pop(_ANNOUNCED, [])
     try:
-        queue.enqueue_many(DELIVER, ids)
+        queue.enqueue_many(DELIVER, rows)
     except Unavailable:
-        log(__name__).warning("webhooks.not_queued", number=len(ids))
+        log(__name__).warning("webhooks.not_queued", number=len(rows))

@@ -39,7 +39,7 @@ def deliver(delivery_id: str) -> None:
     except Unavailable:
         again = now() + timedelta(seconds=SystemRandom().uniform(*_AGAIN))
     if again is not None:
-        _wake_at(delivery_id, again)
+        _wake_at(delivery_id, found.workspace_id, again)
 
 
 def carry(delivery: WebhookDelivery) -> tuple[Received, datetime | None]:
@@ -74,8 +74,8 @@ def _deliver(delivery_id: str) -> datetime | None:
     return carry(delivery)[1]
 
 
-def _wake_at(delivery_id: str, when: datetime) -> None:
+def _wake_at(delivery_id: str, workspace_id: str, when: datetime) -> None:
     try:
-        queue.enqueue_at(DELIVER, delivery_id, when)
+        queue.enqueue_at(DELIVER, delivery_id, workspace_id, when)
     except Unavailable:
         log(__name__).warning("webhooks.wake_up_lost", delivery_id=delivery_id)

@@ -23,17 +23,18 @@ KEPT = timedelta(days=30)
 def sweep_webhooks() -> int:
     """Have workers send what is due and not on a queue; return how many. Needs an app context; an absent Redis is no error."""
     with reading():
-        oldest = sa.select(WebhookDelivery.id).where(delivering.due()).order_by(WebhookDelivery.next_attempt_at)
-        ids = list(db.session.scalars(oldest.limit(BATCH)))
+        rows = sa.select(WebhookDelivery.id, WebhookDelivery.workspace_id).where(delivering.due())
+        oldest = rows.order_by(WebhookDelivery.next_attempt_at).limit(BATCH)
+        due = {row.id: row.workspace_id for row in db.session.execute(oldest)}
         db.session.remove()
-    if not ids:
+    if not due:
         return 0
     try:
         # asked after the rows were read: what is delivered in between is on a queue, or no longer due
-        missing = sorted(set(ids) - queue.waiting())
-        queue.enqueue_many(DELIVER, missing)
+        missing = sorted(due.keys() - queue.waiting())
+        queue.enqueue_many(DELIVER, [(delivery_id, due[delivery_id]) for delivery_id in missing])
     except Unavailable:
-        log(__name__).warning("webhooks.queue_unavailable", number=len(ids))
+        log(__name__).warning("webhooks.queue_unavailable", number=len(due))
         return 0
     return len(missing)
 

@@ -19,7 +19,9 @@ def test_a_forgotten_queue_is_filled_again_in_order_and_by_priority(engine):
     redis().flushall()
     assert sweep() == 9
     assert queue.depth() == {"high": 3, "default": 3, "low": 3}
-    waiting = [job_id.decode().split("_")[0] for job_id in redis().lrange("rq:queue:high", 0, -1)]
+    waiting = [
+        job_id.decode().split("_")[0] for job_id in redis().lrange(queue.line_key("high", engine.team.acme_id), 0, -1)
+    ]
     assert waiting == ids["high"]
 
 

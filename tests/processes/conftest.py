@@ -13,7 +13,7 @@ from redis import Redis
 from stage import Running, Up, alive, family, perform
 
 import aiapp.models  # noqa: F401 - the empty database is made of every table
-from aiapp.processes.threaded import ThreadedWorker
+from aiapp.processes.threaded import Closed, ThreadedWorker
 
 
 @pytest.fixture
@@ -37,6 +37,8 @@ def start_worker(redis_url: str) -> Iterator[Callable[..., Running]]:
         concurrency: int = 4,
         shutdown_seconds: float = 10,
         cancel: Callable[[], None] = lambda: None,
+        closed: Closed = lambda name: frozenset(),
+        lease_owner: str = "",
     ) -> Running:
         worker = ThreadedWorker(
             names,
@@ -45,6 +47,8 @@ def start_worker(redis_url: str) -> Iterator[Callable[..., Running]]:
             concurrency=concurrency,
             shutdown_seconds=shutdown_seconds,
             cancel=cancel,
+            closed=closed,
+            lease_owner=lease_owner,
         )
         running.append(Running(worker))
         return running[-1]

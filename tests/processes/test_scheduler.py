@@ -15,6 +15,7 @@ from aiapp.executions import actions as executions
 from aiapp.executions.submission import Submission
 from aiapp.extensions import connect_redis, db
 from aiapp.processes import scheduler as module
+from aiapp.processes import sharing
 from aiapp.processes.scheduler import LEAD_KEY, Duty, Scheduler
 
 RUN = "aiapp.executions.jobs.run"
@@ -76,7 +77,7 @@ def test_one_that_does_not_lead_leaves_the_leader_in_place(make, connection):
 def test_the_leader_moves_what_is_due(make, app, connection):
     row_id = new_id()
     with app.app_context():
-        queue.enqueue_at(RUN, row_id, now() - timedelta(seconds=1), priority="low")
+        queue.enqueue_at(RUN, row_id, new_id(), now() - timedelta(seconds=1), priority="low")
         make().tick()
         assert queue.waiting() == {row_id}
 
@@ -138,10 +139,11 @@ def test_lost_executions_are_found_and_old_idempotency_keys_forgotten(app, team,
 
 
 def test_what_a_worker_took_and_never_started_goes_back_on_its_queue(make, app, connection, monkeypatch):
-    row_id = new_id()
+    row_id, workspace_id = new_id(), new_id()
     with app.app_context():
-        queue.enqueue(RUN, row_id, priority="high")
-        connection.lmove("rq:queue:high", "rq:queue:high:intermediate")
+        queue.enqueue(RUN, row_id, workspace_id, priority="high")
+        turns = sharing.Turns(connection, 1)
+        assert turns.take(queue.queues(connection), sharing.Standing(1, {}, 0))[0]
         monkeypatch.setattr(module, "TIDY_SECONDS", 0)
         scheduler = make()
         scheduler.tick()

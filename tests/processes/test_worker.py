@@ -7,7 +7,6 @@ import time
 import job_functions
 import pytest
 from redis import Redis
-from rq import Queue
 from rq.executions import Execution
 from rq.job import Job
 from rq.registry import FailedJobRegistry, StartedJobRegistry
@@ -19,11 +18,18 @@ from aiapp.columns import new_id
 from aiapp.processes import threaded
 from aiapp.processes.worker import in_app
 
+ACME, RIVAL = new_id(), new_id()
 
-def enqueue(connection, function, row_ids, priority="default"):
+
+def enqueue(connection, function, row_ids, priority="default", workspace_id=ACME):
     with connection.pipeline() as pipeline:
-        queue.push(pipeline, connection, f"{JOBS}.{function}", row_ids, priority)
+        rows = [(row_id, workspace_id) for row_id in row_ids]
+        queue.push(pipeline, connection, f"{JOBS}.{function}", rows, priority)
         pipeline.execute()
+
+
+def waits(connection, priority="default", workspace_id=ACME):
+    return connection.llen(queue.line_key(priority, workspace_id))
 
 
 def test_every_delivery_is_run_once(connection, start_worker):
@@ -72,7 +78,7 @@ def test_a_worker_serves_only_the_queues_it_was_given(connection, start_worker):
     urgent = new_id()
     enqueue(connection, "instant", [urgent], "high")
     assert eventually(lambda: job_functions.runs == [urgent])
-    assert connection.llen("rq:queue:low") == 1
+    assert waits(connection, "low") == 1
 
 
 def test_a_worker_takes_no_more_than_it_has_threads(connection, start_worker):
@@ -80,7 +86,7 @@ def test_a_worker_takes_no_more_than_it_has_threads(connection, start_worker):
     start_worker(concurrency=2)
     for _ in range(2):
         assert job_functions.started.acquire(timeout=30)
-    assert connection.llen("rq:queue:default") == 3
+    assert waits(connection) == 3
     job_functions.go_on.set()
     assert eventually(lambda: len(job_functions.runs) == 5)
 
@@ -118,9 +124,9 @@ def test_a_delivery_whose_job_is_gone_is_dropped(connection, start_worker):
 
 def test_what_is_no_job_at_all_does_not_stop_the_others(connection, start_worker):
     enqueue(connection, "instant", [new_id()])
-    (job_id,) = connection.lrange("rq:queue:default", 0, -1)
+    (job_id,) = connection.lrange(queue.line_key("default", ACME), 0, -1)
     connection.hset(Job.key_for(job_id.decode()), mapping={"data": b"nonsense", "status": b"nonsense"})
-    connection.rpush("rq:queue:default", "not an id")
+    connection.rpush(queue.line_key("default", ACME), "not an id")
     following = new_id()
     enqueue(connection, "instant", [following])
     worker = start_worker()
@@ -149,7 +155,7 @@ def test_a_stopping_worker_lets_its_jobs_finish_and_takes_no_more(connection, st
     job_functions.go_on.set()
     assert running.stop() is True
     assert job_functions.runs == [first]
-    assert connection.llen("rq:queue:default") == 1
+    assert waits(connection) == 1
     assert connection.keys("rq:wip:*") == []
 
 
@@ -201,14 +207,6 @@ def test_heartbeats_keep_a_long_job_from_counting_as_abandoned(connection, start
     assert eventually(lambda: connection.zscore(registry.key, entry) > 1)
     (job_id, execution_id) = registry.get_job_and_execution_ids()[0]
     assert Execution.fetch(execution_id, job_id, connection).worker_name
-
-
-def test_a_worker_of_rq_could_run_the_same_deliveries(connection):
-    enqueue(connection, "instant", [new_id()])
-    (job,) = Queue("default", connection=connection, serializer=JSONSerializer).get_jobs()
-    assert job.func_name == f"{JOBS}.instant"
-    assert len(job.args) == 1
-    assert job.kwargs == {}
 
 
 def test_redis_names_no_function_outside_the_features_jobs(app):

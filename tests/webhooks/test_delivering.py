@@ -334,7 +334,7 @@ def test_a_retry_is_promised_for_its_time(office, app):
     (delivery_id,) = office.announce()
     row = office.work(delivery_id)
     ((member, when),) = app.extensions["aiapp.redis"].zrange(queue.LATER, 0, -1, withscores=True)
-    assert json.loads(member) == ["default", DELIVER, delivery_id]
+    assert json.loads(member) == ["default", DELIVER, delivery_id, row.workspace_id]
     assert when == pytest.approx(row.next_attempt_at.timestamp())
 
 
