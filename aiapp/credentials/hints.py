@@ -22,10 +22,12 @@ _LISTEN: Mapping[str, str] = {
     "lmstudio": "Is LM Studio's server started, with Serve on Local Network switched on?",
 }
 _GET_MODEL: Mapping[str, str] = {
+    "azure": "{model} is no deployment there, or is minutes old: as the preferred model, type the name that your deployment has.",
     "ollama": "Pull it on that machine with: ollama pull {model}",
     "lmstudio": "Download and load it in LM Studio.",
 }
 _GET_ANY: Mapping[str, str] = {
+    "azure": "Type the name of your deployment as the preferred model.",
     "ollama": "Pull one on that machine, for example with: ollama pull qwen3",
     "lmstudio": "Download one and load it in LM Studio.",
 }

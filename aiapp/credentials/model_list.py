@@ -12,6 +12,7 @@ from aiapp.errors import Conflict
 from aiapp.extensions import db
 from aiapp.gateway import complete as gateway
 from aiapp.providers.key_redaction import tells_of, without_secrets
+from aiapp.providers.registry import PROVIDERS
 from aiapp.providers.types import ProviderError
 from aiapp.workspaces.access import Access
 
@@ -23,6 +24,10 @@ def fetch(access: Access, credential_id: str) -> list[str]:
     `not_listed` with the provider's words; Unavailable `busy`.
     """
     credential = keeping.kept(access, credential_id)
+    provider = PROVIDERS.get(credential.provider)
+    if provider is not None and not provider.lists_models:
+        message = f"{provider.label} lists no deployments: type the name of yours as the preferred model."
+        raise Conflict(message, code="not_listed")
     try:
         target = selection.target_of(access.workspace, credential, need_model=False)
         db.session.commit()  # no connection is held while a stranger's server is waited for

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from aiapp.credentials import checks, health, hints, selection
 from aiapp.credentials.models import Credential
-from aiapp.credentials.rungs import LEVELS, RUNGS, Rope, Undecided
+from aiapp.credentials.rungs import LEVELS, RUNGS, Rope, Undecided, words_of
 from aiapp.errors import Unavailable
 from aiapp.extensions import db
 from aiapp.providers.bounds import Cancel
@@ -145,7 +145,7 @@ def climb(target: Target, level: str = FULL) -> Climb:
                 steps.append(Step(name, ok, milliseconds, detail))
             else:
                 advice = hints.hint(hints.Failure(rope.target, error, rope.models, name))
-                steps.append(Step(name, False, milliseconds, _words(error), advice))
+                steps.append(Step(name, False, milliseconds, words_of(error), advice))
     listed = rope.models if rope.listed is not None else None
     return Climb(tuple(_proven(step, steps) for step in steps), error, listed, rope.target.model)
 
@@ -196,9 +196,3 @@ def _in_time(error: ProviderError, cancel: Cancel, seconds: float) -> ProviderEr
     if _late(error, cancel):
         return ProviderError("timeout", f"The test took longer than {seconds:.0f} s.")
     return error
-
-
-def _words(error: ProviderError) -> str:
-    """Return the provider's own words behind the status and code that it sent: `401 invalid_api_key: …`."""
-    head = " ".join(str(part) for part in (error.http_status, error.code) if part is not None)
-    return f"{head}: {error.message}" if head and error.message else head or error.message

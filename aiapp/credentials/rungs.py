@@ -22,6 +22,8 @@ _JSON_TOKENS = 256
 _WORD = (Message("user", "Reply with the word OK and nothing else."),)
 _OBJECT = (Message("user", 'Reply with this JSON object and nothing else: {"ok": true}'),)
 LONGEST_QUOTE = 60
+# Something answered that is no answer of an API.
+_UNREADABLE = frozenset({"bad_response", "too_large"})
 
 
 class Undecided(Exception):
@@ -56,30 +58,43 @@ def _network(rope: Rope) -> str:
 
 
 def _auth(rope: Rope) -> str:
-    open_models = PROVIDERS[rope.target.provider].quirks.open_models
+    provider = PROVIDERS[rope.target.provider]
+    at_home = provider.is_at(rope.target.base_url)
     try:
-        proven = open_models and gateway.check_key(rope.target, cancel=rope.cancel)
+        proven = at_home and gateway.check_key(rope.target, cancel=rope.cancel)
         rope.listed = gateway.list_models(rope.target, cancel=rope.cancel)
     except ProviderError as error:
         if error.http_status in {404, 405, 501}:
             raise Undecided(f"No model list at this address ({error.http_status}); the completion decides") from error
         if error.http_status == 403:  # a key may be allowed to ask a model and not to list them
             raise Undecided("It may not list models (403); the completion decides") from error
-        if error.error_class in {"bad_response", "too_large"} and error.http_status is None:
+        if error.error_class in _UNREADABLE:
             rope.unreadable = error
-            raise Undecided("Something answered; the next step reads it") from error
+            raise Undecided("Something answered, and no model list; the completion decides") from error
         raise
-    if open_models and rope.target.api_key and not proven:
-        raise Undecided("Its model list may be open to everybody; the completion decides")
-    return "The key is accepted" if rope.target.api_key else "No key asked for"
+    if not rope.target.api_key:
+        return "No key asked for"
+    if proven or (at_home and not provider.quirks.open_models):
+        return "The key is accepted"
+    # A gateway may list to everybody whatever its provider does: only at the provider's own address it is known who is listed to.
+    whose = "Its" if provider.quirks.open_models else f"This is not {provider.label}'s own address: its"
+    raise Undecided(f"{whose} model list may be open to everybody; the completion decides")
 
 
 def _models(rope: Rope) -> str:
+    provider, wanted = PROVIDERS[rope.target.provider], rope.target.model
+    if not provider.lists_models:
+        rope.listed = None
+        if not wanted:
+            raise ProviderError("model_not_found", f"{provider.label} lists no deployments, and none is chosen.")
+        raise Undecided(f"{provider.label} lists no deployments; the completion decides whether {wanted} is one")
     if rope.unreadable is not None:
-        raise rope.unreadable
+        if not wanted:
+            raise rope.unreadable
+        raise Undecided(f"The list is unavailable: {words_of(rope.unreadable).rstrip('.')}; the completion decides")
     if rope.listed is None:
         raise Undecided("There is no list; the completion decides")
-    number, wanted = len(rope.models), rope.target.model
+    number = len(rope.models)
     found = f"{number} {'model' if number == 1 else 'models'} listed"
     if not wanted:
         if not number:
@@ -94,7 +109,13 @@ def _models(rope: Rope) -> str:
 def _completion(rope: Rope) -> str:
     if not rope.target.model:
         raise ProviderError("bad_request", "No model is chosen, and the server lists none.")
-    result, completion = _asked(rope, Request(messages=_WORD, max_tokens=_TOKENS, stream=False))
+    try:
+        result, completion = _asked(rope, Request(messages=_WORD, max_tokens=_TOKENS, stream=False))
+    except ProviderError as error:
+        # A web server answers a POST with "not allowed": what it answered to the GET tells more of it.
+        if rope.unreadable is not None and _is_no_api(error):
+            raise rope.unreadable from error
+        raise
     wrote = completion.text or completion.reasoning or completion.tool_calls or completion.usage.output
     if not wrote and completion.finish is None:
         raise ProviderError("bad_response", "It answered, but with nothing in it.")
@@ -164,6 +185,18 @@ def _asked(rope: Rope, request: Request, watch: _Pieces | None = None) -> tuple[
     if outcome.completion is None:
         raise outcome.error or ProviderError("bad_response", "There was no answer.")
     return outcome.attempts[-1], outcome.completion
+
+
+def _is_no_api(error: ProviderError) -> bool:
+    return error.error_class in _UNREADABLE or (
+        error.http_status in {404, 405} and error.error_class != "model_not_found"
+    )
+
+
+def words_of(error: ProviderError) -> str:
+    """Return the provider's own words behind the status and code that it sent: `401 invalid_api_key: …`."""
+    head = " ".join(str(part) for part in (error.http_status, error.code) if part is not None)
+    return f"{head}: {error.message}" if head and error.message else head or error.message
 
 
 def _among(wanted: str, names: tuple[str, ...]) -> bool:

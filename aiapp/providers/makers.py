@@ -48,9 +48,10 @@ MAKERS = (
         monogram="AZ",
         base_url="",
         base_url_example="https://your-resource.openai.azure.com",
+        domains=("openai.azure.com", "cognitiveservices.azure.com", "services.ai.azure.com"),
         speaks={"chat": OpenAIChat, "responses": OpenAIResponses},
         # The model is the name of a deployment, and may be any: those of reasoning models are best named as the model.
-        quirks=replace(_OPENAI, auth="api-key", locate=azure),
+        quirks=replace(_OPENAI, auth="api-key", locate=azure, lists_what_is_asked=False),
         docs_url="https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle",
         key_url="https://portal.azure.com/#view/Microsoft_Azure_ProjectOxford/CognitiveServicesHub/~/OpenAI",
         billing_url="https://portal.azure.com/#view/Microsoft_Azure_GTM/ModernBillingMenuBlade/~/Overview",

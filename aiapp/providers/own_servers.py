@@ -21,8 +21,10 @@ OWN_SERVERS = (
         place="own",
         base_url="http://localhost:11434",
         speaks={"ollama": Ollama, "chat": OpenAIChat, "responses": OpenAIResponses},
-        quirks=Quirks(json_modes=JSON_MODES),
-        other_quirks=dict.fromkeys(("chat", "responses"), Quirks(locate=behind("/v1"), json_modes=JSON_MODES)),
+        quirks=Quirks(json_modes=JSON_MODES, open_models=True),  # it has no keys; what stands before it may
+        other_quirks=dict.fromkeys(
+            ("chat", "responses"), Quirks(locate=behind("/v1"), json_modes=JSON_MODES, open_models=True)
+        ),
         needs_key=False,
         docs_url="https://docs.ollama.com",
         default_model="qwen3",

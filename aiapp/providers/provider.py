@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from aiapp.providers.endpoints import azure
 from aiapp.providers.openai_chat import OpenAIChat
@@ -21,7 +22,7 @@ class Provider:
     speaks: the classes of the dialects that it understands, by the name that a credential's setting `api` chooses; the first
         is spoken where nobody chose. quirks: what all of them must know; other_quirks: instead, for some, by the same name.
     base_url: what the provider's own SDK takes (OpenAI dialects include /v1); empty where everyone has their own, and then
-        base_url_example shows its form.
+        base_url_example shows its form. domains: further ones of its own, under which it gives its customers hosts.
     default_model, models: what a new credential starts with and what it suggests; the account's own list is asked for.
     embeds: how it is asked for embeddings, None where it has none; embedding_models: what it suggests for them.
     guide: short steps to a working credential, plain text.
@@ -37,6 +38,7 @@ class Provider:
     other_quirks: Mapping[str, Quirks] = field(default_factory=dict)
     base_url: str
     base_url_example: str = ""
+    domains: tuple[str, ...] = ()
     needs_key: bool = True
     docs_url: str = ""
     key_url: str | None = None
@@ -59,6 +61,11 @@ class Provider:
         chosen = settings.get("api")
         return self.dialects[chosen if isinstance(chosen, str) and chosen in self.dialects else self.apis[0]]
 
+    def is_at(self, base_url: str) -> bool:
+        """Whether this address is the provider's own (a region of it counts), and not that of a gateway or a look-alike."""
+        host, own = urlsplit(base_url).hostname or "", urlsplit(self.base_url).hostname
+        return any(f".{host}".endswith(f".{domain}") for domain in (own, *self.domains) if domain)
+
     @property
     def apis(self) -> tuple[str, ...]:
         """The names of its dialects; the first one is spoken where nobody chose."""
@@ -68,6 +75,11 @@ class Provider:
     def api_versions(self) -> bool:
         """Whether its paths depend on an API version that a credential may choose (setting `api_version`)."""
         return self.quirks.locate is azure
+
+    @property
+    def lists_models(self) -> bool:
+        """Whether it lists what it can be asked for; else its models are known to its customers alone."""
+        return self.quirks.lists_what_is_asked
 
     @property
     def auth(self) -> Auth:

@@ -23,6 +23,8 @@ class Quirks:
     locate: where a path lies under a credential's base URL.
     models_path: where an OpenAI-compatible provider lists its models.
     open_models: its model list answers without a key or with a wrong one, so that it proves nothing about the key.
+    lists_what_is_asked: whether what it lists are the names that it is asked by. Azure is asked for deployments, and lists the
+        models that could be deployed.
     key_path: what tells about the key then, "" where nothing but a completion does.
     max_tokens_field: the request field that limits the answer's tokens.
     default_max_tokens: sent where nobody chose a limit; None where the provider does not insist on one.
@@ -42,6 +44,7 @@ class Quirks:
     locate: Locate = under_base
     models_path: str = "/models"
     open_models: bool = False
+    lists_what_is_asked: bool = True
     key_path: str = ""
     max_tokens_field: str = "max_tokens"
     default_max_tokens: int | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,6 +14,7 @@ from flask import Flask
 from provider_server import Server
 
 from aiapp.config import Settings
+from aiapp.providers.registry import PROVIDERS
 
 KEY = "sk-canary-4f9a8b7c6d5e4f3a2b1c9x7Z"
 
@@ -86,6 +87,16 @@ def adam(stage: Flask, team: Any) -> Any:
 def charlie(stage: Flask, team: Any) -> Any:
     """The Access of charlie, the owner of rival."""
     return team.access("charlie")
+
+
+@pytest.fixture
+def at_home(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let the loopback be a provider's own address, where its model list is what its entry says of it; elsewhere it may be anybody's."""
+
+    def move(kind: str) -> None:
+        monkeypatch.setitem(PROVIDERS, kind, replace(PROVIDERS[kind], base_url=server.url))
+
+    return move
 
 
 @pytest.fixture

@@ -27,6 +27,13 @@ PASSED = {"ok": True, "steps": [{"step": "completion", "ok": True, "ms": 250, "d
 
 
 def kept():
+@pytest.fixture
+def openai(openai, at_home):
+    """OpenAI itself, whose list proves the key."""
+    at_home("openai")
+    return openai
+
+
     db.session.expire_all()
     return db.session.scalars(sa.select(CredentialCheck).order_by(CredentialCheck.id)).all()
 

@@ -43,8 +43,9 @@ def step_of(climbed, name):
     return next(step for step in climbed.steps if step.step == name)
 
 
-def test_a_provider_that_works_is_climbed_to_the_top(stage, server):
+def test_a_provider_that_works_is_climbed_to_the_top(stage, server, at_home):
     server.works()
+    at_home("openai")
     climbed = ping.climb(target(server))
     assert climbed.ok
     assert climbed.error is None
@@ -155,7 +156,6 @@ def test_others_can_write_while_the_test_of_a_form_waits_for_a_server(app, team,
         ((429, {"error": {"message": "Slow down."}}), ["Wait"], "rate_limit"),
         ((503, {"error": {"message": "Busy."}}), ["provider's own trouble"], "overloaded"),
         ((500, "oops"), ["provider's own trouble"], "server"),
-        ((302, "moved"), ["is not OpenAI's API"], "bad_response"),
     ],
 )
 def test_a_refused_model_list_stops_at_auth_and_says_what_to_do(stage, server, refusal, words, error_class):
@@ -168,15 +168,54 @@ def test_a_refused_model_list_stops_at_auth_and_says_what_to_do(stage, server, r
     assert climbed.steps[2].detail == "Skipped"
 
 
-@pytest.mark.parametrize(
-    "answer", [(200, "<html><title>Welcome to nginx!</title></html>"), (200, {"hello": "world"}), (200, {"data": 7})]
-)
-def test_a_list_that_is_none_stops_at_the_models(stage, server, answer):
+PAGE = "<html><title>Welcome to nginx!</title></html>"
+
+
+@pytest.mark.parametrize("answer", [(200, PAGE), (302, "moved"), (200, {"hello": "world"}), (200, {"data": 7})])
+def test_a_list_that_is_none_is_left_to_the_completion(stage, server, answer):
     server.works().answers["GET /v1/models"] = answer
     climbed = ping.climb(target(server))
-    assert states(climbed)[:4] == [(NETWORK, True), (AUTH, None), (MODELS, False), (COMPLETION, None)]
+    assert states(climbed) == [*PASSED[:2], (MODELS, None), *PASSED[3:]]
+    assert climbed.steps[2].detail.startswith("The list is unavailable: ")
+    assert climbed.models is None
+    free = ping.climb(target(server), MODELS)
+    assert states(free) == [(NETWORK, True), (AUTH, None), (MODELS, None)]
+
+
+@pytest.mark.parametrize("completion", [(200, PAGE), (405, "<html>Method Not Allowed</html>"), (404, PAGE), (302, "")])
+def test_a_web_page_where_both_the_list_and_the_completion_should_be_is_not_an_api(stage, server, completion):
+    server.answers = {"GET /v1/models": (200, PAGE), "POST /v1/chat/completions": completion}
+    climbed = ping.climb(target(server))
+    assert states(climbed)[1:4] == [(AUTH, None), (MODELS, None), (COMPLETION, False)]
     assert climbed.error.error_class == "bad_response"
-    assert "is not OpenAI's API" in climbed.steps[2].hint
+    assert "is not OpenAI's API" in climbed.steps[3].hint
+    no_model = ping.climb(target(server, provider="openai_compatible", model=""))
+    assert states(no_model)[1:4] == [(AUTH, None), (MODELS, False), (COMPLETION, None)]
+
+
+def test_what_refuses_a_completion_as_an_api_does_is_one_whatever_its_list_is(stage, server):
+    missing = (404, {"error": {"message": "The model x does not exist.", "code": "model_not_found"}})
+    server.answers = {"GET /v1/models": (200, PAGE), "POST /v1/chat/completions": missing}
+    assert ping.climb(target(server)).error.error_class == "model_not_found"
+
+
+def test_azure_is_asked_for_deployments_and_lists_none(stage, server):
+    url = server.url.removesuffix("/v1")
+    names = {"provider": "azure", "base_url": url, "settings": {"api_version": "2024-10-21"}}
+    completions = "POST /openai/deployments/prod-chat/chat/completions?api-version=2024-10-21"
+    server.answers[completions] = server.only()
+    server.answers["GET /openai/models?api-version=2024-10-21"] = (200, {"data": [{"id": "gpt-4o"}]})
+    climbed = ping.climb(target(server, **names, model="prod-chat"))
+    assert climbed.ok
+    assert climbed.steps[2].detail.startswith("Azure OpenAI lists no deployments")
+    assert climbed.models is None
+    unnamed = ping.climb(target(server, **names, model=""))
+    assert unnamed.steps[2].hint == "Type the name of your deployment as the preferred model."
+    gone = (404, {"error": {"code": "DeploymentNotFound", "message": "The API deployment does not exist."}})
+    server.answers[completions] = gone
+    assert (
+        "type the name that your deployment has" in ping.climb(target(server, **names, model="prod-chat")).steps[3].hint
+    )
 
 
 def test_an_own_server_without_any_model_stops_there_and_says_how_it_gets_one(stage, server):
@@ -245,7 +284,19 @@ def test_a_server_that_is_slow_at_what_a_credential_may_do_without_has_not_faile
     assert "Not waited for" in climbed.steps[4].detail
 
 
-def test_a_list_that_is_open_to_everybody_proves_no_key(stage, server):
+def test_a_list_elsewhere_than_at_the_providers_own_address_proves_no_key(stage, server, at_home):
+    gateway = ping.climb(target(server.works(), provider="groq"), MODELS)
+    assert step_of(gateway, AUTH).ok is None
+    assert step_of(gateway, AUTH).detail.startswith("This is not Groq's own address")
+    assert step_of(ping.climb(target(server, provider="groq")), AUTH).ok is True
+    server.answers["GET /v1/models"] = (401, {"error": {"message": "No."}})
+    assert step_of(ping.climb(target(server, provider="groq"), MODELS), AUTH).ok is False
+    at_home("groq")
+    assert step_of(ping.climb(target(server.works(), provider="groq"), AUTH), AUTH).detail == "The key is accepted"
+
+
+def test_a_list_that_is_open_to_everybody_proves_no_key(stage, server, at_home):
+    at_home("openrouter")
     server.works().answers["GET /v1/key"] = (401, {"error": {"message": "No auth credentials found", "code": 401}})
     refused = ping.climb(target(server, provider="openrouter"))
     assert states(refused) == stopped_at(AUTH)
@@ -423,8 +474,8 @@ def test_a_server_that_speaks_no_http_is_not_an_api(stage):
     with listening(lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n")) as port:
         allow(stage, port)
         climbed = ping.climb(Target("openai_compatible", f"http://127.0.0.1:{port}/v1", "m"))
-    assert states(climbed)[:4] == [(NETWORK, True), (AUTH, None), (MODELS, False), (COMPLETION, None)]
-    assert "is not OpenAI-compatible's API" in climbed.steps[2].hint
+    assert states(climbed)[:4] == [(NETWORK, True), (AUTH, None), (MODELS, None), (COMPLETION, False)]
+    assert "is not OpenAI-compatible's API" in climbed.steps[3].hint
 
 
 def test_a_server_that_never_answers_is_given_up_within_the_tests_own_time(stage, monkeypatch):

@@ -49,6 +49,25 @@ def test_the_providers_of_the_contract_are_here():
     assert all(entry.kind == kind for kind, entry in PROVIDERS.items())
 
 
+@pytest.mark.parametrize(
+    ("kind", "url", "own"),
+    [
+        ("openai", "https://api.openai.com/v1", True),
+        ("openai", "https://eu.api.openai.com/v1", True),
+        ("openai", "https://api.openai.com.evil.example/v1", False),
+        ("openai", "https://evilapi.openai.com/v1", False),
+        ("openai", "https://gateway.example/v1", False),
+        ("zai", "https://api.z.ai/api/coding/paas/v4", True),
+        ("azure", "https://acme.openai.azure.com", True),
+        ("azure", "https://acme.azure-api.net", False),
+        ("azure", "https://acme.westeurope.cloudapp.azure.com", False),
+        ("openai_compatible", "https://models.example.com/v1", False),
+    ],
+)
+def test_an_address_is_the_providers_own_or_anybodys(kind, url, own):
+    assert PROVIDERS[kind].is_at(url) is own
+
+
 def test_an_unknown_kind_is_named():
     with pytest.raises(UnknownProvider, match="nope") as caught:
         provider("nope")
