@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from aiapp.errors import Denied, InvalidInput, NotFound
 from aiapp.extensions import db, settings
 from aiapp.installation.models import ProviderSetting
 from aiapp.installation.offers import offers
-from aiapp.providers.addresses import check_url
+from aiapp.providers.addresses import check_url, resolve
 from aiapp.providers.key_redaction import redact_keys
 from aiapp.providers.registry import PROVIDERS
 from aiapp.providers.types import ProviderError
@@ -35,6 +35,8 @@ def demand_administrator(user: User) -> None:
 def set_provider(user: User, kind: str, given: Mapping[str, Any]) -> ProviderSetting:
     """Set what differs for a provider from the registry; what is empty is as there. Raises Denied, NotFound, InvalidInput.
 
+    Ends the caller's transaction before it asks the name service.
+
     Arguments:
         given: `enabled` (bool), `position` (text or None), `base_url`, `default_model`, `models` (a text with one a line),
             `settings` (the text of a JSON object with `stream` and `extra`).
@@ -42,8 +44,12 @@ def set_provider(user: User, kind: str, given: Mapping[str, Any]) -> ProviderSet
     demand_administrator(user)
     if kind not in PROVIDERS:
         raise NotFound("There is no such provider.")
-    clean = _checked(kind, given)
-    row = db.session.get(ProviderSetting, kind) or ProviderSetting(kind=kind, settings={}, enabled=True)
+    stored = db.session.get(ProviderSetting, kind)
+    known = (PROVIDERS[kind].base_url, stored.base_url if stored else None)
+    db.session.commit()  # the name service may take seconds, in which others write
+    clean = _checked(kind, given, known)
+    row = db.session.get(ProviderSetting, kind, populate_existing=True)
+    row = row or ProviderSetting(kind=kind, settings={}, enabled=True)
     before = {field: getattr(row, field) for field in FIELDS}
     for field, value in clean.items():
         setattr(row, field, value)
@@ -105,10 +111,10 @@ def _shown(value: Any) -> Any:
     return redact_keys(json.dumps(value)) if isinstance(value, dict) else value
 
 
-def _checked(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(kind: str, given: Mapping[str, Any], known: Container[str | None]) -> dict[str, Any]:
     readers = {
         "position": _position,
-        "base_url": lambda text: _base_url(kind, text),
+        "base_url": lambda text: _base_url(kind, text, known),
         "default_model": lambda text: _line(text, 200),
         "models": _models,
         "settings": _settings,
@@ -133,16 +139,24 @@ def _position(text: str) -> int | None:
     return int(text)
 
 
-def _base_url(kind: str, text: str) -> str | None:
+def _base_url(kind: str, text: str, known: Container[str | None]) -> str | None:
+    """Read an address that calls may go to, by how it is written and by where its name leads now; `known` ones are."""
     url = text.rstrip("/")
     if not url:
         return None
     if PROVIDERS[kind].place == "demo":
         raise ValueError("The demo provider has no address.")
+    config = settings()
     try:
-        check_url(url, settings().outbound_allow)
+        parts = check_url(url, config.outbound_allow)
     except ProviderError as error:
         raise ValueError(error.message) from error
+    if url in known or parts.authority in config.outbound_allow:
+        return url
+    try:
+        resolve(parts.host, parts.port, config.outbound_allow, seconds=config.connect_timeout)
+    except ProviderError as error:
+        raise ValueError(f"{error.message.rstrip('.')}, as {parts.authority}.") from error
     return url
 
 

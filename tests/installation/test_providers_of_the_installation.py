@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
+from flask import current_app
 
 from aiapp.accounts.models import User
 from aiapp.audit import AuditEvent
@@ -156,6 +159,33 @@ def test_wrong_values_are_refused(alice, field, value):
     assert [error["field"] for error in refusal.value.errors] == [field]
     with pytest.raises(NotFound):
         set_(alice, "nobody")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://localhost", "https://localhost:8443/v1", "https://[::1]/v1", "https://127.0.0.2"]
+)
+def test_an_address_that_no_call_may_go_to_is_refused_until_it_is_allowed(alice, url):
+    with pytest.raises(InvalidInput) as refusal:
+        set_(alice, "openai", base_url=url)
+    assert "AIAPP_OUTBOUND_ALLOW" in refusal.value.errors[0]["message"]
+    parts = urlsplit(url)
+    allowed = frozenset({f"{parts.netloc}" if parts.port else f"{parts.netloc}:443"})
+    current_app.extensions["aiapp.settings"] = replace(current_app.extensions["aiapp.settings"], outbound_allow=allowed)
+    assert set_(alice, "openai", base_url=url).base_url == url
+
+
+def test_others_can_write_while_the_name_service_is_asked(alice, monkeypatch):
+    asked = []
+
+    def resolve(host, port, allow, **more):
+        asked.append((host, db.session().in_transaction()))
+        return ()
+
+    monkeypatch.setattr(installation, "resolve", resolve)
+    set_(alice, "openai", base_url="https://gateway.example/v1")
+    set_(alice, "openai", base_url="https://gateway.example/v1", default_model="x")
+    set_(alice, "openai", base_url="https://api.openai.com/v1")
+    assert asked == [("gateway.example", False)], "neither what is stored nor the provider's own is asked for"
 
 
 def test_a_change_is_audited_without_what_looks_like_a_key(alice):
