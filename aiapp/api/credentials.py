@@ -9,13 +9,12 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from aiapp import queue
 from aiapp.api.asking import asking, needs
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, in_order
 from aiapp.api.shapes import GONE, Gone, Id, OptionalBody, Text, Time, iso, moment
-from aiapp.credentials import actions, jobs, keeping, order, ping, selection, transfer
+from aiapp.credentials import actions, keeping, order, ping, schedule, selection, transfer
 from aiapp.credentials import models as rows
 from aiapp.credentials.rungs import LEVELS
 from aiapp.errors import InvalidInput
@@ -250,7 +249,7 @@ def models(path: CredentialId) -> Models:
 def test_all() -> tuple[TestsQueued, Literal[202]]:
     """The active ones. Each one's health is written when its test ends; look at the list again."""
     ids = [row.id for row in order.in_order(asking().workspace.id) if row.active]
-    queue.enqueue_many(jobs.TEST, [(credential_id, asking().workspace.id) for credential_id in ids])
+    schedule.ask_tests(ids)
     return {"queued": len(ids)}, 202
 
 

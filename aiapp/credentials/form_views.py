@@ -9,9 +9,9 @@ from typing import Any
 from flask import Response, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from aiapp import htmx, queue
+from aiapp import htmx
 from aiapp.columns import now
-from aiapp.credentials import actions, checks, destination, draft, fields, forms, jobs, keeping, order, ping
+from aiapp.credentials import actions, checks, destination, draft, fields, forms, keeping, order, ping, schedule
 from aiapp.credentials.models import Credential
 from aiapp.credentials.ping import Climb
 from aiapp.credentials.routes import blueprint, line
@@ -212,10 +212,9 @@ def _stored(
     endpoint = "credentials.personal" if credential.owner_id else "credentials.index"
     if climbed is None:
         since = now().isoformat()
-        tested = queue.try_enqueue(jobs.TEST, credential.id, access.workspace.id)
-        back = url_for(endpoint, workspace=workspace, since=since if tested else None)
+        schedule.ask_tests([credential.id])
         return htmx.go(
-            back, f"{name} is saved. {'A test of it runs.' if tested else 'It has not been tested.'}", "info"
+            url_for(endpoint, workspace=workspace, since=since), f"{name} is saved. A test of it runs.", "info"
         )
     back = url_for(endpoint, workspace=workspace)
     if climbed.ok:

@@ -24,6 +24,7 @@ class Credential(Model):
     last_test: the result of the last connection test: `{"ok", "steps": [{"step", "ok", "ms", "detail", "hint"}], "error_class",
         "at"}`; results of before `at` was kept have none. A scheduled check that holds leaves it, and sets `last_tested_at`.
     check_asked_at: when a scheduled check of it was last put on a queue.
+    test_asked_at: when a test that a worker is to run was last put on a queue, None once it has ended.
     models: the names that the provider listed at `models_at`, None where it has never told.
     allowed_models: no other is asked of it, None for any.
     drill_until: until then every call of it fails without being made, so that one sees what follows (a failure drill).
@@ -70,6 +71,7 @@ class Credential(Model):
     last_test: Mapped[dict[str, Any] | None] = mapped_column(Json)
     last_tested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     check_asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    test_asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     models: Mapped[list[str] | None] = mapped_column(Json)
     models_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     allowed_models: Mapped[list[str] | None] = mapped_column(Json)

@@ -7,14 +7,14 @@ from typing import Any
 from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from aiapp import htmx, queue
+from aiapp import htmx
 from aiapp.columns import now
 from aiapp.credentials import (
     actions,
     checks,
+    circuit_views,
     form_views,
     forms,
-    jobs,
     keeping,
     model_list,
     ping,
@@ -24,7 +24,7 @@ from aiapp.credentials import (
 from aiapp.credentials.routes import awaited_since, blueprint, line, lines, news_since, state_of
 from aiapp.workspaces.access import Access, require
 
-__all__ = ["blueprint", "form_views", "transfer_views"]
+__all__ = ["blueprint", "circuit_views", "form_views", "transfer_views"]
 
 # How many credentials Home lists.
 HOME_ROWS = 6
@@ -124,7 +124,7 @@ def test_all(access: Access) -> BaseResponse:
     keeping.demand(access, owner_id)
     rows = [one.credential.id for one in lines(access, None, owner_id) if one.credential.active]
     since = now().isoformat()
-    queue.enqueue_many(jobs.TEST, [(row, access.workspace.id) for row in rows])
+    schedule.ask_tests(rows)
     number = f"{len(rows)} credential{'s' if len(rows) != 1 else ''}"
     page = url_for(_page(owner_id), workspace=access.workspace.slug, since=since)
     return htmx.go(page, f"Testing {number}. Each result appears in its row.", "info")

@@ -68,6 +68,7 @@ def make(settings: Settings) -> Scheduler:
     duties = (
         Duty(sweep, settings.sweep_seconds),
         Duty(schedule.ask_due, schedule.EVERY_SECONDS),
+        Duty(schedule.ask_lost_tests, schedule.EVERY_SECONDS),
         Duty(idempotency.forget_old, FORGET_SECONDS),
         Duty(checks.forget_old, FORGET_SECONDS),
         Duty(sweep_webhooks, settings.sweep_seconds),

@@ -20,13 +20,13 @@ from aiapp.credentials.models import Credential, CredentialCheck
 from aiapp.errors import Conflict, Unavailable
 from aiapp.extensions import db, redis
 from aiapp.installation.models import ProviderSetting
+from aiapp.processes import scheduler
 
 HOME = "/w/acme/credentials"
 KEY = "sk-canary-4f9a8b7c6d5e4f3a2b1c9x7Z"
 PASSED = {"ok": True, "steps": [{"step": "completion", "ok": True, "ms": 250, "detail": "", "hint": ""}]}
 
 
-def kept():
 @pytest.fixture
 def openai(openai, at_home):
     """OpenAI itself, whose list proves the key."""
@@ -34,6 +34,7 @@ def openai(openai, at_home):
     return openai
 
 
+def kept():
     db.session.expire_all()
     return db.session.scalars(sa.select(CredentialCheck).order_by(CredentialCheck.id)).all()
 
@@ -143,11 +144,14 @@ def test_tests_take_only_some_of_a_process_and_of_a_workspace(adam, server, open
         assert (refusal.value.code, refusal.value.retry_after) == ("busy", 5)
         with ping.place("another"):
             pass
+        schedule.ask_tests([credential.id])
         jobs.check(credential.id)  # it comes back later
         jobs.test(credential.id)
     assert server.seen == []
     later = redis().zrange(queue.LATER, 0, -1)
     assert sorted(json.loads(member)[1] for member in later) == [jobs.CHECK, jobs.TEST]
+    db.session.expire_all()
+    assert credential.test_asked_at is not None
     with ping.place(adam.workspace.id):
         server.works()
         assert ping.check(adam.workspace.id, credential.id).ok
@@ -284,6 +288,30 @@ def test_without_a_queue_a_check_is_skipped_and_asked_for_again_later(stage, ada
     later = now() + timedelta(seconds=stage.extensions["aiapp.settings"].health_check_seconds + 1)
     monkeypatch.setattr(schedule, "now", lambda: later)
     assert schedule.ask_due() == 1
+
+
+def test_a_test_of_all_outlives_the_worker_that_ran_it(app, team, server, openai, api, settings, monkeypatch):
+    monkeypatch.setattr(scheduler, "create_app", lambda settings: app)  # one of its own would keep its connections open
+    server.works()
+    ids = {api("adam")("POST", "/credentials", {**openai, "name": name}).json["id"] for name in "ab"}
+    assert api("adam")("POST", "/credentials/test").status_code == 202
+    with app.app_context():
+
+        def sweep(after):
+            redis().flushall()  # a worker took the deliveries and was killed in the middle; nobody leads
+            monkeypatch.setattr(schedule, "now", lambda: now() + after)
+            scheduler.make(settings).tick()
+            return queue.waiting()
+
+        assert sweep(timedelta(seconds=60)) == set(), "the test may still be running"
+        assert sweep(timedelta(seconds=91)) == ids
+        assert sweep(timedelta(seconds=100)) == set(), "nor is it begun twice by two sweeps"
+        assert sweep(timedelta(seconds=190)) == ids
+        monkeypatch.setattr(jobs, "now", lambda: now() + timedelta(seconds=200))
+        for one in ids:
+            jobs.test(one)
+        assert sweep(timedelta(seconds=400)) == set(), "they have ended"
+    assert {one["health"] for one in api("adam")("GET", "/credentials").json["data"]} == {"healthy"}
 
 
 def news_url(page):
