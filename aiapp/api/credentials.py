@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NotRequired, cast
 
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SkipValidation
 from typing_extensions import TypedDict
 
 from aiapp.api.asking import asking, needs
@@ -30,22 +30,38 @@ class CredentialId(BaseModel):
 
 
 class CredentialBody(BaseModel):
-    """What can be set of a credential. In a PATCH, what is left out stays; so does what is null and cannot be empty."""
+    """What can be set of a credential. In a PATCH, what is left out stays; so does what is null and cannot be empty.
 
-    provider: Text | None = Field(None, description="a kind of GET /providers")
-    name: Text | None = None
-    scope: Text = Field(keeping.WORKSPACE, description=f"{' or '.join(keeping.SCOPES)}; cannot be changed")
-    api_key: Text | None = Field(None, description="write-only")
-    base_url: Text | None = Field(None, description="what the provider's own SDK takes; null: the provider's")
-    preferred_model: Text | None = None
-    temperature: float | None = Field(None, description="0 to 2")
-    max_tokens: int | None = None
-    system_prompt: Text | None = None
-    allowed_models: list[Text] | None = Field(None, description="no other model is asked of it; null: any")
-    settings: dict[str, Any] | None = Field(None, description="`api`, `api_version`, `stream`, `extra`")
-    is_default: bool | None = Field(None, description="tried first; the workspace's first credential is")
-    position: int | None = Field(None, description="its place in the fallback order, from 0")
-    active: bool | None = None
+    The rules of the fields look at their types too, so that every mistake of a body is told at once.
+    """
+
+    provider: SkipValidation[Text | None] = Field(None, description="a kind of GET /providers")
+    name: SkipValidation[Text | None] = None
+    scope: SkipValidation[Text] = Field(
+        keeping.WORKSPACE, description=f"{' or '.join(keeping.SCOPES)}; cannot be changed"
+    )
+    api_key: SkipValidation[Text | None] = Field(None, description="write-only")
+    base_url: SkipValidation[Text | None] = Field(
+        None, description="what the provider's own SDK takes; null: the provider's"
+    )
+    preferred_model: SkipValidation[Text | None] = None
+    temperature: SkipValidation[float | None] = Field(None, description="0 to 2")
+    max_tokens: SkipValidation[int | None] = None
+    system_prompt: SkipValidation[Text | None] = None
+    allowed_models: SkipValidation[list[Text] | None] = Field(
+        None, description="no other model is asked of it; null: any"
+    )
+    settings: SkipValidation[dict[str, Any] | None] = Field(None, description="`api`, `api_version`, `stream`, `extra`")
+    is_default: SkipValidation[bool | None] = Field(
+        None, description="tried first; the workspace's first credential is"
+    )
+    position: SkipValidation[int | None] = Field(None, description="its place in the fallback order, from 0")
+    active: SkipValidation[bool | None] = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What was sent."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 class TestBody(OptionalBody):
@@ -183,7 +199,7 @@ def index(query: PageQuery) -> Listed[Credential]:
 @needs("editor", "write")
 def create(body: CredentialBody) -> tuple[Credential, Literal[201]]:
     """The key is encrypted before it is stored and is never shown again. Needs provider, name and mostly api_key."""
-    return show(actions.create(asking(), body.model_dump(exclude_unset=True))), 201
+    return show(actions.create(asking(), body.given)), 201
 
 
 @credentials.get("/credentials/export", summary="The workspace's credentials as a document, without keys")
@@ -198,7 +214,8 @@ def export() -> Document:
 @needs("admin", "admin")
 def import_all(body: DocumentBody) -> tuple[Imported, Literal[201]]:
     """All of them or none; a name that is taken is numbered. Each needs its `api_key`, which no export holds."""
-    found = transfer.listed(body.model_dump(exclude_unset=True))
+    document = {"format": body.format, "version": body.version, "credentials": [one.given for one in body.credentials]}
+    found = transfer.listed(document)
     return {"data": [show(row) for row in transfer.import_all(asking(), found)]}, 201
 
 
@@ -213,7 +230,7 @@ def read(path: CredentialId) -> Credential:
 @needs("editor", "write")
 def update(path: CredentialId, body: CredentialBody) -> Credential:
     """Another provider or base URL needs the key again (`key_required`)."""
-    return show(actions.update(asking(), path.credential_id, body.model_dump(exclude_unset=True)))
+    return show(actions.update(asking(), path.credential_id, body.given))
 
 
 @credentials.delete("/credentials/<id:credential_id>", summary="Delete a credential")

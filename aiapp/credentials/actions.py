@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiapp.columns import new_id
-from aiapp.credentials import destination, draft, keeping, order, vault
+from aiapp.credentials import breakers, destination, draft, keeping, order, vault
 from aiapp.credentials.destination import mistake
-from aiapp.credentials.fields import MOST_CREDENTIALS, checked, hint_of
+from aiapp.credentials.fields import MOST_CREDENTIALS, hint_of
 from aiapp.credentials.models import Credential
 from aiapp.errors import Conflict
 from aiapp.extensions import db
@@ -39,11 +39,7 @@ def create(access: Access, values: Mapping[str, Any]) -> Credential:
 
     Ends the caller's transaction before it asks the name service. Raises InvalidInput, Denied, Conflict `too_many`.
     """
-    owner_id = keeping.owner_of(access, values.get("scope") or keeping.WORKSPACE)
-    keeping.demand(access, owner_id)
-    cleaned = draft.completed(values)
-    draft.check_models(cleaned.get("preferred_model"), cleaned.get("allowed_models"))
-    destination.check((cleaned["provider"], cleaned["base_url"]))
+    cleaned, owner_id = draft.new(access, values)
     credential = add(access, cleaned, order.locked(access.workspace.id, owner_id), owner_id)
     db.session.commit()
     return credential
@@ -80,25 +76,16 @@ def update(access: Access, credential_id: str, values: Mapping[str, Any]) -> Cre
     Raises InvalidInput (`key_required`), NotFound.
     """
     credential = keeping.kept(access, credential_id)
-    owner_id = credential.owner_id
-    if values.get("scope") not in (None, keeping.scope_of(owner_id)):
-        raise mistake("scope", "This cannot be changed: add another credential there.")
-    cleaned = checked(values)
-    where = destination.after_change(credential, cleaned)
-    destination.check_key(credential, where, cleaned)
-    if where != (credential.provider, credential.base_url):
-        destination.check(where)
-    rows = order.locked(access.workspace.id, owner_id)
+    cleaned = draft.changed(access, credential, values)
+    rows = order.locked(access.workspace.id, credential.owner_id)
     credential = _one(rows, credential_id)
+    draft.refuse(draft.clashes(credential, cleaned, rows))  # somebody may have changed one of them meanwhile
     where = destination.after_change(credential, cleaned)
-    destination.check_key(credential, where, cleaned)
-    draft.check_name([row for row in rows if row is not credential], cleaned.get("name", credential.name))
-    if credential.is_default and not cleaned.get("is_default", True):
-        raise mistake("is_default", "Make another credential the default one instead.")
     before, new_key = _facts(credential), "api_key" in cleaned
     if new_key or where != (credential.provider, credential.base_url):
         credential.health, credential.health_reason, credential.health_since = "unknown", None, None
         credential.last_test = credential.last_tested_at = credential.models = credential.models_at = None
+        breakers.forget(credential.id)
     cleaned["provider"], cleaned["base_url"] = where
     if new_key:
         _set_key(access.workspace, credential, cleaned.pop("api_key"))
@@ -110,7 +97,6 @@ def update(access: Access, credential_id: str, values: Mapping[str, Any]) -> Cre
         order.make_default(rows, credential)
     for field, value in cleaned.items():
         setattr(credential, field, value)
-    draft.check_models(credential.preferred_model, credential.allowed_models)
     _audit_change(access, credential, before, new_key=new_key)
     db.session.commit()
     return credential

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiapp.credentials.models import Credential
-from aiapp.errors import InvalidInput
+from aiapp.errors import FieldErrors, InvalidInput
 from aiapp.extensions import db, settings
 from aiapp.installation.offers import offer
 from aiapp.providers.addresses import check_url, resolve
@@ -59,16 +59,25 @@ def check(destination: Destination) -> None:
             raise mistake("base_url", error.message) from error
 
 
-def check_key(credential: Credential, destination: Destination, cleaned: Mapping[str, Any]) -> None:
-    """Raise InvalidInput where the change needs a key and brings none; `key_required` where the stored one would move."""
+def refusal(destination: Destination) -> FieldErrors:
+    """Return why calls may not go there; nothing where they may. As `check` does, it ends the caller's transaction."""
+    try:
+        check(destination)
+    except InvalidInput as refused:
+        return refused.errors
+    return ()
+
+
+def key_needed(credential: Credential, destination: Destination, cleaned: Mapping[str, Any]) -> FieldErrors:
+    """Return what is wrong with a change that needs a key and brings none: KEY_REQUIRED where the stored one would move."""
     provider = PROVIDERS[destination[0]]
     if "api_key" in cleaned:
-        if provider.needs_key and not cleaned["api_key"]:
-            raise mistake("api_key", f"{provider.label} needs a key.")
-        return
+        wanting = provider.needs_key and not cleaned["api_key"]
+        return [{"field": "api_key", "message": f"{provider.label} needs a key."}] if wanting else ()
     moved = destination != (credential.provider, credential.base_url)
     if moved and (credential.api_key is not None or provider.needs_key):
-        raise InvalidInput(KEY_REQUIRED, code="key_required", errors=[{"field": "api_key", "message": KEY_REQUIRED}])
+        return [{"field": "api_key", "message": KEY_REQUIRED}]
+    return ()
 
 
 def mistake(field: str, message: str) -> InvalidInput:

@@ -46,27 +46,38 @@ _NEVER_EMPTY = frozenset({"provider", "name", "is_default", "position", "active"
 
 
 class Mistake(ValueError):
-    """One field cannot stay as it is; the text says what to do."""
+    """One field cannot stay as it is; the text says what to do. `parts`: which of its members cannot, each with its text."""
+
+    def __init__(self, message: str = "", parts: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.parts = parts or {}
 
 
 def checked(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settable fields of `values`, tidied and typed as the table has them.
+    """Return what `read` does. Raises InvalidInput with one entry a field."""
+    cleaned, errors = read(values)
+    if errors:
+        raise InvalidInput(errors=errors)
+    return cleaned
+
+
+def read(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mapping[str, str]]]:
+    """Return the settable fields of `values`, tidied and typed as the table has them, and what is wrong with the others.
 
     Numbers and truth values may come as a form's text. An empty text is None; `base_url` None means the provider's own. None for
-    what has no empty value (a name, a place, yes or no) is as good as left out. Raises InvalidInput with one entry a field.
+    what has no empty value (a name, a place, yes or no) is as good as left out.
     """
     cleaned: dict[str, Any] = {}
-    errors = []
+    errors: list[Mapping[str, str]] = []
     for field in SETTABLE:
         if field not in values or (values[field] is None and field in _NEVER_EMPTY):
             continue
         try:
             cleaned[field] = _READERS[field](values[field])
         except Mistake as mistake:
-            errors.append({"field": field, "message": str(mistake)})
-    if errors:
-        raise InvalidInput(errors=errors)
-    return cleaned
+            parts = {f"{field}.{part}": message for part, message in mistake.parts.items()}
+            errors += [{"field": at, "message": message} for at, message in (parts or {field: str(mistake)}).items()]
+    return cleaned, errors
 
 
 def hint_of(key: str | None) -> str | None:
@@ -148,19 +159,11 @@ def _allowed_models(value: Any) -> list[str] | None:
 def _settings(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
-    if not isinstance(value, Mapping) or not set(value) <= {"api", "api_version", "stream", "extra"}:
+    if not isinstance(value, Mapping) or not set(value) <= _SETTINGS.keys():
         raise Mistake("Use an object with `api`, `api_version`, `stream` and `extra`.")
-    if value.get("api", "chat") not in _APIS:
-        raise Mistake(f"`api` is one of {', '.join(_APIS)}.")
-    version = value.get("api_version", "v1")
-    if not isinstance(version, str) or not _API_VERSION.fullmatch(version):
-        raise Mistake("`api_version` is such as 2024-10-21.")
-    if not isinstance(value.get("stream", True), bool):
-        raise Mistake("`stream` is true or false.")
-    if not isinstance(value.get("extra", {}), Mapping):
-        raise Mistake(
-            'This is not a JSON object such as {"top_k": 40}. Look for a quote, comma or bracket too few or too many.'
-        )
+    wrong = {name: words for name, (fits, words) in _SETTINGS.items() if name in value and not fits(value[name])}
+    if wrong:
+        raise Mistake(parts=wrong)
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False)
         text.encode()
@@ -212,6 +215,18 @@ def _printable(text: str) -> str:
     return text
 
 
+_SETTINGS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "api": (lambda value: value in _APIS, f"Use one of {', '.join(_APIS)}."),
+    "api_version": (
+        lambda value: isinstance(value, str) and _API_VERSION.fullmatch(value) is not None,
+        "Use a version such as 2024-10-21.",
+    ),
+    "stream": (lambda value: isinstance(value, bool), "Use true or false."),
+    "extra": (
+        lambda value: isinstance(value, Mapping),
+        'This is not a JSON object such as {"top_k": 40}. Look for a quote, comma or bracket too few or too many.',
+    ),
+}
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "provider": _provider,
     "name": _name,

@@ -96,7 +96,7 @@ def allowed(form: MultiDict[str, str]) -> list[str]:
 
 def typed(form: MultiDict[str, str], refusal: InvalidInput) -> Shown:
     """Return the form as it was typed, with what is wrong."""
-    errors = {one["field"]: one["message"] for one in refusal.errors}
+    errors = {one["field"].removeprefix("settings."): one["message"] for one in refusal.errors}
     if "settings" in errors:
         errors["extra"] = errors.pop("settings")
     texts = {name: form.get(name, "") for name in (*TEXTS, *CHOICES, "extra", "stream")}

@@ -7,7 +7,8 @@ FIELDS, and `has_key` true where one belongs to it. Whatever else stands in it i
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from functools import cache
 from time import monotonic
 from typing import Any
 
@@ -15,7 +16,7 @@ from aiapp.credentials import destination, draft, keeping, order
 from aiapp.credentials.actions import add
 from aiapp.credentials.fields import SETTABLE
 from aiapp.credentials.models import Credential
-from aiapp.errors import InvalidInput, Unavailable
+from aiapp.errors import FieldErrors, InvalidInput, Unavailable
 from aiapp.extensions import db
 from aiapp.providers.key_redaction import redact_keys
 from aiapp.workspaces.access import Access
@@ -82,21 +83,10 @@ def import_all(access: Access, found: Sequence[Mapping[str, Any]], scope: str = 
     keeping.demand(access, owner_id)
     errors: list[Mapping[str, str]] = []
     checked = []
-    known: dict[destination.Destination, InvalidInput | None] = {}
-    late = monotonic() + SECONDS
+    refusal = _refusal_in_time()
     for place, values in enumerate(found):
         try:
-            cleaned = draft.completed({**values, "is_default": False})
-            draft.check_models(cleaned.get("preferred_model"), cleaned.get("allowed_models"))
-            where = (cleaned["provider"], cleaned["base_url"])
-            if where not in known:
-                if monotonic() > late:
-                    raise Unavailable("The name service takes too long. Nothing was imported; try again.")
-                known[where] = _refusal(where)
-            refusal = known[where]
-            if refusal is not None:
-                raise refusal
-            checked.append(cleaned)
+            checked.append(draft.completed({**values, "is_default": False}, refusal=refusal))
         except InvalidInput as mistakes:
             errors += [{**one, "field": f"credentials.{place}.{one['field']}"} for one in mistakes.errors]
     if errors:
@@ -110,12 +100,17 @@ def import_all(access: Access, found: Sequence[Mapping[str, Any]], scope: str = 
     return made
 
 
-def _refusal(where: destination.Destination) -> InvalidInput | None:
-    try:
-        destination.check(where)
-    except InvalidInput as refusal:
-        return refusal
-    return None
+def _refusal_in_time() -> Callable[[destination.Destination], FieldErrors]:
+    """Return what says why calls may not go to a destination, each of which it asks for once."""
+    late = monotonic() + SECONDS
+
+    @cache
+    def refusal(where: destination.Destination) -> FieldErrors:
+        if monotonic() > late:
+            raise Unavailable("The name service takes too long. Nothing was imported; try again.")
+        return destination.refusal(where)
+
+    return refusal
 
 
 def _plain(row: Credential) -> dict[str, Any]:

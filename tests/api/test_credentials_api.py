@@ -121,6 +121,21 @@ def test_wrong_fields_are_refused(adam):
         assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, field), wrong
 
 
+def test_wrong_types_are_named_with_everything_else_that_is_wrong(adam):
+    body = {"provider": 5, "name": ["a"], "api_key": {}, "base_url": 7, "preferred_model": False, "temperature": "hot"}
+    body |= {"max_tokens": 0, "system_prompt": 1, "allowed_models": [1], "settings": "{}", "scope": 3}
+    body |= {"is_default": "perhaps", "position": [], "active": {}}
+    answer = adam("POST", "/credentials", body)
+    assert answer.status_code == 422
+    assert {one["field"] for one in answer.json["errors"]} == set(body)
+    one = adam("POST", "/credentials", DEMO).json["id"]
+    changed = adam("PATCH", f"/credentials/{one}", {"temperature": {}, "max_tokens": 0, "name": 5})
+    assert {error["field"] for error in changed.json["errors"]} == {"temperature", "max_tokens", "name"}
+    imported = adam("POST", "/credentials/import", {"credentials": [{**DEMO, "temperature": {}, "max_tokens": "many"}]})
+    fields = {error["field"] for error in imported.json["errors"]}
+    assert fields == {"credentials.0.temperature", "credentials.0.max_tokens"}
+
+
 def test_a_credential_of_a_private_address_is_refused(adam, monkeypatch):
     monkeypatch.undo()
     body = {"provider": "openai_compatible", "name": "x", "base_url": "http://127.0.0.1:8000/v1", "api_key": KEY}

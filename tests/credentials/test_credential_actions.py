@@ -85,15 +85,31 @@ def test_every_mistake_is_named_at_once(adam):
                 "temperature": "hot",
                 "max_tokens": 0,
                 "system_prompt": "\ud800",
-                "settings": {"headers": {}},
+                "settings": {"api": "graphql", "api_version": 5, "stream": "no", "extra": []},
+                "scope": "planet",
                 "is_default": "maybe",
                 "position": -1,
             },
         )
     assert mistakes(refusal) == {
         *("provider", "name", "api_key", "base_url", "preferred_model", "temperature", "max_tokens"),
-        *("system_prompt", "settings", "is_default", "position"),
+        *("settings.api", "settings.api_version", "settings.stream", "settings.extra"),
+        *("system_prompt", "is_default", "position", "scope"),
     }
+
+
+def test_what_is_wrong_beside_the_others_is_named_with_the_rest(adam):
+    actions.create(adam, demo("taken"))
+    values = {"provider": "openai_compatible", "name": "taken", "base_url": "https://10.1.2.3/v1", "temperature": 9}
+    models = {"preferred_model": "a", "allowed_models": ["b"]}
+    with pytest.raises(InvalidInput) as refusal:
+        actions.create(adam, {**values, **models})
+    assert mistakes(refusal) == {"name", "base_url", "temperature", "preferred_model"}
+    kept = actions.create(adam, {"provider": "openai", "name": "b", "api_key": KEY})
+    with pytest.raises(InvalidInput) as refusal:
+        actions.update(adam, kept.id, {**values, **models, "provider": "openai", "scope": "personal"})
+    assert mistakes(refusal) == {"name", "base_url", "temperature", "preferred_model", "api_key", "scope"}
+    assert refusal.value.code == "key_required"
 
 
 @pytest.mark.parametrize(
@@ -134,9 +150,6 @@ def test_values_are_stored_tidied(adam, field, value, stored):
         ("max_tokens", 10**400),
         ("settings", []),
         ("settings", "{}"),
-        ("settings", {"api": "graphql"}),
-        ("settings", {"stream": "no"}),
-        ("settings", {"extra": []}),
         ("settings", {"extra": {"x": float("nan")}}),
         ("settings", {"extra": {"x": "\0"}}),
         ("settings", {"extra": {"x": "\ud800"}}),
@@ -324,12 +337,12 @@ def test_no_transaction_is_open_while_the_name_service_is_asked(adam, openai, mo
 @pytest.mark.parametrize(
     "change",
     [
-        {"base_url": "https://attacker.example/v1"},
+        {"base_url": "https://8.8.8.8/v1"},
         {"provider": "anthropic"},
-        {"provider": "openai_compatible"},
+        {"provider": "openai_compatible", "base_url": "https://8.8.8.8/v1"},
         {"provider": "demo"},
         {"base_url": ""},
-        {"base_url": "https://attacker.example/v1", "name": "renamed", "temperature": 1},
+        {"base_url": "https://8.8.8.8/v1", "name": "renamed", "temperature": 1},
     ],
 )
 def test_a_stored_key_is_never_sent_elsewhere(adam, openai, change):
