@@ -113,6 +113,12 @@ class ExecutionSummary(TypedDict):
     usage: Usage
     cost: Dollars | None
     parent_id: Id | None
+    unpinned: Annotated[
+        bool,
+        Field(
+            description="its parent asked one credential that is not there for its user: this one takes what there is"
+        ),
+    ]
     created_at: Time
     started_at: Time | None
     completed_at: Time | None
@@ -162,6 +168,7 @@ def summary(row: rows.Execution) -> ExecutionSummary:
         "usage": usage(row),
         "cost": dollars(row.cost),
         "parent_id": row.parent_id,
+        "unpinned": row.unpinned,
         "created_at": moment(row.created_at),
         "started_at": iso(row.started_at),
         "completed_at": iso(row.completed_at),

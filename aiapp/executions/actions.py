@@ -72,19 +72,19 @@ def submit(access: Access, submission: Submission, *, execution_id: str | None =
 def rerun(access: Access, execution: Execution, *, execution_id: str | None = None) -> Execution:
     """Ask the same once more: the same texts, even where the prompt template has changed since. Raises Denied.
 
+    A credential that it asked and that is not there for whoever repeats it is let go of (`unpinned`).
+
     `execution_id` is as in submit.
     """
     made = _made_before(access, execution_id)
     if made is not None:
         return made
     _demand_repeatable(access, execution)
-    taken_over = {name: getattr(execution, name) for name in (*_PROMPT, *_ASKED)}
-    pinned = execution.requested_credential_id
-    if pinned is not None and execution.user_id != access.user.id and not keeping.knows(access, pinned):
-        taken_over["requested_credential_id"] = None
-    return _insert(
-        access, {**taken_over, "source": _source(access, execution)}, parent=execution, execution_id=execution_id
-    )
+    values = {name: getattr(execution, name) for name in (*_PROMPT, *_ASKED)}
+    if rerun_unpins(access, execution):
+        values |= {"requested_credential_id": None, "unpinned": True}
+    values["source"] = _source(access, execution)
+    return _insert(access, values, parent=execution, execution_id=execution_id)
 
 
 def regenerate(
@@ -104,6 +104,8 @@ def regenerate(
         raise InvalidInput(errors=[{"field": name, "message": "This cannot be changed."} for name in unknown])
     _demand_repeatable(access, execution)
     submission = _resubmission(access, execution, changes)
+    chosen = any(changes.get(name) is not None for name in ("provider", "credential_id"))
+    told = {"source": _source(access, execution), "unpinned": not chosen and unpins(access, execution)}
     if changes.get("context") is None and changes.get("version") is None:
         taken_over = {name: getattr(execution, name) for name in _PROMPT}
         version = execution.prompt_version if submission.prompt_template is not None else None
@@ -113,6 +115,17 @@ def regenerate(
         raise Conflict("The prompt template of this execution was deleted.", code="gone")
     values = {**columns(access, submission), "source": _source(access, execution)}
     return _insert(access, values, parent=execution, execution_id=execution_id)
+
+
+def unpins(access: Access, execution: Execution) -> bool:
+    """Whether it asked one credential that the asking person cannot use: deleted since, or personal and somebody else's."""
+    pinned = execution.requested_credential_id
+    return pinned is not None and not keeping.knows(access, pinned)
+
+
+def rerun_unpins(access: Access, execution: Execution) -> bool:
+    """Whether a rerun lets go of the credential that it asked; one's own rather fails where that was deleted."""
+    return execution.user_id != access.user.id and unpins(access, execution)
 
 
 def cancel(access: Access, execution: Execution) -> Execution:
@@ -194,8 +207,8 @@ def _resubmission(access: Access, execution: Execution, changes: Mapping[str, An
         source="page",
     )
     given = {name: value for name, value in changes.items() if value is not None}
-    if submission.credential_id is not None and not keeping.knows(access, submission.credential_id):
-        submission = replace(submission, credential_id=None)  # deleted, or somebody else's own: whoever can answer may
+    if unpins(access, execution):
+        submission = replace(submission, credential_id=None)
     if "provider" in given:
         submission = replace(submission, credential_id=None, model=None)
     elif "credential_id" in given:

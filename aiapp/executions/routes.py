@@ -54,5 +54,7 @@ def shown(access: Access, execution: Execution) -> dict[str, Any]:
         "costs": showing.costs(execution),
         "stream_url": url_for("executions.stream_text", attempt=last, **path) if not execution.finished else None,
         "side": side if (side := request.values.get("side")) in SIDES else "",
+        "unpins": showing.UNPINS if actions.rerun_unpins(access, execution) else "",
+        "unpinned": showing.UNPINNED if execution.unpinned else "",
         "may_run": access.allows("editor") or (version is not None and version.status == "published"),
     }

@@ -45,6 +45,16 @@ ERRORS = {
 }
 
 
+# Of a repetition that lets go of the credential that was asked: before it, and of it.
+UNPINS = (
+    "It asked one credential, which you cannot use: it is somebody's own, or was deleted. A re-run by you asks those in the "
+    "fallback order instead."
+)
+UNPINNED = (
+    "The execution that it repeats asked one credential, which is somebody else's own or was deleted: this one asks those in the "
+    "fallback order instead."
+)
+
 TITLE_CHARACTERS = 48
 # How often a page asks until an answer is being written: a fast one would else be over before it was seen to begin.
 SOON = timedelta(seconds=3)

@@ -214,6 +214,23 @@ def test_somebody_elses_pin_is_let_go_when_an_execution_is_run_again(app, team, 
     with app.app_context():
         for who, pinned in (("adam", None), ("bob", own)):
             access = team.access(who)
-            again = executions.rerun(access, access.get(Execution, made))
-            assert again.requested_credential_id == pinned
-            assert executions.regenerate(access, access.get(Execution, made), {}).requested_credential_id == pinned
+            for verb in (executions.rerun, lambda *two: executions.regenerate(*two, {})):
+                again = verb(access, access.get(Execution, made))
+                assert (again.requested_credential_id, again.unpinned) == (pinned, pinned is None)
+        chosen = executions.regenerate(team.access("adam"), access.get(Execution, made), {"provider": "demo"})
+        assert not chosen.unpinned, "another provider was asked for"
+
+
+def test_whoever_runs_somebody_elses_execution_again_is_told_that_its_pin_is_let_go(app, team, api, sign_in):
+    own = api("bob")("POST", "/credentials", OWN).json["id"]
+    made = api("bob")("POST", "/executions", {"template": "Hello", "context": {}, "credential_id": own}).json["id"]
+    page = f"/w/acme/executions/{made}"
+    browser = sign_in("adam")
+    assert "A re-run by you asks those in the fallback order instead" in browser.get(page).text
+    assert "Another credential will answer" in browser.get(f"{page}/changes").text
+    assert "A re-run by you" not in sign_in("bob").get(page).text
+    for path in ("rerun", "regenerate"):
+        shown = browser.get(browser.submit(f"{page}/{path}", {"context": "{}"}).headers["Location"]).text
+        assert shown.count("The execution that it repeats asked one credential") == 2, "a toast now, a fact for good"
+    assert api("adam")("POST", f"/executions/{made}/rerun", {}).json["unpinned"] is True
+    assert api("bob")("POST", f"/executions/{made}/rerun", {}).json["unpinned"] is False
