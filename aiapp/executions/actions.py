@@ -109,11 +109,11 @@ def regenerate(
     if changes.get("context") is None and changes.get("version") is None:
         taken_over = {name: getattr(execution, name) for name in _PROMPT}
         version = execution.prompt_version if submission.prompt_template is not None else None
-        values = {**taken_over, **asked(access, submission, version), "source": _source(access, execution)}
+        values = {**taken_over, **asked(access, submission, version), **told}
         return _insert(access, values, parent=execution, execution_id=execution_id)
     if submission.prompt_template is None and execution.template is None:
         raise Conflict("The prompt template of this execution was deleted.", code="gone")
-    values = {**columns(access, submission), "source": _source(access, execution)}
+    values = {**columns(access, submission), **told}
     return _insert(access, values, parent=execution, execution_id=execution_id)
 
 
