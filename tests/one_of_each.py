@@ -52,6 +52,7 @@ def one_of_each(app: Flask, team: Any) -> dict[str, str]:
             "link_id": link.id,
             "revision_id": revision.id,
             "execution_id": execution.id,
+            "number": "1",
             "invitation_id": invitation.id,
             "token_id": token.id,
             "tag_id": template.tags[0].id,

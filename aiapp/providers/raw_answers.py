@@ -20,7 +20,7 @@ WITHHELD = "The answer had the credential's key in pieces in it, so it is not ke
 # No key has a space or a quote in it.
 _RUN_AT_START, _RUN_AT_END = re.compile(r"""[^\s"']*"""), re.compile(r"""[^\s"']*\Z""")
 # A field of JSON whose value is a string: a stream says a text in many of them.
-_FIELD = re.compile(r'"([^"\\]{1,60})"\s*:\s*"((?:[^"\\]|\\.)*+)"')
+_FIELD = re.compile(r'"([^"\\]{1,60})"\s*:\s*"([^"\\]*+(?:\\.[^"\\]*+)*+)"')
 
 
 class RawAnswer:
