@@ -57,6 +57,16 @@ class ToolCall(TypedDict):
     arguments: str
 
 
+class PassedOver(TypedDict):
+    """A credential that stood before the one that was asked."""
+
+    credential_id: Id
+    credential: str
+    provider: str
+    model: str
+    because: str
+
+
 class Attempt(TypedDict):
     """One call to one target."""
 
@@ -77,6 +87,7 @@ class Attempt(TypedDict):
     cost: Dollars | None
     prices: dict[str, Any] | None
     reason: Annotated[str, Field(description="why this target, and what came next")]
+    passed_over: Annotated[list[PassedOver], Field(description="those that stood before it and were not asked")]
 
 
 class RawAnswer(TypedDict):
@@ -215,6 +226,16 @@ def show_attempt(row: rows.Attempt) -> Attempt:
         "cost": dollars(row.cost),
         "prices": row.prices,
         "reason": row.why,
+        "passed_over": [
+            {
+                "credential_id": one["credential_id"],
+                "credential": one["credential_name"],
+                "provider": one["provider"],
+                "model": one["model"],
+                "because": one["because"],
+            }
+            for one in row.passed_over
+        ],
     }
 
 

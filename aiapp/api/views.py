@@ -20,6 +20,7 @@ from aiapp.api.prompt_releases import prompt_releases
 from aiapp.api.prompt_templates import prompt_templates
 from aiapp.api.prompt_versions import prompt_versions
 from aiapp.api.reference import chapters, parts
+from aiapp.api.selection import selection
 from aiapp.api.tags import tags
 from aiapp.api.webhooks import webhooks
 from aiapp.errors import InvalidInput, NotFound, problem
@@ -28,6 +29,7 @@ blueprint = APIBlueprint("api", __name__, url_prefix="/api/v1")
 PARTS = (
     people,
     credentials,
+    selection,
     prompt_templates,
     tags,
     prompt_versions,

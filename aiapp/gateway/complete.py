@@ -262,6 +262,8 @@ def _ask(
 
     `raw` gets a copy of what the provider sends.
     """
+    if target.failing:
+        raise ProviderError("server", target.failing)
     dialect = dialect_of(target)
     with transport().send(shielded(dialect.build, request, target), cancel=cancel) as answer:
         if raw is not None:

@@ -55,7 +55,7 @@ def test_a_refused_key_is_down_until_it_answers_again(engine, provider, health_o
     provider.on("first", refusal, says("back"))
     engine.run(engine.submit())
     assert (health_of(first)[0], health_of(second)[0]) == (shown, ("healthy", None))
-    engine.run(engine.submit())
+    engine.run(engine.submit(credential_id=first))
     assert health_of(first)[0] == ("healthy", None)
 
 
