@@ -41,6 +41,7 @@ PLACES = (
     Place("credentials", "/w/demo/credentials"),
     Place("credentials-empty", "/w/empty/credentials"),
     Place("credentials-as-viewer", "/w/demo/credentials", VIEWER),
+    Place("selection", "/w/demo/executions/selection"),
     Place("credential-catalogue", "/w/demo/credentials/new"),
     Place("credential-add-openai", "/w/demo/credentials/new/openai"),
     Place("credential-add-ollama", "/w/demo/credentials/new/ollama"),
