@@ -408,6 +408,8 @@ on("htmx:finally:request", ({ detail: { ctx } }) => {
   const succeeded = ctx.response?.status < 300;
   if (source.parentElement?.matches("[data-starting]")) delete source.parentElement.dataset.starting; // nobody answered it
   if (ctx.starts && !succeeded) started = 0;
+  const panel = find("#test-run:not([hidden])"); // under a long prompt nobody would see that something has begun
+  if (panel && source.matches("[data-once]") && panel.getBoundingClientRect().top > innerHeight * 0.7) panel.scrollIntoView({ block: "center" });
   if (!source.matches("[data-once]")) return;
   starting = false;
   if (!succeeded) started = 0;

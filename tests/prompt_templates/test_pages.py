@@ -436,6 +436,19 @@ def test_settings_and_variables_are_compared_in_words(
     assert "Removed" in page
 
 
+def test_comparing_begins_with_what_everybody_had_before_whatever_stands_on_branches(
+    app: Flask, team: Any, two_versions: None, sign_in: SignIn
+) -> None:
+    with app.app_context():
+        bob = team.access("bob")
+        first = library.version(bob, library.find(bob, "support-reply"), 1)
+        actions.new_draft(bob, first, branch="side")
+        actions.publish(bob, actions.new_draft(bob, first, given={"body": "Other"}), "Other")
+    page = sign_in("bob").get(f"{PAGE}/compare")
+    assert page.location == f"{PAGE}/compare/1...4"
+    assert "v3 · draft on side" in text_of(sign_in("bob").get(page.location))
+
+
 def test_the_comparison_is_chosen_without_javascript(two_versions: None, sign_in: SignIn) -> None:
     vera = sign_in("vera")
     chosen = vera.get(f"{PAGE}/compare?from=2&to=1&view=unified")

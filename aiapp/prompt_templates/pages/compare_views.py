@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import NotFound
-from aiapp.prompt_templates import library
+from aiapp.prompt_templates import library, releases
 from aiapp.prompt_templates.comparing.changes import TITLES, changes_between, hunk
 from aiapp.prompt_templates.pages.routes import blueprint, shell
 from aiapp.workspaces.access import Access, require
@@ -22,14 +22,15 @@ HUNK = 1_000  # lines of a fold that are fetched at once
 def choose(access: Access, slug: str) -> BaseResponse:
     """Go to the comparison that the two selects name; without them, of what was before the current version with it.
 
-    Before a draft is what everybody gets now, before a published version the one with the number before.
+    Before a draft is what everybody gets now, before a published version what they had before it; else what it was made from.
     """
     template = library.find(access, slug)
-    now = library.current(access, template).number
+    now = library.current(access, template)
     published = library.published(access, template)
-    before = published.number if published and published.number < now else max(1, now - 1)
-    old = request.args.get("from", type=int, default=before)
-    new = request.args.get("to", type=int, default=now)
+    before = releases.published_before(access, template) if published and published.id == now.id else published
+    before = before or now.parent or now
+    old = request.args.get("from", type=int, default=before.number)
+    new = request.args.get("to", type=int, default=now.number)
     library.version(access, template, old)
     library.version(access, template, new)
     path: dict[str, Any] = {"workspace": access.workspace.slug, "slug": slug, "old": old, "new": new}
@@ -54,7 +55,7 @@ def compare(access: Access, slug: str, old: int, new: int) -> str:
         changes=changes_between(before, after, split=split),
         merges=after.branch or before.branch,
         choices=[
-            (str(one.number), f"v{one.number} · {one.status}")
+            (str(one.number), f"v{one.number} · {one.status}" + (f" on {one.branch}" if one.branch else ""))
             for one in library.versions(access, template, texts=False)
         ],
         pair={"old": old, "new": new},
