@@ -24,7 +24,8 @@ LAST_CALLS = 20
 LOOK_BACK = timedelta(minutes=30)
 # After this long without trouble, the next time is a first time again.
 FORGIVEN = timedelta(minutes=10)
-KEY_SECONDS = 600.0
+# A call that a refused key costs again is cheap, and whoever has repaired it need not wait long.
+KEY_SECONDS = 60.0
 # Whatever a provider asks for: its account may have been changed meanwhile.
 MOST_ASKED_SECONDS = 86_400.0
 
