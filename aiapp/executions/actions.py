@@ -9,24 +9,31 @@ from typing import Any
 from aiapp.columns import new_id
 from aiapp.credentials import keeping
 from aiapp.errors import Conflict, InvalidInput
-from aiapp.executions import cancelling, deliveries
+from aiapp.executions import beside, cancelling, deliveries
+from aiapp.executions.beside import AvailableProvider, NotFinishedError
 from aiapp.executions.listing import Filters, Page, estimated_completion, list_executions, wait
 from aiapp.executions.models import Execution
 from aiapp.executions.publishing import Publisher
 from aiapp.executions.submission import Submission, asked, columns
 from aiapp.extensions import db, redis
 from aiapp.observability.logs import log
+from aiapp.workspaces import acting
 from aiapp.workspaces.access import Access
 
 __all__ = [
+    "AvailableProvider",
     "Filters",
+    "NotFinishedError",
     "Page",
     "Submission",
+    "available_providers",
     "cancel",
     "estimated_completion",
     "list_executions",
     "regenerate",
     "rerun",
+    "run",
+    "run_and_wait",
     "submit",
     "wait",
 ]
@@ -67,6 +74,45 @@ def submit(access: Access, submission: Submission, *, execution_id: str | None =
     return _made_before(access, execution_id) or _insert(
         access, columns(access, submission), parent=None, execution_id=execution_id
     )
+
+
+def run(
+    workspace: str,
+    slug: str,
+    variables: Mapping[str, Any] | None = None,
+    *,
+    user: str | None = None,
+    source: str = "python",
+    **choice: Any,
+) -> Execution:
+    """Submit a prompt template as a member, from a program beside the app. Needs an app context.
+
+    Arguments:
+        workspace: its slug.
+        slug: the prompt template's; its published version unless `choice` says otherwise.
+        variables: the values, by name.
+        user: the member's address; default: the owner.
+        choice: further fields of Submission: version, label, provider, credential_id, model, temperature, max_tokens, …
+
+    Raises NotFound, and what submit raises.
+    """
+    access = acting.as_member(workspace, user)
+    return submit(access, Submission(prompt_template=slug, context=variables or {}, source=source, **choice))
+
+
+def run_and_wait(
+    workspace: str, slug: str, variables: Mapping[str, Any] | None = None, *, timeout: float = 600.0, **more: Any
+) -> Execution:
+    """Submit as `run` does, and return the execution once it has ended: look at its status. Workers do the work.
+
+    Raises NotFinishedError (a TimeoutError) after `timeout` seconds: the execution goes on.
+    """
+    return beside.ended(run(workspace, slug, variables, **more).id, timeout)
+
+
+def available_providers(workspace: str, *, user: str | None = None) -> list[AvailableProvider]:
+    """Return the providers that could answer a member (default: the owner) now, best first. Raises NotFound."""
+    return beside.available(acting.as_member(workspace, user))
 
 
 def rerun(access: Access, execution: Execution, *, execution_id: str | None = None) -> Execution:

@@ -26,8 +26,8 @@ class Output:
     """An answer as it is kept.
 
     `text` is what the model wrote (with U+FFFD for what cannot be stored), `data` the value of a JSON or YAML answer. `valid`
-    says whether the answer has the form that was asked for, None where nothing was asked or it could not be decided; `problems` say
-    what is wrong, what was repaired, or why it could not be decided.
+    says whether the answer has the form that was asked for, None where nothing was asked or it could not be decided; `problems`
+    say what is wrong, what was repaired, or why it could not be decided.
     """
 
     text: str
@@ -155,7 +155,7 @@ def _json_to_html(text: str) -> Markup:
     return escape(pretty if len(pretty) <= PRETTY_CHARACTERS else text)
 
 
-FORMATS = {
+FORMATS: dict[str, Format] = {
     one.about.name: one
     for one in (
         Format(ABOUT["text"], _read_text, "text"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from aiapp.processes import people, prompt_files, upkeep
+from aiapp.processes import people, prompt_files, running, upkeep
 from aiapp.processes.failures import reason, wrong_use
 
 PRIORITIES = ("high", "default", "low")  # as in aiapp.queue, which would bring Redis and RQ along to every command
@@ -103,7 +103,7 @@ def scheduler() -> None:
     sys.exit(scheduler.main())
 
 
-for command in (*people.COMMANDS, *prompt_files.COMMANDS, *upkeep.COMMANDS):
+for command in (*running.COMMANDS, *people.COMMANDS, *prompt_files.COMMANDS, *upkeep.COMMANDS):
     main.add_command(command)
 
 if __name__ == "__main__":

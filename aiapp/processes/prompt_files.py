@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aiapp.processes import entering
 from aiapp.processes.children import ProcessError
 from aiapp.processes.failures import WrongUse
 
 if TYPE_CHECKING:
     from aiapp.prompt_files.plans import Plan, Step
-    from aiapp.workspaces.access import Access
 
 _MARKS = {"create": "+", "change": "~", "unchanged": "=", "left out": "-", "refused": "!"}
-_workspace = click.option("--workspace", "slug", metavar="SLUG", help="Default: the only workspace there is.")
-_user = click.option("--user", "email", metavar="EMAIL", help="Whose deed it is: a member. Default: the owner.")
 
 
 @click.group("prompt-templates")
@@ -26,8 +24,8 @@ def prompt_templates() -> None:
 
 @prompt_templates.command("pull")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@_workspace
-@_user
+@entering.workspace
+@entering.user
 @click.option("--slug", "slugs", multiple=True, metavar="SLUG", help="Only this prompt template; may be repeated.")
 @click.option("--delete", is_flag=True, help="Remove files of prompt templates that the workspace does not have.")
 def pull(folder: Path, slug: str | None, email: str | None, slugs: tuple[str, ...], delete: bool) -> None:
@@ -39,7 +37,7 @@ def pull(folder: Path, slug: str | None, email: str | None, slugs: tuple[str, ..
     from aiapp.prompt_files.found import Refused
 
     with create_app().app_context():
-        access = _enter(slug, email, "viewer")
+        access = entering.enter(slug, email, "viewer")
         wanted = actions.documents_of(access, slugs)
         try:
             pulled = folders.write(folder, wanted, delete=delete)
@@ -54,8 +52,8 @@ def pull(folder: Path, slug: str | None, email: str | None, slugs: tuple[str, ..
 
 @prompt_templates.command("push")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, exists=True, path_type=Path))
-@_workspace
-@_user
+@entering.workspace
+@entering.user
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--publish", is_flag=True, help="Publish what is new, too; else it is a draft.")
 @click.option("--message", default="", help="What changed, for the history.")
@@ -67,7 +65,7 @@ def push(folder: Path, slug: str | None, email: str | None, yes: bool, publish: 
     from aiapp.prompt_files.found import Refused
 
     with create_app().app_context():
-        access = _enter(slug, email, "editor")
+        access = entering.enter(slug, email, "editor")
         try:
             found = folders.read(folder)
         except (Refused, OSError) as error:
@@ -96,35 +94,6 @@ def _show(plan: Plan) -> None:
 def _words(step: Step) -> str:
     said = "; ".join((*step.what, *step.problems, *step.notes))
     return f": {said}" if said else ""
-
-
-def _enter(slug: str | None, email: str | None, role: str) -> Access:
-    """Return the access of a member, else of the owner. Raises NotFound, Denied, WrongUse."""
-    import sqlalchemy as sa
-
-    from aiapp.errors import NotFound
-    from aiapp.extensions import db
-    from aiapp.workspaces.access import Access
-    from aiapp.workspaces.models import Membership, Workspace
-
-    slugs = db.session.scalars(sa.select(Workspace.slug).order_by(Workspace.slug).limit(20)).all()
-    if slug is None and len(slugs) != 1:
-        raise WrongUse("name a workspace with --workspace: " + (", ".join(slugs) or "there is none yet"))
-    query = sa.select(Membership).join(Membership.workspace).join(Membership.user)
-    query = query.where(Workspace.slug == (slug or slugs[0])).order_by(Membership.id)
-    members = db.session.scalars(query).all()
-    if not members:
-        raise NotFound(f"there is no workspace {slug}")
-    wanted = email.strip().lower() if email else None
-    member = next(
-        (one for one in members if (one.user.email == wanted if wanted else one.role == "owner")),
-        None,
-    )
-    if member is None:
-        raise NotFound(f"{email} is not a member of the workspace {slug or slugs[0]}")
-    access = Access(member.workspace, member.user, member.role)
-    access.demand(role)
-    return access
 
 
 COMMANDS: tuple[click.Command, ...] = (prompt_templates,)
