@@ -37,6 +37,7 @@ REASONS: Mapping[str, str] = {
     "request_refused": "Request refused",
     "unreadable": "Key cannot be read",
     "not_offered": "Not offered here",
+    "unproven": "Key not proven",
     "no_stream": "Streams break",
     "no_json": "JSON not kept to",
 }
@@ -94,4 +95,6 @@ def after_test(passed: frozenset[str], failed: str | None, error: ProviderError 
     if "auth" in passed:
         return Verdict("healthy", up_to="models" if "models" in passed else "auth")
     # A list that anybody may read proves no key, but what was found there is over.
-    return Verdict("unknown", up_to="models" if "models" in passed else "network") if "network" in passed else None
+    if "models" in passed:
+        return Verdict("unknown", "unproven", up_to="models")
+    return Verdict("unknown", up_to="network") if "network" in passed else None

@@ -40,7 +40,7 @@ STEP_QUESTIONS = {
     "stream": "Does the answer arrive in pieces?",
     "json": "Does it keep to JSON?",
 }
-API_NAMES = {"chat": "Chat completions", "responses": "Responses", "ollama": "Ollama's own"}
+API_NAMES = {"chat": "Chat completions", "responses": "Responses", "gemini": "Gemini", "ollama": "Ollama's own"}
 SOURCES = {"test": "Test", "schedule": "Scheduled check", "execution": "Execution"}
 # Longer than a test takes, and than a few of them in a queue: after that, a row no longer asks for its result.
 WATCHED = timedelta(minutes=3)

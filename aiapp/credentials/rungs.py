@@ -91,7 +91,8 @@ def _models(rope: Rope) -> str:
     if rope.unreadable is not None:
         if not wanted:
             raise rope.unreadable
-        raise Undecided(f"The list is unavailable: {words_of(rope.unreadable).rstrip('.')}; the completion decides")
+        reason = words_of(rope.unreadable).partition(". ")[0].rstrip(".")
+        raise Undecided(f"The list is unavailable ({reason}); the completion decides")
     if rope.listed is None:
         raise Undecided("There is no list; the completion decides")
     number = len(rope.models)

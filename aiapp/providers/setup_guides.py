@@ -16,7 +16,7 @@ AZURE = (
     "In the Azure portal or Foundry, create an Azure OpenAI resource and deploy a model: the deployment's name is the model.",
     "Copy the endpoint, https://your-resource.openai.azure.com, as the base URL, and one of the two keys.",
     "Nothing else is needed: the bare endpoint is spoken to at /openai/v1.",
-    "Only where older paths, which name the deployment, are needed: let the setting api_version be one, such as 2024-10-21.",
+    "Only where older paths, which name the deployment, are needed: set the API version under Advanced, such as 2024-10-21.",
     "If the test says that the model does not exist, it is the deployment's name that is wrong, or it is minutes old.",
 )
 ANTHROPIC = (

@@ -91,7 +91,7 @@ def charlie(stage: Flask, team: Any) -> Any:
 
 @pytest.fixture
 def at_home(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Let the loopback be a provider's own address, where its model list is what its entry says of it; elsewhere it may be anybody's."""
+    """Let the loopback be a provider's own address, where its model list is what its entry says of it."""
 
     def move(kind: str) -> None:
         monkeypatch.setitem(PROVIDERS, kind, replace(PROVIDERS[kind], base_url=server.url))

@@ -376,7 +376,7 @@ def test_the_models_are_asked_for_kept_and_offered(app, team, server, openai, si
     with app.app_context():
         own = actions.create(team.access("adam"), openai).id
     browser = sign_in("adam")
-    assert "has not been asked" in browser.get(f"{HOME}/{own}").get_data(as_text=True)
+    assert "No list of its models is known yet" in browser.get(f"{HOME}/{own}").get_data(as_text=True)
     assert api("vera")("GET", f"/credentials/{own}/models").json == {"data": [], "listed_at": None}
     server.works()
     shown = browser.swap(f"{HOME}/{own}/_models").get_data(as_text=True)
@@ -426,7 +426,7 @@ def test_what_a_free_check_found_is_taken_back_by_the_next_one(adam, server):
     assert state(credential) == ("down", "bad_key")
     server.works()
     jobs.check(credential.id)
-    assert state(credential) == ("unknown", None), "a list that anybody may read proves no key"
+    assert state(credential) == ("unknown", "unproven"), "a list that anybody may read proves no key"
     ping.check(adam.workspace.id, credential.id)
     jobs.check(credential.id)
     assert state(credential) == ("healthy", None), "what is known is not forgotten"
