@@ -165,6 +165,7 @@ def init_app(app: Flask) -> None:
     for overtaken in (IntegrityError, StaleDataError, ObjectDeletedError):
         app.register_error_handler(overtaken, _on_overtaken)
     app.register_error_handler(Exception, _on_crash)
+    app.before_request(_begin_request)
     app.after_request(_name_request)
 
 
@@ -281,6 +282,10 @@ def _log_crash(error: Exception) -> None:
     with suppress(SQLAlchemyError):
         session.rollback()
     current_app.logger.error("request failed", exc_info=error, extra={"request_id": request_id()})
+
+
+def _begin_request() -> None:
+    request_id()  # from now on the log has it
 
 
 def _name_request(response: Response) -> Response:

@@ -219,7 +219,6 @@ def _insert(
         user_id=access.user.id,
         source=execution.source,
         priority=execution.priority,
-        prompt_template_id=execution.prompt_template_id,
         parent_id=execution.parent_id,
     )
     deliveries.wake(execution.id, execution.workspace_id, execution.priority)
@@ -269,5 +268,9 @@ def _source(access: Access, execution: Execution) -> str:
     return "preview" if execution.source == "preview" else "page"
 
 
-def _names(execution: Execution) -> dict[str, str]:
-    return {"execution_id": execution.id, "workspace_id": execution.workspace_id}
+def _names(execution: Execution) -> dict[str, str | None]:
+    return {
+        "execution_id": execution.id,
+        "workspace_id": execution.workspace_id,
+        "prompt_template_id": execution.prompt_template_id,
+    }

@@ -67,7 +67,7 @@ def _take(execution_id: str, publisher: Publisher) -> Round | None:
         _tell(work, planned, publisher)
         return None
     publisher.status("processing", round=work.round)
-    log(__name__).info("execution.started", **_names(work), targets=len(planned.targets))
+    log(__name__).info("execution.started", **work.names, targets=len(planned.targets))
     return planned
 
 
@@ -90,7 +90,7 @@ def _ask(asked: Round, publisher: Publisher) -> None:
             raise
         except Exception as exc:
             # A mistake of ours shall cost this execution a round, not keep it waiting for its lease to end.
-            log(__name__).error("execution.crashed", **_names(asked.work), exc_info=exc)
+            log(__name__).error("execution.crashed", **asked.work.names, exc_info=exc)
             outcome = Outcome(None, ProviderError("worker_lost", "The worker failed; its log says why."), ())
         _settle_patiently(asked, outcome, answer, publisher)
 
@@ -100,7 +100,7 @@ def _settle_patiently(asked: Round, outcome: Outcome, answer: dict[str, Any], pu
         try:
             _settle(asked, outcome, answer, publisher)
         except SQLAlchemyError as error:
-            log(__name__).warning("execution.not_settled", **_names(asked.work), error=type(error).__name__)
+            log(__name__).warning("execution.not_settled", **asked.work.names, error=type(error).__name__)
             if shutdown.wait(pause):
                 break
         else:
@@ -114,7 +114,7 @@ def _settle(asked: Round, outcome: Outcome, answer: dict[str, Any], publisher: P
     with states.transaction():
         standing = states.standing(work.id, leases.owner())
         if standing == "lost":
-            log(__name__).warning("execution.superseded", **_names(work))
+            log(__name__).warning("execution.superseded", **work.names)
             return
         ending = endings.cancelled(answer) if standing == "cancelled" else rounds.conclude(asked, outcome, answer)
         if outcome.attempts:
@@ -141,16 +141,16 @@ def _leave(work: Work, ending: Ending, at: datetime) -> None:
 
 def _tell(work: Work, ending: Ending, publisher: Publisher) -> None:
     """Tell readers, workers and the log what was committed."""
-    facts = _names(work)
+    facts = work.names
     if ending.status != "pending":
         error_class = ending.values.get("error_class")
         publisher.done(ending.status, error_class=error_class)
-        used = {name: ending.values.get(name) for name in ("input_tokens", "output_tokens", "cost")}
+        told = ("provider", "model", "credential_id", "valid", "input_tokens", "output_tokens", "cost")
         taken = ending.values["completed_at"] - work.started_at
         log(__name__).info(
             f"execution.{ending.status}",
             **facts,
-            **used,
+            **{name: ending.values.get(name) for name in told},
             error_class=error_class,
             ms=taken // timedelta(milliseconds=1),
         )
@@ -161,7 +161,3 @@ def _tell(work: Work, ending: Ending, publisher: Publisher) -> None:
         deliveries.wake_at(work.id, work.workspace_id, work.priority, now() + timedelta(seconds=ending.wait))
     else:
         deliveries.wake(work.id, work.workspace_id, work.priority)
-
-
-def _names(work: Work) -> dict[str, Any]:
-    return {"execution_id": work.id, "workspace_id": work.workspace_id, "round": work.round}

@@ -45,8 +45,7 @@ class Recorder:
         work, error = self._asked.work, result.error
         log(__name__).info(
             "execution.attempt",
-            execution_id=work.id,
-            workspace_id=work.workspace_id,
+            **work.names,
             number=result.number,
             credential_id=result.target.credential_id,
             provider=result.target.provider,

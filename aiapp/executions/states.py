@@ -19,6 +19,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from aiapp.columns import UtcDateTime
+from aiapp.executions import pauses
 from aiapp.executions.models import Execution
 from aiapp.extensions import db, settings
 
@@ -72,8 +73,8 @@ def abandoned() -> sa.ColumnElement[bool]:
 
 
 def startable() -> sa.ColumnElement[bool]:
-    """Return the condition for a row that somebody should run now: due or abandoned."""
-    return sa.or_(due(), abandoned())
+    """Return the condition for a row that somebody should run now: due or abandoned, and nobody has paused it."""
+    return sa.and_(sa.or_(due(), abandoned()), ~pauses.paused())
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Work:
     id: str
     workspace_id: str
     user_id: str | None
+    prompt_template_id: str | None
     priority: str
     round: int
     system: str
@@ -100,6 +102,16 @@ class Work:
     created_at: datetime
     started_at: datetime
     lease_until: datetime
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What the log calls it by."""
+        return {
+            "execution_id": self.id,
+            "workspace_id": self.workspace_id,
+            "prompt_template_id": self.prompt_template_id,
+            "round": self.round,
+        }
 
 
 _table = Execution.metadata.tables[Execution.__tablename__]

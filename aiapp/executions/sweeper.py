@@ -93,5 +93,6 @@ def _cancel_abandoned() -> int:
             moved = cancelling.end_unworked(execution_id)
         if moved:
             ended += 1
+            log(__name__).info("execution.cancelled", execution_id=execution_id)
             Publisher(redis(), execution_id).done("cancelled", error_class="cancelled")
     return ended

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import structlog
+from flask import g, has_request_context
 from structlog.typing import EventDict, WrappedLogger
 
 SECRET_WORDS = ("password", "secret", "token", "api_key", "authorization", "cookie")
@@ -20,6 +21,7 @@ def configure(level: str) -> None:
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        _with_request,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
@@ -54,6 +56,13 @@ def log(name: str) -> structlog.stdlib.BoundLogger:
     """Return the logger of a module: `log(__name__).info("execution.completed", id=…)`."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
+
+
+def _with_request(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Name the request that an event belongs to: by it a user's report, a page's error and these lines meet."""
+    if has_request_context() and "request_id" in g:
+        event.setdefault("request_id", g.request_id)
+    return event
 
 
 def _mask(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
