@@ -44,6 +44,7 @@ JOB_SECONDS = 120  # and its jobs are abandoned
 BLOCK_SECONDS = 0.5  # how soon a stop is noticed
 CANCEL_SECONDS = 5.0  # how long cancelled jobs may take to hand their rows back
 REDIS_SECONDS = 5.0
+BOOKS_AGAIN_SECONDS = 1.0
 HELD_SECONDS = 0.02  # how soon it is looked again where somebody waits who has had their share
 LOOK_SECONDS = 1.0  # how soon a pause is noticed
 
@@ -222,6 +223,8 @@ class ThreadedWorker(SimpleWorker):
                 # The rows are in the database. What is lost here expires in Redis by itself.
                 log(__name__).warning("worker.books_not_kept", error=str(error), jobs=len(unwritten))
                 del unwritten[:-10_000]
+                # One that refuses at once (it is full, or gone) is not asked again at once.
+                time.sleep(BOOKS_AGAIN_SECONDS)
 
     def _ended_meanwhile(self) -> list[Flight | None]:
         batch: list[Flight | None] = []

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import job_functions
 import pytest
 from redis import Redis
-from stage import Running, Up, alive, family, perform
+from stage import Running, Up, perform
 
 import aiapp.models  # noqa: F401 - the empty database is made of every table
 from aiapp.processes.threaded import Closed, ThreadedWorker
@@ -59,17 +57,6 @@ def start_worker(redis_url: str) -> Iterator[Callable[..., Running]]:
         each.stop()
 
 
-def end(each: Up) -> None:
-    """Kill what is left of an `aiapp up`."""
-    left = family(each.process.pid)
-    if each.process.poll() is None:
-        each.process.kill()
-        each.process.wait(10)
-    for pid in left:
-        if alive(pid):
-            os.kill(pid, signal.SIGKILL)
-
-
 @pytest.fixture
 def up(tmp_path: Path, free_port: int) -> Iterator[Callable[..., Up]]:
     """Start `aiapp up`; whatever is left of it at the end is killed."""
@@ -81,7 +68,7 @@ def up(tmp_path: Path, free_port: int) -> Iterator[Callable[..., Up]]:
 
     yield start
     for each in started:
-        end(each)
+        each.end()
 
 
 @pytest.fixture(scope="module")
@@ -90,4 +77,4 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     each = Up(tmp_path_factory.mktemp("up") / "home", 0, "--workers", "2")
     each.wait_ready()
     yield each
-    end(each)
+    each.end()

@@ -138,3 +138,13 @@ class Up:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(60)
+
+    def end(self) -> None:
+        """Kill what is left of it."""
+        left = family(self.process.pid)
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+        for pid in left:
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)

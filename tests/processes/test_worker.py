@@ -225,3 +225,22 @@ def test_a_worker_waits_for_a_redis_that_is_not_there_yet(start_worker, tmp_path
     running = start_worker(url=missing)
     assert running.stop() is True
     assert Redis.from_url(missing).connection_pool is not None
+
+
+def test_a_redis_that_takes_no_writes_is_not_asked_without_end_and_the_books_are_made_up_later(
+    connection, start_worker, monkeypatch
+):
+    tries = []
+    write = threaded.ThreadedWorker._write_ends
+    monkeypatch.setattr(threaded.ThreadedWorker, "_write_ends", lambda self, ends: [tries.append(1), write(self, ends)])
+    enqueue(connection, "held", [new_id()])
+    start_worker()
+    assert job_functions.started.acquire(timeout=30)
+    connection.config_set("maxmemory", 1)
+    try:
+        job_functions.go_on.set()
+        assert not eventually(lambda: len(tries) > 5, 2)
+        assert tries
+    finally:
+        connection.config_set("maxmemory", 0)
+    assert eventually(lambda: not connection.keys("rq:job:*"))
