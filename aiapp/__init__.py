@@ -73,6 +73,7 @@ def _register_blueprints(app: OpenAPI) -> None:
     from aiapp.feedback import views as feedback
     from aiapp.home import views as home
     from aiapp.installation import views as installation
+    from aiapp.operations import views as operations
     from aiapp.prompt_files import views as prompt_files
     from aiapp.prompt_templates.pages import public_views as previews
     from aiapp.prompt_templates.pages import publishing_settings_views as publishing
@@ -95,6 +96,7 @@ def _register_blueprints(app: OpenAPI) -> None:
         previews,
         executions,
         feedback,
+        operations,
         home,
     )
     for feature in features:

@@ -4,7 +4,7 @@ from aiapp.accounts.models import ApiToken, PasswordReset, User, UserSession
 from aiapp.api.models import IdempotencyKey
 from aiapp.audit import AuditEvent
 from aiapp.credentials.models import Credential, CredentialCheck
-from aiapp.executions.models import Attempt, Execution
+from aiapp.executions.models import Attempt, Execution, QueuePause
 from aiapp.feedback.models import Feedback
 from aiapp.installation.models import ProviderSetting
 from aiapp.prompt_templates import search_tables
@@ -43,6 +43,7 @@ __all__ = [
     "PromptVersion",
     "ProviderSetting",
     "PublishingRule",
+    "QueuePause",
     "Tag",
     "User",
     "UserSession",

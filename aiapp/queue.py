@@ -38,8 +38,8 @@ WAKE_TOKENS = 64
 FAILURE_SECONDS = 86_400
 DUE_AT_ONCE = 1000
 LINES_AT_ONCE = 1000
-WORKER_FACTS = ("hostname", "pid", "queues", "birth", "last_heartbeat", "successful_job_count", "failed_job_count")
-WORKER_FACTS += ("slots", "lease_owner")
+WORKER_FACTS = ["hostname", "pid", "queues", "birth", "last_heartbeat", "successful_job_count", "failed_job_count"]
+WORKER_FACTS += ["slots", "running", "lease_owner"]
 
 JOIN = """
 -- KEYS[1]: the ring; ARGV[1]: a workspace, which takes the last turn unless it has one
@@ -54,7 +54,8 @@ Rows = Iterable[tuple[str, str]]  # the id of a row, and that of its workspace
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """What a worker last said of itself. `slots` and `lease_owner` are those of our workers; `done` counts failed jobs too."""
+    """What a worker said of itself a few seconds ago. `running` counts jobs, of which it has at most `slots`; `done` those that
+    crashed too; `lease_owner` is its name in the rows that it holds."""
 
     name: str
     host: str
@@ -64,6 +65,7 @@ class WorkerFacts:
     heartbeat: datetime
     done: int
     slots: int
+    running: int
     lease_owner: str
 
 
@@ -156,9 +158,9 @@ def living() -> list[WorkerFacts]:
 def crashed(most: int) -> list[Crash]:
     """Return the deliveries of the last day that crashed, the newest first. Raises Unavailable."""
     with _answering() as connection:
-        ids: list[bytes] = []
-        for queue in queues(connection):
-            ids += connection.zrevrange(queue.failed_job_registry.key, 0, most - 1)  # type: ignore[operator]
+        registries: list[Any] = [queue.failed_job_registry.key for queue in queues(connection)]
+        newest: list[Any] = [connection.zrevrange(key, 0, most - 1) for key in registries]
+        ids = [job_id for some in newest for job_id in some]
         jobs = Job.fetch_many([job_id.decode() for job_id in ids], connection=connection, serializer=JSONSerializer)
         found = [_crash(job) for job in jobs if job is not None]
     return sorted(found, key=lambda crash: crash.at or datetime.min.replace(tzinfo=UTC), reverse=True)[:most]
@@ -277,7 +279,7 @@ def _lines(connection: Redis, priority: str, command: str, *arguments: Any) -> d
 
 
 def _facts(key: str, told: Sequence[str]) -> WorkerFacts:
-    host, pid, names, born, beat, done, failed, slots, owner = told
+    host, pid, names, born, beat, done, failed, slots, running, owner = told
     return WorkerFacts(
         name=key.rpartition(":")[2],
         host=host,
@@ -287,6 +289,7 @@ def _facts(key: str, told: Sequence[str]) -> WorkerFacts:
         heartbeat=utcparse(beat),
         done=int(done or 0) + int(failed or 0),
         slots=int(slots or 1),
+        running=int(running or 0),
         lease_owner=owner,
     )
 

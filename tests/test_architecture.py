@@ -39,6 +39,7 @@ ORDER = [
     "codex",
     "executions",
     "feedback",
+    "operations",
     "home",
     "api",
     "models",

@@ -19,6 +19,7 @@ from aiapp.api.prompt_merges import prompt_merges
 from aiapp.api.prompt_releases import prompt_releases
 from aiapp.api.prompt_templates import prompt_templates
 from aiapp.api.prompt_versions import prompt_versions
+from aiapp.api.queue import queue
 from aiapp.api.reference import chapters, parts
 from aiapp.api.selection import selection
 from aiapp.api.tags import tags
@@ -38,6 +39,7 @@ PARTS = (
     prompt_links,
     prompt_files,
     executions,
+    queue,
     webhooks,
 )
 MOST_ERRORS = 100

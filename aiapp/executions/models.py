@@ -19,6 +19,10 @@ FINISHED = frozenset({"completed", "failed", "cancelled"})
 PRIORITIES = ("high", "default", "low")
 
 
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
+
+
 class Execution(Model):
     """One prompt that a model is to answer. The row is the job: Redis only wakes a worker for it.
 
@@ -49,6 +53,9 @@ class Execution(Model):
         sa.Index("ix_execution_workspace_id_model_id", "workspace_id", "model", "id"),
         sa.Index("ix_execution_workspace_id_user_id_id", "workspace_id", "user_id", "id"),
         sa.Index("ix_execution_status_lease_until", "status", "lease_until"),
+        # Of few rows each: what waits for a later round, and what failed lately in any workspace (see operations/figures.py).
+        sa.Index("ix_execution_next_attempt_at", "next_attempt_at", **_where("next_attempt_at IS NOT NULL")),
+        sa.Index("ix_execution_completed_at", "completed_at", "error_class", **_where("status = 'failed'")),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
@@ -187,3 +194,18 @@ class Attempt(Model):
     def why(self) -> str:
         """Why this target, and what followed, in sentences."""
         return " ".join(part if part.endswith(".") else f"{part}." for part in (self.reason, self.next_reason) if part)
+
+
+class QueuePause(Model):
+    """What nothing is started of until somebody resumes it; what runs goes on to its end.
+
+    `what` is `all`, the name of a queue, `workspace:<id>` or `worker:<name>` (one that is drained).
+    """
+
+    __tablename__ = "queue_pause"
+
+    what: Mapped[str] = mapped_column(sa.String(80), primary_key=True)
+    workspace_id: Mapped[str | None] = mapped_column(sa.ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
+    reason: Mapped[str] = mapped_column(sa.String(200), default="")
+    by: Mapped[str] = mapped_column(sa.String(254))
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, request, url_for
 
-from aiapp.executions import actions, formats, round_words, rounds, showing
+from aiapp.executions import actions, formats, pauses, round_words, rounds, showing
 from aiapp.executions.models import Execution
 from aiapp.workspaces.access import Access
 
@@ -52,6 +52,8 @@ def shown(access: Access, execution: Execution) -> dict[str, Any]:
         "rounds": round_words.rounds_of(execution),
         "next_round": round_words.next_round(execution, rounds.rules()),
         "costs": showing.costs(execution),
+        "pause": (pause := pauses.of_execution(execution)),
+        "pause_told": pauses.told(pause) if pause is not None else "",
         "stream_url": url_for("executions.stream_text", attempt=last, **path) if not execution.finished else None,
         "side": side if (side := request.values.get("side")) in SIDES else "",
         "unpins": showing.UNPINS if actions.rerun_unpins(access, execution) else "",

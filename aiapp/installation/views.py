@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from functools import wraps
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, make_response, render_template, request, url_for
@@ -14,24 +13,10 @@ from werkzeug.wrappers import Response as BaseResponse
 from aiapp import htmx
 from aiapp.errors import InvalidInput, NotFound
 from aiapp.installation import actions
+from aiapp.installation.access import administrators
 from aiapp.installation.offers import Offer, offer, offers
-from aiapp.workspaces.access import to_login
 
 blueprint = Blueprint("installation", __name__, url_prefix="/admin")
-View = Callable[..., Any]
-
-
-def administrators(view: View) -> View:
-    """Let in system administrators alone. Raises Denied; an anonymous visitor is sent to the login page."""
-
-    @wraps(view)
-    def authorised(**values: Any) -> Any:
-        if not current_user.is_authenticated:
-            return to_login()
-        actions.demand_administrator(current_user)
-        return view(**values)
-
-    return authorised
 
 
 @blueprint.get("/providers")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 from redis import Redis
 from rq import Queue
@@ -125,6 +124,8 @@ class Turns:
         Returns their ids, and whether somebody was held back who has had their share. Raises RedisError.
         """
         keys = [key for q in queues for key in (ring_key(q.name), q.intermediate_queue_key, wake_key(q.name))]
-        arguments = [standing.free, ALPHA, self._looks, *chain.from_iterable(standing.of.items())]
+        arguments: list[str | int] = [standing.free, ALPHA, self._looks]
+        for workspace in standing.of.items():
+            arguments += workspace
         held, taken = self._script(keys=keys, args=arguments)
         return [job_id.decode() for job_id in taken], bool(held)

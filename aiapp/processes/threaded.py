@@ -257,6 +257,7 @@ class ThreadedWorker(SimpleWorker):
             "state": "busy" if flights else "idle",
             "successful_job_count": self.successful_job_count,
             "failed_job_count": self.failed_job_count,
+            "running": len(flights),
             **self._facts,
         }
         with self.connection.pipeline(transaction=False) as pipeline:

@@ -25,20 +25,27 @@ def main(names: Sequence[str], concurrency: int) -> int:
 
     Raises ConfigError.
     """
-    from aiapp.executions import jobs
+    from aiapp.executions import jobs, leases, pauses
 
     def cancel() -> None:
         jobs.shutdown.set()
         jobs.cancel_all()
 
+    def closed(worker: str) -> frozenset[str]:
+        with app.app_context():
+            return pauses.closed_to(worker)
+
     settings = config.load()
+    app = create_app(settings)
     worker = ThreadedWorker(
         names,
-        in_app(create_app(settings)),
+        in_app(app),
         connection=Redis.from_url(settings.redis_url, socket_connect_timeout=1, socket_timeout=REDIS_SECONDS),
         concurrency=concurrency,
         shutdown_seconds=settings.shutdown_seconds,
         cancel=cancel,
+        closed=closed,
+        lease_owner=leases.owner(),
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, worker.stop)
