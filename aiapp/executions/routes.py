@@ -43,6 +43,7 @@ def shown(access: Access, execution: Execution) -> dict[str, Any]:
     version = execution.prompt_version
     path: dict[str, Any] = {"workspace": access.workspace.slug, "execution_id": execution.id}
     last = execution.attempts[-1].number if execution.attempts else 0
+    streams = not execution.finished and stream.has_room()
     view = "source" if request.args.get("view") == "source" else "rendered"
     return {
         "execution": execution,
@@ -54,7 +55,7 @@ def shown(access: Access, execution: Execution) -> dict[str, Any]:
         "costs": showing.costs(execution),
         "pause": (pause := pauses.of_execution(execution)),
         "pause_told": pauses.told(pause) if pause is not None else "",
-        "stream_url": url_for("executions.stream_text", attempt=last, **path) if not execution.finished else None,
+        "stream_url": url_for("executions.stream_text", attempt=last, **path) if streams else None,
         "side": side if (side := request.values.get("side")) in SIDES else "",
         "unpins": showing.UNPINS if actions.rerun_unpins(access, execution) else "",
         "unpinned": showing.UNPINNED if execution.unpinned else "",

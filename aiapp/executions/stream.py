@@ -84,6 +84,14 @@ def follow(
     return Reader(_Feed(app, redis(), execution_id, last_event_id, allowed), encode)
 
 
+def has_room() -> bool:
+    """Whether this process could take another reader now: a page that finds none asks again and again instead."""
+    if not _slots.acquire(blocking=False):
+        return False
+    _slots.release()
+    return True
+
+
 class Reader:
     """The encoded events, and the slot that they take up until it is closed."""
 

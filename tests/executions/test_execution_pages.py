@@ -395,6 +395,9 @@ def test_a_page_is_told_of_the_attempts_that_it_does_not_show_yet():
     assert told == ["", "", "event: attempt\ndata: attempt\n\n"]
     assert encode(Event("delta", {"attempt": 1, "text": "what the first one wrote"})) == ""
     assert encode(Event("status", {"status": "processing"})) == ""
+    ids = (None, "1-1.1.5", "1-2.2.0", "1-3.3.0")  # of the row's own state, and after the first, second, third attempt
+    told = [encode(Event("status", {"status": "pending"}, event_id)).partition("event: ")[2] for event_id in ids]
+    assert told == ["", "", *["paused\ndata: paused\n\n"] * 2]
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01", "0001-01-01T00:00:00.5Z", "9999-12-31T23:59:59.5Z", "1969-12-31"])

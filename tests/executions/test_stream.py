@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from redis import Redis
@@ -11,6 +12,7 @@ from scripted_provider import breaks_off, refuses, says
 from aiapp.executions import jobs, publishing, stream
 from aiapp.executions.publishing import Publisher, key_of
 from aiapp.executions.stream import Event, as_json, follow
+from aiapp.executions.watch_views import _StreamHtml
 from aiapp.extensions import db, redis
 
 
@@ -272,3 +274,41 @@ def test_what_redis_does_not_take_is_written_when_it_is_back(stage, redis_url):
     entries = client.xrange(key_of("d" * 32))
     assert [fields[b"event"] for _, fields in entries] == [b"attempt", b"delta"]
     client.close()
+
+
+def test_a_page_that_streamed_hears_of_the_pause_between_two_rounds_and_of_the_end(engine, provider, sign_in):
+    engine.credential("first")
+    provider.on("first", breaks_off("Half an ans"), says("All of it."))
+    execution_id = engine.submit()
+    bob, page = sign_in("bob"), f"/w/acme/executions/{execution_id}"
+    assert engine.run(execution_id).status == "pending"
+    publishing.flush(10)
+    heard = follow(execution_id, encode=_StreamHtml(1))
+    shown = ""
+    while "event: paused" not in shown:
+        shown += next(heard)
+    heard.close()
+    assert "data: Half an ans" in shown
+    live = bob.get(f"{page}/_live").get_data(as_text=True)
+    assert "Retrying" in live
+    assert re.search(r'hx-trigger="every (1s|250ms)"', live)
+    assert "_stream" not in live
+    engine.run(execution_id)
+    publishing.flush(10)
+    last = re.findall("id: (.*)", shown)[-1]
+    rest = bob.get(f"{page}/_stream?attempt=1", headers={"Last-Event-ID": last}).get_data(as_text=True)
+    assert re.findall("event: (.*)|data: (All of it.)", rest) == [("attempt", ""), ("", "All of it."), ("done", "")]
+
+
+def test_where_too_many_read_a_page_asks_every_second_instead_of_streaming(engine, sign_in, monkeypatch):
+    import threading
+
+    execution_id = engine.submit()
+    engine.change(execution_id, status="processing")
+    bob, page = sign_in("bob"), f"/w/acme/executions/{execution_id}"
+    assert "_stream?" in bob.get(page).get_data(as_text=True)
+    monkeypatch.setattr(stream, "_slots", threading.BoundedSemaphore(1))
+    stream._slots.acquire()
+    shown = bob.get(page).get_data(as_text=True)
+    assert "_stream?" not in shown
+    assert 'hx-trigger="every 1s"' in shown
