@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, request, url_for
 
-from aiapp.executions import actions, formats, pauses, round_words, rounds, showing
+from aiapp.executions import actions, formats, pauses, round_words, rounds, showing, stream
 from aiapp.executions.models import Execution
 from aiapp.workspaces.access import Access
 
