@@ -71,6 +71,7 @@ def make(settings: Settings) -> Scheduler:
         Duty(schedule.ask_lost_tests, schedule.EVERY_SECONDS),
         Duty(idempotency.forget_old, FORGET_SECONDS),
         Duty(checks.forget_old, FORGET_SECONDS),
+        Duty(raw_answers.forget_old, FORGET_SECONDS),
         Duty(sweep_webhooks, settings.sweep_seconds),
         Duty(forget_old_deliveries, FORGET_SECONDS),
     )
