@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from aiapp.api.asking import asking, needs
-from aiapp.api.credentials import CredentialId
+from aiapp.api.credential_shapes import CredentialId
 from aiapp.api.shapes import Id, OptionalBody, Text, Time, iso, moment
 from aiapp.columns import now
 from aiapp.credentials import breakers, keeping
