@@ -7,6 +7,7 @@ an unprivileged user, and removed afterwards. Where there is none to start, the 
 from __future__ import annotations
 
 import ctypes
+import ipaddress
 import os
 import pwd
 import shutil
@@ -15,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 READY_SECONDS = 60
@@ -42,7 +44,13 @@ def bound_to_parent() -> Callable[[], None]:
     return lambda: libc.prctl(1, signal.SIGINT)  # a fast shutdown of the server when this process is killed
 
 
-def run(command: list[str], binaries: Path) -> int:
+@contextmanager
+def server(binaries: Path, network: str | None = None) -> Iterator[str]:
+    """Start a server with a database and yield its URL; it is stopped and removed afterwards. Raises RuntimeError.
+
+    Arguments:
+        network: an address and the number of its network's bits (`10.0.0.1/24`), where it listens too, for everybody there.
+    """
     folder = Path(tempfile.mkdtemp(prefix="aiapp-pg-"))
     user = unprivileged()
     identity = {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
@@ -52,10 +60,19 @@ def run(command: list[str], binaries: Path) -> int:
     quiet = {"stdin": subprocess.DEVNULL, "cwd": folder, **identity}
     options = ["-U", "aiapp", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
     subprocess.run([binaries / "initdb", "-D", data, *options], check=True, stdout=subprocess.DEVNULL, **quiet)
-    settings = {"listen_addresses": "", "unix_socket_directories": folder, "fsync": "off", "max_connections": "200"}
+    address = network.partition("/")[0] if network else ""
+    if network:
+        with (data / "pg_hba.conf").open("a") as trusted:
+            trusted.write(f"host all all {ipaddress.ip_interface(network).network} trust\n")
+    settings = {
+        "listen_addresses": address,
+        "unix_socket_directories": folder,
+        "fsync": "off",
+        "max_connections": "200",
+    }
     arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
+        process = subprocess.Popen(
             [binaries / "postgres", "-D", data, *arguments],
             stdout=log,
             stderr=log,
@@ -67,16 +84,23 @@ def run(command: list[str], binaries: Path) -> int:
         create = [binaries / "createdb", "-h", folder, "-U", "aiapp", "aiapp"]
         deadline = time.monotonic() + READY_SECONDS
         while subprocess.run(create, stderr=subprocess.DEVNULL, check=False).returncode:
-            if server.poll() is not None or time.monotonic() > deadline:
-                print((folder / "log").read_text(), file=sys.stderr)
-                return 1
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((folder / "log").read_text())
             time.sleep(0.1)
-        environ = {**os.environ, VARIABLE: f"postgresql+psycopg://aiapp@/aiapp?host={folder}"}
-        return subprocess.run(command, env=environ, check=False).returncode
+        yield f"postgresql+psycopg://aiapp@{address}/aiapp" + ("" if network else f"?host={folder}")
     finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(30)
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(command: list[str], binaries: Path) -> int:
+    try:
+        with server(binaries) as url:
+            return subprocess.run(command, env={**os.environ, VARIABLE: url}, check=False).returncode
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 def main(command: list[str]) -> int:
