@@ -5,7 +5,7 @@ BIN := .venv/bin
 PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 SAY := echo >&2 "aiapp:"
 
-.PHONY: run test coverage bench lock install install-test
+.PHONY: run test chaos coverage bench lock install install-test
 
 run: install
 	@$(BIN)/aiapp up --demo
@@ -24,8 +24,14 @@ coverage: install-test
 	env -u AIAPP_TEST_DATABASE_URL $(BIN)/python -m slipcover --json --out .venv/coverage.json -m pytest $(PARALLEL)
 	$(BIN)/python -m slipcover --merge .venv/coverage.json --out .venv/coverage.json --fail-under 90
 
+# A thousand executions through a storm on SQLite and on PostgreSQL, then three hosts; about twenty minutes.
+chaos: install-test
+	env -u AIAPP_TEST_DATABASE_URL $(BIN)/python tests/chaos/chaos.py
+	$(BIN)/python tests/postgresql.py $(BIN)/python tests/chaos/chaos.py
+	$(BIN)/python tests/chaos/hosts.py
+
 bench: install-test
-	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in bench/[!_]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 lock: $(BIN)/uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -1,0 +1,8 @@
+"""The stage of the processes' tests is this one's too."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "processes"))
