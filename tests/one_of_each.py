@@ -6,9 +6,10 @@ from typing import Any
 
 from flask import Flask
 
-from aiapp.columns import new_id
+from aiapp.columns import new_id, now
 from aiapp.credentials import actions as credentials
 from aiapp.executions import actions as executions
+from aiapp.executions.models import Attempt
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db
 from aiapp.prompt_templates import actions as prompt_templates
@@ -37,6 +38,9 @@ def one_of_each(app: Flask, team: Any) -> dict[str, str]:
         approval = approvals.ask(bob, version, label=production)
         link, _ = preview_links.create(bob, version, "1h")
         execution = executions.submit(bob, Submission(prompt_template="greeting", context={"name": "Ada"}))
+        asked = {"provider": "demo", "model": "demo-overloaded", "status": "failed", "started_at": now(), "raw": "{}"}
+        attempt = Attempt(workspace_id=bob.workspace.id, execution_id=execution.id, number=1, **asked)
+        db.session.add(attempt)
         invitation, _ = invitations.invite(alice, "new@example.com", "viewer")
         token, _ = api_tokens.create(bob, "bob's", "read")
         webhook = Webhook(id=new_id(), workspace_id=alice.workspace.id, url="https://127.0.0.1/", events=list(EVENTS))
@@ -52,7 +56,7 @@ def one_of_each(app: Flask, team: Any) -> dict[str, str]:
             "link_id": link.id,
             "revision_id": revision.id,
             "execution_id": execution.id,
-            "number": "1",
+            "number": str(attempt.number),
             "invitation_id": invitation.id,
             "token_id": token.id,
             "tag_id": template.tags[0].id,
