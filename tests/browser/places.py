@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from playwright.sync_api import APIResponse, Browser, BrowserContext, Page, StorageState, expect
+from product import Product
 
-NOBODY, DEMO, VIEWER = "nobody", "demo", "viewer"
+NOBODY, DEMO, VIEWER, ROOT = "nobody", "demo", "viewer", "root"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ PLACES = (
     Place("credentials-personal", "/w/demo/credentials/personal"),
     Place("credentials-import", "/w/demo/credentials/import"),
     Place("admin-forbidden", "/admin/providers", status=403),
+    Place("admin-providers", "/admin/providers", ROOT),
+    Place("admin-queue", "/admin/queue", ROOT, shows="main td"),
+    Place("admin-queue-pause", "/admin/queue/pause?what=low", ROOT),
+    Place("queue", "/w/demo/queue", shows="main td"),
+    Place("queue-pause", "/w/demo/queue/pause", shows="main form"),
     Place("credential", "/w/demo/credentials/{bad_key}"),
     Place("credential-delete", "/w/demo/credentials/{good_key}/delete", shows="dialog[open]"),
     Place("prompt-templates", "/w/demo/prompt-templates"),
@@ -114,6 +120,7 @@ PLACES = (
     Place("prompt-template-merge-none", "/w/demo/prompt-templates/release-notes/merge"),
     Place("executions", "/w/demo/executions"),
     Place("executions-empty", "/w/empty/executions"),
+    Place("executions-values", "/w/demo/executions/contexts?template=support-reply&version=2", shows=".past-context"),
     Place("executions-nothing-found", "/w/demo/executions?q=qqqq"),
     Place("execution-new", "/w/demo/executions/new"),
     Place("execution-choose", "/w/demo/executions/choose"),
@@ -170,8 +177,8 @@ class Forms:
 class Stage:
     """What the pages show, made in the demo workspace by the forms that people use. `made` are the ids and paths in PLACES."""
 
-    def __init__(self, browser: Browser, address: str, demo_state: StorageState) -> None:
-        self.address = address
+    def __init__(self, browser: Browser, product: Product, demo_state: StorageState) -> None:
+        self.address = address = product.address
         self.states: dict[str, StorageState | None] = {NOBODY: None, DEMO: demo_state}
         self.context = browser.new_context(storage_state=demo_state)
         self.forms = Forms(self.context, address)
@@ -181,6 +188,7 @@ class Stage:
         self.made = {"bad_key" if "expired" in name else "good_key": key for key, name in keys.items()}
         self._write()
         self._invite(browser)
+        self._add_administrator(browser, product)
         self._add_webhook()
         self._run()
         self._release()
@@ -223,6 +231,19 @@ class Stage:
         self.made["webhook"] = re.findall(r"webhooks/([0-9a-f]{32})/test", page)[0]
         page = self.forms.send(f"{settings}/{self.made['webhook']}/test").text()
         self.made["delivery"] = re.findall(r"deliveries/([0-9a-f]{32})", page)[0]
+
+    def _add_administrator(self, browser: Browser, product: Product) -> None:
+        """A system administrator, who belongs to no workspace."""
+        product.make_administrator("root@example.com", "a door with seven locks")
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(f"{self.address}/login?next=/admin/queue")
+        page.fill("#email", "root@example.com")
+        page.fill("#password", "a door with seven locks")
+        page.locator("#password").press("Enter")
+        page.wait_for_url("**/admin/queue")
+        self.states[ROOT] = context.storage_state()
+        context.close()
 
     def _branch(self, template: str) -> None:
         """Two drafts that do not agree, one of them on a branch, with an example message and a text that was replaced."""
