@@ -57,6 +57,12 @@ class Product:
                 found[int(entry.name)] = command.replace(b"\0", b" ").decode()
         return found
 
+    def make_administrator(self, email: str, password: str) -> None:
+        """Make a system administrator, by the command that there is for it."""
+        command = [sys.executable, "-m", "aiapp.processes.cli", "user", "create", email, "--password-stdin", "--admin"]
+        environment = {**os.environ, "AIAPP_HOME": str(self.home)}
+        subprocess.run(command, input=password, text=True, env=environment, check=True, capture_output=True)
+
     def stop(self) -> int:
         """Stop it as Ctrl-C would; return the exit code."""
         self.process.send_signal(signal.SIGTERM)

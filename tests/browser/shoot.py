@@ -29,7 +29,7 @@ def main(folder: Path, names: list[str]) -> None:
 def shoot(browser: Browser, product: Product, folder: Path, names: list[str]) -> None:
     entrance = open_page(browser, Watch())
     sign_in(entrance, product.address)
-    stage = Stage(browser, product.address, entrance.context.storage_state())
+    stage = Stage(browser, product, entrance.context.storage_state())
     pages = {who: open_page(browser, Watch(), storage_state=state) for who, state in stage.states.items()}
     for place in PLACES:
         if names and place.name not in names:

@@ -23,7 +23,7 @@ COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}  # all that anot
 
 @pytest.fixture(scope="module")
 def stage(browser: Browser, product: Product, demo_state: StorageState) -> Iterator[Stage]:
-    made = Stage(browser, product.address, demo_state)
+    made = Stage(browser, product, demo_state)
     yield made
     made.close()
 
