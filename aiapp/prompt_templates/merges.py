@@ -12,6 +12,7 @@ from aiapp.errors import Conflict, InvalidInput
 from aiapp.extensions import db, reading
 from aiapp.prompt_templates import ancestry, branches, drafts, partials, versioning
 from aiapp.prompt_templates.comparing import merging
+from aiapp.prompt_templates.comparing.diffing import Room
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.text import fields, wording
 from aiapp.workspaces.access import Access
@@ -46,21 +47,24 @@ class Plan:
         return self.merged.conflicts
 
 
-def plan(access: Access, template: PromptTemplate, branch: str, into: int | None = None) -> Plan:
+def plan(
+    access: Access, template: PromptTemplate, branch: str, into: int | None = None, room: Room | None = None
+) -> Plan:
     """Return what a merge would make. Commits: nobody waits for the writer's lock while texts are compared.
 
     Arguments:
         into: the number of the version of the main line to merge into; None takes the usual one (see branches.targets).
+        room: what comparing the texts may take.
     Raises NotFound, InvalidInput for a version that no branch can be merged into.
     """
     db.session.commit()
     with reading():
-        found = _planned(access, template, branch, into)
+        found = _planned(access, template, branch, into, room)
         db.session.commit()
     return found
 
 
-def _planned(access: Access, template: PromptTemplate, branch: str, into: int | None) -> Plan:
+def _planned(access: Access, template: PromptTemplate, branch: str, into: int | None, room: Room | None) -> Plan:
     theirs = branches.newest(access, template, branch)
     choices = branches.targets(access, template)
     ours = next((one for one in choices if into is None or one.number == into), None)
@@ -69,13 +73,14 @@ def _planned(access: Access, template: PromptTemplate, branch: str, into: int | 
         raise InvalidInput(errors=[{"field": "into", "message": message}])
     base, their = ancestry.base_of(ours, theirs), versioning.content(theirs)
     seen = {one.id: (one.lock_version, one.status) for one in (ours, theirs)}
-    return Plan(ours, theirs, merging.merge(base, versioning.content(ours), their), _alike(base, their), seen)
+    merged = merging.merge(base, versioning.content(ours), their, room)
+    return Plan(ours, theirs, merged, _alike(base, their), seen)
 
 
 def make(
     access: Access, wanted: Plan, decisions: Mapping[str, Decision] | None = None, message: str = ""
 ) -> PromptVersion:
-    """Make a draft on the main line of both.
+    """Make a draft on the main line of both; where the same merge has made one that nobody has changed, that is it.
 
     Arguments:
         decisions: by the key of a conflict.
@@ -91,8 +96,15 @@ def make(
     with reading():
         text = content(access, wanted, decisions or {})
         db.session.commit()
+    number = versioning.next_number(
+        template
+    )  # first: this row's lock, which who saves takes first too, lets one merge in
     _demand_unchanged(access, wanted)
-    number = versioning.next_number(template)
+    made = _made(access, wanted, text)
+    if made is not None:
+        db.session.rollback()
+        db.session.refresh(made)
+        return made
     draft = versioning.make(access, template, number, text, wanted.ours, message)
     draft.merged_id, draft.created_at = wanted.theirs.id, drafts.began(wanted.ours)
     if wanted.theirs.status in versioning.OPEN:
@@ -111,9 +123,9 @@ def make(
 def _demand_unchanged(access: Access, wanted: Plan) -> None:
     """Raise Conflict unless both versions, and the branch, are what they were when the merge was planned."""
     rows = db.session.execute(
-        sa.select(PromptVersion.id, PromptVersion.lock_version, PromptVersion.status)
-        .where(PromptVersion.workspace_id == access.workspace.id, PromptVersion.id.in_(wanted.seen))
-        .with_for_update()
+        sa.select(PromptVersion.id, PromptVersion.lock_version, PromptVersion.status).where(
+            PromptVersion.workspace_id == access.workspace.id, PromptVersion.id.in_(wanted.seen)
+        )
     ).all()
     newer = sa.select(PromptVersion.id).where(
         PromptVersion.workspace_id == access.workspace.id,
@@ -122,7 +134,22 @@ def _demand_unchanged(access: Access, wanted: Plan) -> None:
         PromptVersion.number > wanted.theirs.number,
     )
     if {row.id: (row.lock_version, row.status) for row in rows} != wanted.seen or db.session.scalar(newer.limit(1)):
+        db.session.rollback()
         raise Conflict("Somebody has changed what is merged. Look at it again.", code="merge_overtaken")
+
+
+def _made(access: Access, wanted: Plan, text: Mapping[str, Any]) -> PromptVersion | None:
+    """Return the draft that the same merge of what both say now has made already, if nobody has written in it since."""
+    query = access.select(PromptVersion).where(
+        PromptVersion.prompt_template_id == wanted.ours.prompt_template_id,
+        PromptVersion.parent_id == wanted.ours.id,
+        PromptVersion.merged_id == wanted.theirs.id,
+        PromptVersion.status == "draft",
+        PromptVersion.lock_version == 1,
+        PromptVersion.created_at >= max(wanted.ours.updated_at, wanted.theirs.updated_at),
+    )
+    found = db.session.scalars(query.order_by(PromptVersion.number.desc()))
+    return next((one for one in found if versioning.content(one) == text), None)
 
 
 def content(access: Access, wanted: Plan, decisions: Mapping[str, Decision]) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def test_a_push_says_first_what_it_would_do_and_then_does_that(bob: Access, tmp_
     put(tmp_path, "b.md", "---\nname: Beta\n---\nHi\n")
     plan = plans.plan(bob, folders.read(tmp_path))
     assert [(step.action, step.slug, step.what) for step in plan.steps] == [
-        ("change", "a", ("name, tags changed", "new draft: User +2 −1, Temperature, 1 variable")),
+        ("change", "a", ("name, tags changed", "new draft: User +1 −0, Temperature, 1 variable")),
         ("create", "b", ("new, v1 is a draft",)),
     ]
     assert plan.summary() == "1 to create, 1 to change"

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from test_template_actions import at_once
 
 from aiapp.audit import AuditEvent
 from aiapp.errors import Conflict, InvalidInput, NotFound
 from aiapp.extensions import db
-from aiapp.prompt_templates import actions, ancestry, branches, drafts, merges, revisions
+from aiapp.prompt_templates import actions, ancestry, branches, drafts, library, merges, revisions
 from aiapp.prompt_templates.ancestry import Node, nearest
 from aiapp.prompt_templates.comparing import conflicts, merging
 from aiapp.prompt_templates.merges import Decision
@@ -71,6 +72,14 @@ def test_each_save_keeps_what_it_replaced(bob: Access, adam: Access, draft: Prom
     assert kept(bob, draft) == [*before, TEXT, "one"]
     assert [one.author_id for one in revisions.listed(bob, draft)][:2] == [adam.user.id, bob.user.id]
     assert revisions.last_writer(draft) == adam.user.id
+
+
+def test_who_wrote_last_is_told_of_many_versions_at_once(bob: Access, adam: Access, draft: PromptVersion) -> None:
+    other = actions.new_draft(bob, draft)
+    assert other.id not in revisions.writers(bob, [draft, other])
+    save(adam, draft, "one")
+    actions.new_draft(bob, draft)  # keeps what it said, which nobody has replaced
+    assert revisions.writers(bob, [draft, other])[draft.id] == adam.user
 
 
 def test_autosaves_in_a_row_are_one(bob: Access, draft: PromptVersion, later: Any) -> None:
@@ -251,6 +260,26 @@ def test_changes_of_both_lines_come_together(bob: Access, template: PromptTempla
     assert [spec["name"] for spec in made.variables] == ["language", "name"]
     assert made.message == "Merge warm"
     assert actions.publish(bob, made, "Warm").status == "published"
+
+
+def test_the_same_merge_makes_one_draft_until_something_changes(
+    app: Flask, team: Any, bob: Access, adam: Access, template: PromptTemplate, published: PromptVersion
+) -> None:
+    branch = actions.new_draft(bob, published, branch="warm")
+    save(bob, branch, rule(3, "Theirs."))
+    db.session.commit()
+
+    def merged() -> int:
+        access = team.access("bob")
+        return merges.make(access, merges.plan(access, library.find(access, template.slug), "warm")).number
+
+    (number,) = set(at_once(app, [merged] * 10))
+    draft = library.version(bob, template, int(str(number)))
+    save(adam, draft, draft.body + "More.")
+    other = merges.make(bob, merges.plan(bob, template, "warm"))
+    assert other.number == draft.number + 1
+    save(bob, branch, rule(4, "Later."))
+    assert merges.make(bob, merges.plan(bob, template, "warm")).number == other.number + 1
 
 
 def test_nobody_waits_for_the_writer_s_lock_while_a_merge_is_planned(

@@ -14,14 +14,11 @@ from aiapp.prompt_templates.comparing.contents import COMPARED_SCHEMA, compare
 from aiapp.prompt_templates.comparing.diffing import (
     ALL_LINE_STEPS,
     ALL_WORD_STEPS,
-    Cell,
-    Fold,
     Room,
     diff_lines,
-    split_rows,
-    unified_rows,
 )
 from aiapp.prompt_templates.comparing.marking import Span, diff_words, pair_lines
+from aiapp.prompt_templates.comparing.rows import MAX_FOLDED, Cell, Fold, brought, split_rows, unified_rows
 
 LINES = st.lists(
     st.sampled_from(["", "a", "b", "the cat sat", "the dog sat", "x\r", "\x0c", "\u2028", "漢字"]), max_size=12
@@ -35,7 +32,9 @@ SEQUENCES = st.lists(st.integers(0, 3), max_size=12)
 
 
 def side(diff, left_out):
-    return "".join(line.text + ("\n" if line.newline else "") for line in diff.lines if line.op != left_out)
+    lines = [line for line in diff.lines if line.op != left_out]
+    ends = [line.old_newline if left_out == "added" else line.new_newline for line in lines]
+    return "".join(line.text + ("\n" if end else "") for line, end in zip(lines, ends, strict=True))
 
 
 def marks(spans):
@@ -165,12 +164,21 @@ def test_scripts_without_spaces_are_marked_by_character():
 def test_a_missing_line_break_at_the_end_is_a_difference():
     diff = diff_lines("a\nb", "a\nb\n")
 
-    assert [(line.op, line.text, line.newline) for line in diff.lines] == [
-        ("equal", "a", True),
-        ("removed", "b", False),
-        ("added", "b", True),
+    assert [(line.op, line.text, line.unended) for line in diff.lines] == [
+        ("equal", "a", False),
+        ("removed", "b", True),
+        ("added", "b", False),
     ]
     assert not any(span.marked for line in diff.lines for span in line.spans)
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_line_that_only_got_its_line_break_by_what_was_appended_is_unchanged(end):
+    for old, new, op in (("a\nb", f"a\nb\nc{end}", "added"), (f"a\nb\nc{end}", "a\nb", "removed")):
+        diff = diff_lines(old, new)
+        assert [(line.op, line.text) for line in diff.lines] == [("equal", "a"), ("equal", "b"), (op, "c")]
+        assert (side(diff, "added"), side(diff, "removed")) == (old, new)
+        assert not any(line.unended for line in diff.lines)
 
 
 @pytest.mark.parametrize(
@@ -317,13 +325,26 @@ def test_all_parts_of_a_comparison_share_one_room_and_a_small_one_is_not_starved
 
 def test_of_very_many_changed_lines_the_last_stand_together_and_none_is_lost():
     old, new = "a\n" * 20 + "same\n" + "b\nb", "c\n" * 20 + "same\n" + "d\n"
-    diff = diff_lines(old, new, room=Room(listed=Budget(3)))
+    diff = diff_lines(old, new, room=Room(listed=Budget(40)))
 
     assert (side(diff, "added"), side(diff, "removed")) == (old, new)
-    assert [(line.op, line.old_no, line.new_no) for line in diff.lines][:3] == [
-        ("removed", 1, None), ("added", None, 1), ("equal", 21, 21),
+    assert [(line.op, line.text) for line in diff.lines][39:] == [
+        ("added", "c"), ("equal", "same"), ("removed", "b\nb"), ("added", "d"),
     ]  # fmt: skip
+    assert (diff.added, diff.removed) == (21, 22)
     assert diff.too_different
+
+
+def test_a_page_brings_along_the_rows_and_the_folded_lines_that_it_has_room_for():
+    text = "".join(f"line {n}\n" if n % 50 else f"this {n}\n" for n in range(200))
+    shown = brought(unified_rows(diff_lines(text, text.replace("this", "that"))), 30, Room(folded=Budget(100)))
+
+    assert len(shown) == 30
+    assert [(row.hidden, row.first, len(row.rows)) for row in shown if row.hidden] == [
+        (43, 5, 43), (43, 55, 43), (43, 105, 0),
+    ]  # fmt: skip
+    long = "same\n" * (MAX_FOLDED + 4)
+    assert brought(unified_rows(diff_lines(f"{long}a", f"{long}b")), 30, Room())[0].rows == ()
 
 
 # versions

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiapp.prompt_templates import versioning
-from aiapp.prompt_templates.comparing.contents import SETTINGS, Comparison, Part, compare
-from aiapp.prompt_templates.comparing.diffing import Fold, Line, Room, SplitRow, split_rows, unified_rows
+from aiapp.prompt_templates.comparing.contents import SETTINGS, Comparison, Part, compare, compare_texts
+from aiapp.prompt_templates.comparing.diffing import Line, Room, Run
+from aiapp.prompt_templates.comparing.rows import Fold, SplitRow, brought, split_rows, unified_rows
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.text import values
 
@@ -22,21 +23,6 @@ WORDS = {
     "max_tokens": "Max tokens",
 }
 MAX_ROWS = 2_000  # rows of a part on one page; what is beyond them is named, and stands in the versions themselves
-MAX_FOLDED = 200  # folded lines that the page brings along; a longer fold is fetched when it is opened
-
-
-@dataclass(frozen=True, slots=True)
-class ShownFold:
-    """Unchanged lines that are folded away, from number `first` of the old text on; without `rows`, a page fetches them."""
-
-    count: int
-    first: int
-    rows: tuple[Line | SplitRow, ...]
-
-    @property
-    def op(self) -> str:
-        """The word of the row."""
-        return "fold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +31,8 @@ class ShownPart:
 
     field: str
     title: str
-    unified: list[Line | ShownFold]
-    split: list[SplitRow | ShownFold]
+    unified: list[Line | Fold]
+    split: list[SplitRow | Fold]
     added: int
     removed: int
     too_different: bool
@@ -107,10 +93,11 @@ def changes_between(old: PromptVersion, new: PromptVersion, *, split: bool) -> C
 
 def changes_in(old: Mapping[str, Any], new: Mapping[str, Any], *, split: bool, room: Room | None = None) -> Changes:
     """Return what changed from one content of a version to another (see changes_between; room: see compare)."""
+    room = room or Room.of_page()
     found = compare(old, new, room)
     names = {spec["name"] for spec in new["variables"]} & {spec["name"] for spec in old["variables"]}
     return Changes(
-        parts=[_part(part, split) for part in found.parts if part.diff.changed],
+        parts=[_part(part, room, split=split) for part in found.parts if part.diff.changed],
         same=[TITLES[part.field] for part in found.parts if not part.diff.changed],
         settings=[(setting_title(item.field), in_words(item.old), in_words(item.new)) for item in found.settings],
         settings_same=len(SETTINGS) - len({item.field.partition(".")[0] for item in found.settings}),
@@ -119,36 +106,35 @@ def changes_in(old: Mapping[str, Any], new: Mapping[str, Any], *, split: bool, r
     )
 
 
+def texts_between(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[ShownPart]:
+    """Return what changed in the texts that `new` has (see compare_texts)."""
+    room = Room.of_page()
+    return [_part(part, room, split=False) for part in compare_texts(old, new, room) if part.diff.changed]
+
+
 def hunk(old: PromptVersion, new: PromptVersion, field: str, first: int, count: int) -> list[Line]:
     """Return the unchanged lines of a part whose numbers in the old text are `first` to `first + count - 1`."""
-    found = compare(versioning.content(old), versioning.content(new))
-    lines = (line for part in found.parts if part.field == field for line in part.diff.lines)
-    return [line for line in lines if line.op == "equal" and line.old_no and first <= line.old_no < first + count]
+    found = compare(versioning.content(old), versioning.content(new), Room.of_page())
+    runs = (run for part in found.parts if part.field == field for run in part.diff.places if isinstance(run, Run))
+    return [
+        line
+        for run in runs
+        for line in run.part(max(0, first - 1 - run.old), max(0, first - 1 + count - run.old)).lines()
+    ]
 
 
-def _part(part: Part, split: bool) -> ShownPart:
-    unified = list(_shown(unified_rows(part.diff)))
-    beside = list(_shown(split_rows(part.diff))) if split else []
+def _part(part: Part, room: Room, *, split: bool) -> ShownPart:
+    beside, unified = split_rows(part.diff) if split else [], unified_rows(part.diff)
     return ShownPart(
         field=part.field,
         title=TITLES[part.field],
-        unified=unified[:MAX_ROWS],
-        split=beside[:MAX_ROWS],
+        unified=brought(unified, MAX_ROWS, room),
+        split=brought(beside, MAX_ROWS, room),
         added=part.diff.added,
         removed=part.diff.removed,
         too_different=part.diff.too_different,
         left_out=max(0, len(beside or unified) - MAX_ROWS),
     )
-
-
-def _shown(rows: list[Any]) -> Iterator[Any]:
-    for row in rows:
-        if isinstance(row, Fold):
-            top = row.rows[0]
-            first = (top.old_no if isinstance(top, Line) else top.old.number) or 0
-            yield ShownFold(row.hidden, first, row.rows if row.hidden <= MAX_FOLDED else ())
-        else:
-            yield row
 
 
 def _variables(found: Comparison) -> Iterator[VariableChange]:

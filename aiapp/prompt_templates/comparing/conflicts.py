@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from aiapp.prompt_templates import merges
 from aiapp.prompt_templates.comparing.changes import MAX_ROWS, TITLES, in_words, setting_title
 from aiapp.prompt_templates.comparing.contents import turns
-from aiapp.prompt_templates.comparing.diffing import Fold, Line, Room, SplitRow, diff_lines, split_rows, unified_rows
+from aiapp.prompt_templates.comparing.diffing import Line, Room, diff_lines
 from aiapp.prompt_templates.comparing.merging import ABSENT, Conflict
+from aiapp.prompt_templates.comparing.rows import Fold, SplitRow, brought, split_rows, unified_rows
 
-PAGE_ROWS = 5_000  # of all conflicts of a page together
+PAGE_ROWS = 1_000  # of all conflicts of a page together
 MIN_ROWS = 10
 
 
@@ -43,7 +44,7 @@ def shown(
     Arguments:
         room: what all that the page compares may take.
     """
-    room = room or Room()
+    room = room or Room.of_page()
     rows = PAGE_ROWS
     conflicts = []
     for left, conflict in zip(range(len(found), 0, -1), found, strict=True):
@@ -63,8 +64,8 @@ def _shown(
     return ShownConflict(
         key=conflict.key,
         title=_title(conflict.field),
-        split=split_rows(diff)[:rows],
-        unified=unified_rows(diff)[:rows],
+        split=brought(split_rows(diff), rows, room),
+        unified=brought(unified_rows(diff), rows, room),
         base=base,
         ours=ours,
         theirs=theirs,

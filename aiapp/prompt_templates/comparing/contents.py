@@ -18,6 +18,7 @@ VARIABLE_FIELDS = {
     "sample": None,
     "choices": None,
 }
+_NO_TEXTS: dict[str, Any] = {"system": "", "messages": (), "body": ""}
 # A larger JSON schema is compared as one value: deepdiff takes milliseconds for each of its kilobytes.
 COMPARED_SCHEMA = 100_000
 
@@ -100,26 +101,35 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], room: Room | None = 
         room: what all that is compared at once may take.
     """
     room = room or Room()
-    texts = [(field, old.get(field) or "", new.get(field) or "") for field in ("system", "body")]
-    messages = turns(old.get("messages") or ()), turns(new.get("messages") or ())
-    if any(messages):
-        texts.insert(1, ("messages", *messages))
+    old, new = {**_NO_TEXTS, **old}, {**_NO_TEXTS, **new}
     return Comparison(
-        _parts(texts, room),
+        tuple(compare_texts(old, new, room)),
         tuple(_settings(old, new)),
         _variables(old.get("variables") or (), new.get("variables") or ()),
     )
 
 
-def _parts(texts: Sequence[tuple[str, str, str]], room: Room) -> tuple[Part, ...]:
-    """Compare the parts, the smallest first: what a large one takes is not lacking then."""
+def compare_texts(old: Mapping[str, Any], new: Mapping[str, Any], room: Room) -> list[Part]:
+    """Compare those of system, body and messages that `new` has, the smallest first: what a large one takes is not lacking then.
+
+    Without messages on either side they are no part.
+    """
+    texts = [
+        (
+            field,
+            *(turns(side.get(field) or ()) if field == "messages" else side.get(field) or "" for side in (old, new)),
+        )
+        for field in ("system", "messages", "body")
+        if field in new
+    ]
+    texts = [text for text in texts if text[0] != "messages" or any(text[1:])]
     small_first = sorted(texts, key=lambda text: len(text[1]) + len(text[2]))
     left = range(len(texts), 0, -1)
     found = {
-        name: diff_lines(old, new, room=room, texts=more)
-        for more, (name, old, new) in zip(left, small_first, strict=True)
+        name: diff_lines(before, after, room=room, texts=more)
+        for more, (name, before, after) in zip(left, small_first, strict=True)
     }
-    return tuple(Part(name, found[name]) for name, _, _ in texts)
+    return [Part(name, found[name]) for name, _, _ in texts]
 
 
 def turns(messages: Sequence[Mapping[str, str]]) -> str:

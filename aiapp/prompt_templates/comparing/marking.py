@@ -15,7 +15,7 @@ PAIRED_BLOCK = 2_500
 # Lines that share less than this part of their characters are two lines, not one that was edited.
 ALIKE = 0.3
 # What looking at two lines costs before their first word is compared.
-STEPS_PER_LINE = 20
+STEPS_PER_LINE = 60
 
 _IDEOGRAPHS = "\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 # A variable is one word; scripts without spaces are compared by character.
@@ -41,7 +41,7 @@ def split_words(text: str) -> list[str]:
 
 def pair_lines(old: list[str], new: list[str], budget: Budget) -> list[tuple[int, int]]:
     """Return which removed line became which added one, as positions: in order, and as alike as possible altogether."""
-    if len(old) * len(new) > PAIRED_BLOCK:
+    if len(old) * len(new) > PAIRED_BLOCK or not budget.spend(sum(map(len, (*old, *new))) // 4):
         return list(zip(range(len(old)), range(len(new)), strict=False))
     a, b = [_bag(text) for text in old], [_bag(text) for text in new]
     if not budget.spend(sum(map(len, a)) * len(b) + sum(map(len, b)) * len(a)):

@@ -97,13 +97,16 @@ class Merged:
         return content
 
 
-def merge(base: Mapping[str, Any], ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Merged:
+def merge(
+    base: Mapping[str, Any], ours: Mapping[str, Any], theirs: Mapping[str, Any], room: Room | None = None
+) -> Merged:
     """Merge two versions of a prompt template that began as `base`. The work is bounded.
 
     Arguments:
         base, ours, theirs: the content of a version, as the API shows it; what is absent counts as empty.
+        room: what all that is compared at once may take.
     """
-    found = _Conflicts()
+    found = _Conflicts(room or Room())
     sides = (base, ours, theirs)
     values: dict[str, Any] = {
         # the examples take what these two leave
@@ -120,7 +123,7 @@ def merge(base: Mapping[str, Any], ours: Mapping[str, Any], theirs: Mapping[str,
 class _Conflicts:
     """The conflicts found so far, and what finding more may take."""
 
-    room: Room = field(default_factory=Room)
+    room: Room
     places: int = MAX_PLACES
     all: list[Conflict] = field(default_factory=list)
     keys: Counter[str] = field(default_factory=Counter)

@@ -13,7 +13,7 @@ from aiapp.prompt_templates.comparing.marking import ALIKE, split_words
 Item = TypeVar("Item", bound=Hashable)
 
 # What looking at a place costs before its first word is compared.
-STEPS_PER_HUNK = 20
+STEPS_PER_HUNK = 60
 # Nobody decides about more places of a text one by one.
 MAX_HUNKS = 200
 
@@ -90,17 +90,30 @@ def _decided(
     to_ours: Sequence[tuple[int, int, int]],
     to_theirs: Sequence[tuple[int, int, int]],
 ) -> Iterator[tuple[Item, ...] | Clash[Item]]:
-    in_ours = {start + n: other + n for start, other, length in to_ours for n in range(length)}
-    in_theirs = {start + n: other + n for start, other, length in to_theirs for n in range(length)}
-    common = [(i, j, in_theirs[i]) for i, j in in_ours.items() if i in in_theirs]
     at = (0, 0, 0)
-    for stop in (*common, (len(base), len(ours), len(theirs))):
+    for stop, length in (*_common(to_ours, to_theirs), ((len(base), len(ours), len(theirs)), 0)):
         place = Clash(tuple(base[at[0] : stop[0]]), tuple(ours[at[1] : stop[1]]), tuple(theirs[at[2] : stop[2]]))
         if any(place):
             yield _taken(place)
-        if stop[0] < len(base):
-            yield (base[stop[0]],)
-        at = (stop[0] + 1, stop[1] + 1, stop[2] + 1)
+        if length:
+            yield tuple(base[stop[0] : stop[0] + length])
+        at = (stop[0] + length, stop[1] + length, stop[2] + length)
+
+
+def _common(
+    to_ours: Sequence[tuple[int, int, int]], to_theirs: Sequence[tuple[int, int, int]]
+) -> Iterator[tuple[tuple[int, int, int], int]]:
+    """Yield the runs that all three have: where they begin in each, and their length."""
+    x = y = 0
+    while x < len(to_ours) and y < len(to_theirs):
+        (i, j, length), (k, m, other) = to_ours[x], to_theirs[y]
+        start, end = max(i, k), min(i + length, k + other)
+        if start < end:
+            yield (start, j + start - i, m + start - k), end - start
+        if i + length == end:
+            x += 1
+        else:
+            y += 1
 
 
 def _taken(place: Clash[Item]) -> tuple[Item, ...] | Clash[Item]:

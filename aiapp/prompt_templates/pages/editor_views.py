@@ -13,9 +13,7 @@ from aiapp.columns import new_id
 from aiapp.errors import AppError, Conflict, InvalidInput
 from aiapp.extensions import db, reading
 from aiapp.prompt_templates import actions, branches, estimating, library, revisions, versioning
-from aiapp.prompt_templates.comparing.changes import TITLES
-from aiapp.prompt_templates.comparing.contents import turns
-from aiapp.prompt_templates.comparing.diffing import diff_lines, unified_rows
+from aiapp.prompt_templates.comparing.changes import texts_between
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.pages import forms, workbench
 from aiapp.prompt_templates.pages.routes import address, answer, blueprint, shell
@@ -234,10 +232,5 @@ def _not_saved(access: Access, version: PromptVersion, error: AppError) -> Respo
 
 def _diffs(error: AppError) -> list[tuple[str, list[Any]]]:
     """Return what differs between the other's text and the writer's own, part by part."""
-    yours, theirs = error.extra.get("yours", {}), error.extra.get("theirs", {})
-    diffs = [
-        (title, diff_lines(*(turns(side[field]) if field == "messages" else side[field] for side in (theirs, yours))))
-        for field, title in TITLES.items()
-        if field in yours
-    ]
-    return [(title, unified_rows(diff)) for title, diff in diffs if diff.changed]
+    changed = texts_between(error.extra.get("theirs", {}), error.extra.get("yours", {}))
+    return [(part.title, part.unified) for part in changed]

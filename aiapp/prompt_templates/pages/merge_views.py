@@ -24,7 +24,14 @@ from aiapp.workspaces.access import Access, require
 @require("editor")
 def merge_page(access: Access, slug: str) -> Response:
     """What a merge would make of `branch` and the version `into` of the main line; without them of the branch changed last."""
-    return _page(access, library.find(access, slug), request.args.get("branch", ""), request.args.get("into", type=int))
+    template, room = library.find(access, slug), Room.of_page()
+    found = branches.listed(access, template)
+    branch = request.args.get("branch", "")
+    if not found and not branch:
+        return _answer(access, template, found, plan=None)
+    open_first = sorted(found, key=lambda one: one.merged)
+    plan = merges.plan(access, template, branch or open_first[0].name, request.args.get("into", type=int), room)
+    return _page(access, template, plan, room)
 
 
 @blueprint.post("/<slug>/merge")
@@ -35,13 +42,17 @@ def merge(access: Access, slug: str) -> BaseResponse:
     with reading():
         template = library.find(access, slug)
     branch, into = request.form.get("branch", ""), forms.typed_number("into")
-    plan = merges.plan(access, template, branch, into)
+    room = Room.of_page()
+    plan = merges.plan(access, template, branch, into, room)
     try:
         draft = merges.make(access, plan, _decisions(plan), request.form.get("message", ""))
     except (InvalidInput, Conflict) as error:
         db.session.commit()
         with reading():
-            return _page(access, template, branch, into, error)
+            if error.code == "merge_overtaken":
+                room = Room.of_page()
+                plan = merges.plan(access, template, branch, into, room)
+            return _page(access, template, plan, room, error)
     done = f"v{draft.number} is a draft of both. Publish it when it is right."
     return htmx.go(address(draft, workspace=access.workspace.slug), done)
 
@@ -56,28 +67,39 @@ def _decisions(plan: merges.Plan) -> dict[str, merges.Decision]:
 
 
 def _page(
-    access: Access, template: PromptTemplate, branch: str, into: int | None, error: AppError | None = None
+    access: Access, template: PromptTemplate, plan: merges.Plan, room: Room, error: AppError | None = None
 ) -> Response:
-    found = branches.listed(access, template)
-    frame = shell(access, template, library.current(access, template), "")
-    context: dict[str, Any] = {"branches": found, "error": error, "errors": forms.errors_of(error) if error else {}}
-    if not found and not branch:
-        return answer("prompt_templates/merge.html", **frame, **context, plan=None)
-    open_first = sorted(found, key=lambda one: one.merged)
-    plan = merges.plan(access, template, branch or open_first[0].name, into)
+    """Return the page of a merge; `room` is what planning it has left."""
     decisions = _decisions(plan)
-    room = Room()
     result = plan.merged.content({one.key: merges.decide(one, decisions[one.key]) for one in _valid(plan, decisions)})
-    return answer(
-        "prompt_templates/merge.html",
-        error.status if error else 200,
-        **frame,
-        **context,
+    return _answer(
+        access,
+        template,
+        branches.listed(access, template),
+        error,
         plan=plan,
         targets=branches.targets(access, template),
         conflicts=conflicts.shown(plan.conflicts, decisions, room),
         changes=changes_in(versioning.content(plan.ours), result, split=False, room=room),
         message=request.form.get("message", f"Merge {plan.theirs.branch}"),
+    )
+
+
+def _answer(
+    access: Access,
+    template: PromptTemplate,
+    found: list[branches.Branch],
+    error: AppError | None = None,
+    **context: Any,
+) -> Response:
+    return answer(
+        "prompt_templates/merge.html",
+        error.status if error else 200,
+        **shell(access, template, library.current(access, template), ""),
+        branches=found,
+        error=error,
+        errors=forms.errors_of(error) if error else {},
+        **context,
     )
 
 
