@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aiapp.errors import InvalidInput
-from aiapp.prompt_files import reading
+from aiapp.prompt_files import decoding, reading
 from aiapp.prompt_files.found import Found, Refused
 from aiapp.prompt_templates import versioning
 from aiapp.prompt_templates.text import documents, fields
@@ -62,8 +62,8 @@ def _files(folder: Path) -> Iterator[Path]:
         raise Refused(f"There are more than {reading.MOST_FILES} files in {folder}.")
     for path in paths:
         if path.is_file():
-            if path.stat().st_size > reading.MOST_OF_ONE:
-                raise Refused(f"{path.name} is larger than {reading.MOST_OF_ONE // 1024**2} MB.")
+            if path.stat().st_size > decoding.MOST_OF_ONE:
+                raise Refused(f"{path.name} is larger than {decoding.MOST_OF_ONE // 1024**2} MB.")
             yield path
 
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
 
+from aiapp.prompt_files.beside import Beside
 from aiapp.prompt_files.found import Found
 from aiapp.prompt_files.translating import Notes, blank, chat, sample, settings, text
-from aiapp.prompt_templates.text import rendering, wording
+from aiapp.prompt_templates.text import declaring, rendering, wording
 from aiapp.providers.registry import PROVIDERS
 
 MOST_PROMPTS = 500
@@ -41,16 +44,18 @@ def is_config(value: Any) -> bool:
     )
 
 
-def translate(source: str, config: Mapping[str, Any]) -> list[Found]:
-    """Return one prompt template for each prompt of the configuration."""
-    samples = _samples(config)
+def translate(source: str, config: Mapping[str, Any], beside: Beside) -> list[Found]:
+    """Return one prompt template for each prompt of the configuration, which may stand in a file beside it."""
+    files = _Files(source, beside)
+    samples = _samples(config, files)
     taken: set[str] = set()
     found = []
-    for label, prompt, own in _prompts(config.get("prompts")):
+    for label, prompt, own in islice(_prompts(config.get("prompts"), files), MOST_PROMPTS + 1):
         notes = Notes()
-        if prompt is None or _ELSEWHERE.fullmatch(prompt.strip()):
-            what = (prompt or label).strip()[:100]
-            found.append(Found(source, problems=(f"{what} is not in this file: put the text of the prompt here.",)))
+        if prompt is None:
+            found.append(
+                Found(source, problems=(f"{label[:100]} is not in this file: put the text of the prompt here.",))
+            )
             continue
         template = blank(label or _first_words(prompt))
         template["slug"] = _free(template["slug"], taken)
@@ -61,22 +66,48 @@ def translate(source: str, config: Mapping[str, Any]) -> list[Found]:
     return found or [Found(source, problems=("There are no prompts in this file.",))]
 
 
-def _prompts(prompts: Any) -> Iterator[tuple[str, str | None, Mapping[str, Any]]]:
-    """Yield label, text and configuration of each prompt; no text where it is somewhere else."""
+class _Files(NamedTuple):
+    """The files that a configuration can name, and its own name."""
+
+    source: str
+    beside: Beside
+
+    def value(self, value: Any) -> Any:
+        """Return a value, or what the file says that it names; None where that is not read."""
+        if isinstance(value, str) and _ELSEWHERE.fullmatch(value.strip()):
+            return self.beside.value(self.source, value)
+        return value
+
+
+def _prompts(prompts: Any, files: _Files) -> Iterator[tuple[str, str | None, Mapping[str, Any]]]:
+    """Yield label, text and configuration of each prompt; without its text the label says what is not there."""
+    for label, written, named, own in _entries(prompts):
+        if written is not None and not _ELSEWHERE.fullmatch(written.strip()):
+            yield label, written, own
+            continue
+        named = (written or named).strip()
+        found = files.beside.prompts(files.source, named)
+        for name, prompt in found:
+            yield label or PurePosixPath(name).stem, prompt, own
+        if not found:
+            yield named, None, own
+
+
+def _entries(prompts: Any) -> Iterator[tuple[str, str | None, str, Mapping[str, Any]]]:
+    """Yield label, text, name of the file where there is no text, and configuration of each prompt."""
     if isinstance(prompts, Mapping):  # file: label
         prompts = [{"id": key, "label": label} for key, label in prompts.items()]
     for prompt in (prompts if isinstance(prompts, list) else [prompts])[:MOST_PROMPTS]:
         if isinstance(prompt, str):
-            yield "", prompt, {}
+            yield "", prompt, "", {}
         elif isinstance(prompt, Mapping):
-            label = str(prompt.get("label") or prompt.get("display") or prompt.get("id") or "")
+            label = str(prompt.get("label") or prompt.get("display") or "")
+            named = str(prompt.get("id") or label)
             raw = prompt.get("raw")
+            written = raw if isinstance(raw, str) else json.dumps(raw) if isinstance(raw, list) else None
             own = prompt.get("config")
-            yield (
-                label.removeprefix("file://"),
-                raw if isinstance(raw, str) else json.dumps(raw) if isinstance(raw, list) else None,
-                own if isinstance(own, Mapping) else {},
-            )
+            label = label or ("" if written is None else named)
+            yield label.removeprefix("file://"), written, named, own if isinstance(own, Mapping) else {}
 
 
 def _write(template: dict[str, Any], prompt: str, notes: Notes) -> None:
@@ -117,23 +148,29 @@ def _choose_model(template: dict[str, Any], config: Mapping[str, Any], own: Mapp
     settings(template, own, notes, _SETTINGS)
 
 
-def _samples(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of the first test, over those that all tests have."""
+def _samples(config: Mapping[str, Any], files: _Files) -> dict[str, Any]:
+    """Return the values of the first test, over those that all tests have; what stands in a file is read, where it is there."""
     found: dict[str, Any] = {}
-    tests = config.get("tests")
-    for test in (config.get("defaultTest"), tests[0] if isinstance(tests, list) and tests else None):
-        values = test.get("vars") if isinstance(test, Mapping) else None
+    tests = files.value(config.get("tests"))
+    for test in (files.value(config.get("defaultTest")), tests[0] if isinstance(tests, list) and tests else None):
+        values = files.value(test.get("vars")) if isinstance(test, Mapping) else None
         if isinstance(values, Mapping):
-            found |= values
+            found |= {name: _sample(value, files) for name, value in values.items()}
     return found
+
+
+def _sample(value: Any, files: _Files) -> Any:
+    """Return the value of a variable; the name of a file stays where that is not read, or is too long for a sample."""
+    if isinstance(value, list) and value and not isinstance(value[0], list | Mapping):
+        value = value[0]  # one test for each of them, there
+    said = files.value(value)
+    return value if said is None or (said is not value and len(json.dumps(said)) > declaring.MAX_VALUE) else said
 
 
 def _declare(template: dict[str, Any], samples: Mapping[str, Any], notes: Notes) -> None:
     texts = [template["system"], template["body"], *(message["content"] for message in template["messages"])]
     for name in rendering.variables(*texts):
         value = samples.get(name)
-        if isinstance(value, list) and value and not isinstance(value[0], list | Mapping):
-            value = value[0]  # one test for each of them, there
         if isinstance(value, str) and _ELSEWHERE.fullmatch(value):
             notes.add(f"The sample of {name} is in another file and was left out.")
         elif value is not None:

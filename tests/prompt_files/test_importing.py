@@ -494,6 +494,45 @@ def test_a_prompt_of_many_file_names_is_read_once() -> None:
     assert asked.template["variables"][0]["sample"] == long
 
 
+def test_prompts_and_values_in_other_files_of_the_upload_are_read() -> None:
+    config = """\
+prompts: [file://../prompts/a.txt, {id: 'file://chat.yaml', label: Chat}, '../prompts/*.j2', file://../../../etc/passwd.txt, file://a.py]
+tests: file://tests.yaml
+"""
+    files = {
+        "x/conf/promptfooconfig.yaml": config,
+        "x/conf/chat.yaml": "- {role: system, content: 'Be {{role}}.'}\n- {role: user, content: '{{q}}'}\n",
+        "x/conf/tests.yaml": "- vars: {q: file://values/q.txt, role: file://values/none.txt, long: file://values/long.txt}\n",
+        "x/conf/values/q.txt": "Why?\n",
+        "x/conf/values/long.txt": "x" * 30_000,
+        "x/conf/a.py": "print()",
+        "x/prompts/a.txt": "One {{q}}\n---\nTwo {{long}}\n",
+        "x/prompts/b.j2": "Three {{ role }}",
+        "etc/passwd.txt": "secret",
+    }
+    found = reading.read_all((name, text.encode()) for name, text in files.items())
+    templates = [one.template for one in found if one.template]
+
+    assert [(one["name"], one["system"], one["body"]) for one in templates] == [
+        ("a", "", "One {{q}}"),
+        ("a", "", "Two {{long}}"),
+        ("Chat", "Be {{role}}.", "{{q}}"),
+        ("b", "", "Three {{role}}"),
+    ]
+    assert [spec["sample"] for one in templates for spec in one["variables"]] == ["Why?", "Why?"]
+    left = {one.source: " ".join((*one.problems, *one.notes)) for one in found if not one.template}
+    assert set(left) == {"x/conf/promptfooconfig.yaml", "x/conf/a.py", "etc/passwd.txt"}
+    problems = [problem for one in found for problem in one.problems]
+    assert "file://../../../etc/passwd.txt is not in this file" in problems[0]
+    assert "file://a.py is not in this file" in problems[1]
+
+
+def test_one_file_that_is_named_very_often_is_read_within_bounds() -> None:
+    config = json.dumps({"prompts": ["big.txt"] * 400, "tests": []})
+    found = reading.read_all([("c.json", config.encode()), ("big.txt", b"a\n" * 500_000)])
+    assert sum(one.template is not None for one in found) == 10
+
+
 @pytest.mark.parametrize("name", ["file://a", "exec:run", "prompts/*.md", "a.py:fn", "a.b.txt", "x.txt.txt"])
 def test_prompts_in_other_files_are_told_by_their_names(name: str) -> None:
     (found,) = reading.read("x.json", json.dumps({"prompts": [name], "tests": []}).encode())
