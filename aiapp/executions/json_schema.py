@@ -20,13 +20,12 @@ from jsonschema import (
     Draft7Validator,
     Draft201909Validator,
     Draft202012Validator,
-    FormatChecker,
-    SchemaError,
 )
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from aiapp.executions.schema_keywords import TooMuchWork, Work, bounded, work_left
+from aiapp.prompt_templates.text import json_schemas
 
 # A prompt template keeps no larger one.
 MAX_SCHEMA = 100 * 1024
@@ -50,11 +49,10 @@ class Verdict:
 
 def check(value: Any, schema: Any) -> Verdict:
     """Compare a JSON value with a JSON schema. Every schema and value has a verdict."""
-    text, problem = _as_text(schema)
-    if problem is None:
-        problem = _schema_problem(text)
+    problem = schema_problem(schema)
     if problem is not None:
         return Verdict(None, (problem,))
+    text = json.dumps(schema)
     work = Work()
     token = work_left.set(work)
     try:
@@ -81,31 +79,24 @@ def check(value: Any, schema: Any) -> Verdict:
 
 
 def schema_problem(schema: Any) -> str | None:
-    """Return why `schema` cannot be used as a JSON schema, for the one who writes it; None where it can."""
-    text, problem = _as_text(schema)
-    return problem or _schema_problem(text)
+    """Return why `schema` cannot be used as a JSON schema; None where it can.
 
-
-def _as_text(schema: Any) -> tuple[str, str | None]:
+    Members' schemas are looked at when they are written. This is for those that were saved before that, and for other callers'.
+    """
     try:
         text = json.dumps(schema, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
-        return "", "The JSON schema is not JSON, or nested too deeply."
+        return "The JSON schema is not JSON, or nested too deeply."
     if len(text) > MAX_SCHEMA:
-        return "", f"The JSON schema is larger than {MAX_SCHEMA:,} characters."
-    return text, None
-
-
-@lru_cache(maxsize=64)
-def _schema_problem(text: str) -> str | None:
-    schema = json.loads(text)
+        return f"The JSON schema is larger than {MAX_SCHEMA:,} characters."
+    if isinstance(schema, bool):
+        return None
+    if not isinstance(schema, dict):
+        return "The JSON schema is no object."
     try:
-        # no formats: "regex" would read patterns with Python's engine, which is not the one that runs them
-        _draft(schema).check_schema(schema, format_checker=FormatChecker(formats=()))
-    except SchemaError as error:
-        return _cut(f"The JSON schema is not valid at {error.json_path}: {error.message}")
-    except RecursionError:
-        return "The JSON schema is nested too deeply."
+        json_schemas.check(schema)
+    except ValueError as error:
+        return _cut(f"The JSON schema cannot be used. {error}")
     return None
 
 

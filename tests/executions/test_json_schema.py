@@ -69,11 +69,12 @@ def test_values_are_compared_as_json_schema_says(value, schema, valid):
 @pytest.mark.parametrize(
     ("schema", "problem"),
     [
-        ({"type": "strange"}, "not valid at $.type: 'strange'"),
-        ({"properties": []}, "not valid at $.properties"),
-        ([], "not valid at $"),
-        (None, "not valid at $"),
-        ({"$schema": 5}, "not valid at"),
+        ({"type": "strange"}, "not a JSON schema: type: 'strange'"),
+        ({"properties": []}, "not a JSON schema: properties"),
+        ([], "no object"),
+        (None, "no object"),
+        ({"$schema": 5}, "not a JSON schema"),
+        ({"$schema": "http://json-schema.org/draft-04/schema#", "enum": [*range(2_000)]}, "at most 500 values"),
         ({"a": float("nan")}, "is not JSON"),
         ({"a": {1, 2}}, "is not JSON"),
         ({"enum": ["x" * 110_000]}, "larger than 102,400 characters"),
@@ -141,7 +142,7 @@ def test_nothing_is_fetched(schema, monkeypatch):
         ("x", doubling("allOf")),
         (["x" * 100] * 500, doubling("anyOf")),
         ({}, {"$ref": "#"}),
-        ([["y"] * 100] * 3000, {"items": {"enum": [["y"] * 100] * 50}}),
+        ([["y"] * 90] * 3000, {"items": {"enum": [["y"] * (90 - n) for n in range(50)]}}),
         ({str(n): n for n in range(20_000)}, {"patternProperties": {f"^{n}(a+)+$": {} for n in range(15)}}),
         ([{"a": "x"}] * 400, {"items": {"$ref": "#here"}, "$defs": {"h": {"$anchor": "here", "type": "object"}}}),
     ],
@@ -187,7 +188,7 @@ def test_no_pattern_backtracks_whatever_draft_a_part_of_the_schema_names(keyword
 
 
 def test_a_pattern_that_cannot_be_checked_is_noted_and_not_held_against_the_value():
-    for pattern in ["(?=a)b", r"(a)\1", "(", "a" * 501, "(\\w{100}){100}"]:
+    for pattern in ["(?=a)b", r"(a)\1", "a" * 501, "(\\w{100}){100}"]:
         verdict = check("x", {"pattern": pattern})
         assert verdict.valid is None
         assert "could not be checked" in verdict.problems[0]

@@ -59,7 +59,9 @@ def _problem(text: str) -> str | None:
     try:
         draft = validator_for(schema, default=Draft202012Validator)
         found = next(_bounded(draft)(draft.META_SCHEMA, format_checker=_patterns()).iter_errors(schema), None)
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, SchemaError, TypeError, ValueError):
+    except RecursionError:
+        return "This JSON schema is nested too deeply."
+    except (ArithmeticError, AttributeError, LookupError, SchemaError, TypeError, ValueError):
         return _NOT_ONE
     if found is None:
         return None
