@@ -9,6 +9,7 @@ The tree::
     ├── Denied                403 denied            the role or scope is too small; says which one is needed
     ├── NotFound              404 not_found         also for what belongs to another workspace
     ├── Conflict              409 conflict          a stale edit, a taken name, an idempotency key used twice
+    ├── Gone                  410 gone              what was shown on purpose for a while is not shown any more
     ├── TooManyRequests       429 too_many_requests says when to come back
     └── Unavailable           503 unavailable       a part is down; says when to come back
 """
@@ -105,6 +106,12 @@ class Conflict(AppError):
     """Somebody was faster, the name is taken, or things stand so that it cannot be done."""
 
     status, code, title = 409, "conflict", "This cannot be done as things stand"
+
+
+class Gone(AppError):
+    """It was here, and whoever asks may know that; it may come back."""
+
+    status, code, title = 410, "gone", "This is not shown any more"
 
 
 class TooManyRequests(AppError):
@@ -244,6 +251,7 @@ def _by_status(status: int) -> type[AppError]:
         Denied,
         NotFound,
         Conflict,
+        Gone,
         TooManyRequests,
         Unavailable,
     ):

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from aiapp.accounts.tokens import digest, new_secret
 from aiapp.columns import now
-from aiapp.errors import InvalidInput, NotFound
+from aiapp.errors import Conflict, Gone, InvalidInput, NotFound
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.release_models import PreviewLink
@@ -16,15 +16,20 @@ from aiapp.workspaces.access import Access
 
 LIFETIMES = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "7d": timedelta(days=7)}
 UNUSABLE = "This link has run out, was taken back, or never was one. Ask whoever sent it for a new one."
+ARCHIVED = "This prompt template was archived, and is not shown while it is. Ask whoever sent you the link."
 MOST = 50
 
 
 def create(access: Access, version: PromptVersion, lifetime: str) -> tuple[PreviewLink, str]:
-    """Make a link and return it with its secret, which is shown once. Raises InvalidInput.
+    """Make a link and return it with its secret, which is shown once. Raises InvalidInput, Conflict `inactive`.
 
     Arguments:
         lifetime: one of LIFETIMES.
     """
+    if not version.prompt_template.active:
+        raise Conflict(
+            f"{version.prompt_template.name} is archived. An editor can switch it on again.", code="inactive"
+        )
     if lifetime not in LIFETIMES:
         message = "Choose one of: " + ", ".join(LIFETIMES) + "."
         raise InvalidInput(errors=[{"field": "lifetime", "message": message}])
@@ -66,12 +71,18 @@ def revoke(access: Access, link: PreviewLink) -> None:
 
 
 def find(secret: str) -> PromptVersion:
-    """Return the version that a link shows. Raises NotFound, alike for what has run out, was taken back or never was one."""
+    """Return the version that a link shows.
+
+    Raises NotFound, alike for what has run out, was taken back, was deleted or never was one; Gone while its prompt template is
+    archived.
+    """
     link = None
     if len(secret) <= 100:
         link = db.session.scalar(sa.select(PreviewLink).where(PreviewLink.secret_hash == digest(secret)))
     if link is None or link.expires_at <= now():
         raise NotFound(UNUSABLE)
+    if not link.prompt_version.prompt_template.active:
+        raise Gone(ARCHIVED)
     return link.prompt_version
 
 

@@ -401,6 +401,19 @@ def test_a_link_that_was_taken_back_is_like_one_that_never_was(bob: Access, draf
     refused("invalid", preview_links.create, bob, draft, "forever")
 
 
+def test_a_link_to_what_was_archived_says_so_and_can_be_taken_back(bob: Access, draft: PromptVersion) -> None:
+    _, secret = preview_links.create(bob, draft, "7d")
+    actions.archive(bob, draft.prompt_template)
+    gone = refused("gone", preview_links.find, secret)
+    assert (gone.status, "archived" in gone.detail) == (410, True)
+    refused("inactive", preview_links.create, bob, draft, "7d")
+    actions.unarchive(bob, draft.prompt_template)
+    assert preview_links.find(secret) == draft
+    actions.archive(bob, draft.prompt_template)
+    preview_links.revoke(bob, *preview_links.listed(bob, draft.prompt_template))
+    refused("not_found", preview_links.find, secret)
+
+
 # ---------- races ----------
 
 
