@@ -59,6 +59,16 @@ def expanded(version: PromptVersion) -> Expansion:
     return including.expand(_texts(version), of(version))
 
 
+def own(version: PromptVersion, given: Iterable[Mapping[str, Any]], expansion: Expansion) -> list[dict[str, Any]]:
+    """Return declarations as a form gives them, without what only repeats what is included (see declaring.own).
+
+    What the version's own text uses, and what it has declared itself, it keeps. Raises InvalidInput.
+    """
+    declared = {spec["name"] for spec in version.variables if including.says_something(spec)}
+    used = declaring.used(versioning.content(version))
+    return declaring.own(given, expansion.inherited, declared.union(used))
+
+
 def variables(version: PromptVersion) -> list[dict[str, Any]]:
     """Return what a version's variables take, those of what it includes among them."""
     return expanded(version).specs(version.variables)

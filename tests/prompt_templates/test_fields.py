@@ -32,6 +32,20 @@ def test_every_mistake_is_told_at_once() -> None:
     }
 
 
+def test_every_mistake_in_a_list_is_told_at_once_at_its_place() -> None:
+    variables = [{"name": "a", "type": "number", "default": "x", "sample": "y"}, {"name": "b", "type": "choice"}]
+    variables += [{"name": "c"}, {"name": "c"}, {"name": "2"}]
+    assert set(refused({"variables": variables, "messages": [{"role": "robot"}, {"role": "user"}]})) == {
+        "variables.a.default",
+        "variables.a.sample",
+        "variables.b.choices",
+        "variables.c",
+        "variables.5",
+        "messages.1",
+        "messages.2",
+    }
+
+
 def test_a_name_is_one_line_with_single_spaces() -> None:
     assert fields.details({"name": "  Support \n reply "})["name"] == "Support reply"
     assert "1 to 100" in refused({"name": "a" * 101})["name"]

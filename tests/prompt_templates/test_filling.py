@@ -13,7 +13,7 @@ from test_rendering import JSON_VALUES
 
 from aiapp.executions import actions as executions
 from aiapp.executions.submission import Submission
-from aiapp.prompt_templates import contexts, library, partials
+from aiapp.prompt_templates import actions, contexts, library, partials
 from aiapp.prompt_templates.text import declaring, sampling, values
 from aiapp.prompt_templates.text.schema_sketch import sketch
 
@@ -289,6 +289,23 @@ def test_settings_show_what_is_included_and_store_only_what_differs(write, sign_
     used = bob.get("/w/acme/prompt-templates/house-tone/versions/1/settings").get_data(as_text=True)
     assert "Used by" in used
     assert "Support reply</a>" in used
+
+
+def test_what_a_prompt_declares_of_its_own_variable_stays_when_an_include_that_says_the_same_goes(
+    write, sign_in, app, team
+):
+    tone = [{"name": "tone", "type": "choice", "choices": ["warm", "dry"], "required": False}]
+    write("bob", published=True, name="House tone", slug="house-tone", body="Be {{tone}}.", variables=tone)
+    write("bob", body="{{> house-tone}} Really {{tone}}!", variables=tone)
+    form = {"lock_version": "1", "type-tone": "choice", "choices-tone": "warm\r\ndry", "temperature": "1"}
+    assert sign_in("bob").submit(f"{DRAFT}/settings", form).status_code == 303
+
+    with app.app_context():
+        access = team.access("bob")
+        version = library.version(access, library.find(access, "support-reply"), 1)
+        actions.save_draft(access, version, {"body": "Really {{tone}}!"}, 2)
+        (spec,) = version.variables
+        assert (spec["type"], spec["required"], spec["choices"]) == ("choice", False, ["warm", "dry"])
 
 
 def test_two_runs_stand_side_by_side(write, sign_in, app, team):

@@ -17,7 +17,7 @@ from aiapp.prompt_templates.checks import Check
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.pages import forms
 from aiapp.prompt_templates.pages.routes import address, answer, blueprint, shell
-from aiapp.prompt_templates.text import declaring, fields, including, wording
+from aiapp.prompt_templates.text import fields, including, wording
 from aiapp.prompt_templates.text.schema_sketch import sketch
 from aiapp.prompt_templates.text.values import VARIABLE_TYPES, as_text
 from aiapp.providers.output_formats import CHOICES
@@ -45,7 +45,7 @@ def save_settings(access: Access, slug: str, version: int) -> BaseResponse:
         seen = forms.typed_number("overwrite") or forms.typed_number("lock_version") or 0
         expansion = partials.expanded(found)
         given = forms.settings(expansion.specs(found.variables))
-        given["variables"] = declaring.own(given["variables"], expansion.inherited)
+        given["variables"] = partials.own(found, given["variables"], expansion)
         actions.save_draft(access, found, given, seen)
     except (InvalidInput, Conflict) as error:
         return _page(access, template, found, typed=request.form, error=error)

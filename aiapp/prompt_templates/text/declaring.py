@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiapp.errors import InvalidInput
@@ -50,31 +50,44 @@ def sampled(specs: Iterable[Mapping[str, Any]], typed: Mapping[str, str]) -> lis
     return [_sampled(dict(spec), typed.get(spec["name"])) for spec in specs]
 
 
-def own(given: Iterable[Mapping[str, Any]], inherited: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return declarations as a form gives them, without what only repeats what an included prompt template says."""
+def own(
+    given: Iterable[Mapping[str, Any]], inherited: Mapping[str, Mapping[str, Any]], kept: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Return declarations as a form gives them, without what only repeats what an included prompt template says.
+
+    Arguments:
+        kept: the variables whose declarations are not only the included one's: they stay when the include goes.
+    """
     return [
         {**values.blank(spec["name"]), "sample": _other(spec, inherited[spec["name"]], "sample")}
-        if spec["name"] in inherited and _repeats(spec, inherited[spec["name"]])
+        if spec["name"] in inherited and spec["name"] not in kept and _repeats(spec, inherited[spec["name"]])
         else dict(spec)
         for spec in given
     ]
 
 
 def read(value: Any) -> list[dict[str, Any]]:
-    """Return declarations as they are stored. Raises ValueError, for one of them NestedError."""
+    """Return declarations as they are stored. Raises ValueError, for mistakes in them NestedError with all of these."""
     specs: dict[str, dict[str, Any]] = {}
+    mistakes: list[tuple[str, str]] = []
     for number, item in enumerate(objects(value, MAX_VARIABLES, "variables"), 1):
         name = item.get("name")
         if not isinstance(name, str) or len(name) > MAX_NAME or not _VARIABLE.fullmatch(name):
-            raise NestedError(str(number), "A name has letters, digits and _, and begins with a letter or _.")
-        if name in specs:
-            raise NestedError(name, "This variable is declared twice.")
-        specs[name] = _variable(name, item)
+            mistakes.append((str(number), "A name has letters, digits and _, and begins with a letter or _."))
+        elif name in specs:
+            mistakes.append((name, "This variable is declared twice."))
+        else:
+            specs[name], wrong = _variable(name, item)
+            mistakes += [(f"{name}.{key}", message) for key, message in wrong.items()]
+    if mistakes:
+        raise NestedError(*mistakes)
     return list(specs.values())
 
 
-def _variable(name: str, item: Mapping[str, Any]) -> dict[str, Any]:
+def _variable(name: str, item: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a declaration, and what is wrong with it, by key."""
     spec = values.blank(name)
+    wrong: dict[str, str] = {}
     readers: dict[str, Reader] = {
         "type": one_of(values.VARIABLE_TYPES),
         "required": flag,
@@ -89,10 +102,10 @@ def _variable(name: str, item: Mapping[str, Any]) -> dict[str, Any]:
         try:
             spec[key] = reader(item[key])
         except ValueError as error:
-            raise NestedError(f"{name}.{key}", str(error)) from error
+            wrong[key] = str(error)
     if spec["type"] == "choice" and not spec.get("choices"):
-        raise NestedError(f"{name}.choices", "Give at least one choice.")
-    return spec
+        wrong.setdefault("choices", "Give at least one choice.")
+    return spec, wrong
 
 
 def _repeats(spec: Mapping[str, Any], said: Mapping[str, Any]) -> bool:

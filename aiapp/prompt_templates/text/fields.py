@@ -44,7 +44,7 @@ def _read(given: Mapping[str, Any], readers: Mapping[str, Reader]) -> dict[str, 
             try:
                 clean[field] = reader(given[field])
             except NestedError as error:
-                errors.append({"field": f"{field}.{error.path}", "message": str(error)})
+                errors += [{"field": f"{field}.{path}", "message": message} for path, message in error.mistakes]
             except ValueError as error:
                 errors.append({"field": field, "message": str(error)})
     if errors:
@@ -74,14 +74,17 @@ def _tags(value: Any) -> list[str]:
 
 def _messages(value: Any) -> list[dict[str, str]]:
     items = objects(value, MAX_MESSAGES, "example messages")
-    clean = []
+    clean, mistakes = [], []
     for number, item in enumerate(items, 1):
         if item.get("role") not in ("user", "assistant"):
-            raise NestedError(str(number), "The role is user or assistant.")
+            mistakes.append((str(number), "The role is user or assistant."))
+            continue
         try:
             clean.append({"role": item["role"], "content": text(item.get("content"))})
         except ValueError as error:
-            raise NestedError(str(number), str(error)) from error
+            mistakes.append((str(number), str(error)))
+    if mistakes:
+        raise NestedError(*mistakes)
     return clean
 
 

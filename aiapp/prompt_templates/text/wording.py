@@ -21,11 +21,11 @@ _UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u2
 
 
 class NestedError(ValueError):
-    """A mistake inside of a list; `path` names the place."""
+    """Mistakes inside of a list, each `(path, message)`: the path names the place."""
 
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(message)
-        self.path = path
+    def __init__(self, *mistakes: tuple[str, str]) -> None:
+        super().__init__(" ".join(message for _, message in mistakes))
+        self.mistakes = mistakes
 
 
 def line(value: Any, limit: int, *, required: bool = False) -> str:
