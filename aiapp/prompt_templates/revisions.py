@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import defer
 
+from aiapp.accounts.models import User
 from aiapp.columns import now
 from aiapp.errors import NotFound
 from aiapp.extensions import db
@@ -53,9 +55,25 @@ def pin_in_burst(version: PromptVersion) -> bool:
 
 def last_writer(version: PromptVersion) -> str | None:
     """Return the id of the user who wrote what the version says; None where that is not known any more."""
-    query = _of(version).where(PromptRevision.author_id.is_not(None))
-    last = db.session.scalars(query.order_by(PromptRevision.id.desc()).limit(1)).first()
-    return last.author_id if last else version.author_id
+    writer = _last_writer(version)
+    return writer.id if writer else version.author_id
+
+
+def writers(access: Access, versions: Iterable[PromptVersion]) -> dict[str, User]:
+    """Return who wrote what each version says, by its id, for those that were written in since they were begun."""
+    by_id = {version.id: version for version in versions}
+    newest = (
+        access.select(PromptRevision)
+        .where(PromptRevision.prompt_version_id.in_(by_id))
+        .with_only_columns(sa.func.max(PromptRevision.id))
+        .group_by(PromptRevision.prompt_version_id)
+    )
+    query = access.select(PromptRevision).where(PromptRevision.id.in_(newest)).options(defer(PromptRevision.content))
+    found = {
+        kept.prompt_version_id: kept.author or _last_writer(by_id[kept.prompt_version_id])
+        for kept in db.session.scalars(query)
+    }
+    return {version_id: writer for version_id, writer in found.items() if writer}
 
 
 def listed(access: Access, version: PromptVersion) -> list[PromptRevision]:
@@ -102,6 +120,12 @@ def _of(version: PromptVersion) -> sa.Select[PromptRevision]:
     return sa.select(PromptRevision).where(
         PromptRevision.workspace_id == version.workspace_id, PromptRevision.prompt_version_id == version.id
     )
+
+
+def _last_writer(version: PromptVersion) -> User | None:
+    query = _of(version).where(PromptRevision.author_id.is_not(None)).options(defer(PromptRevision.content))
+    last = db.session.scalars(query.order_by(PromptRevision.id.desc()).limit(1)).first()
+    return last.author if last else None
 
 
 def _newest(version: PromptVersion) -> PromptRevision | None:

@@ -471,6 +471,23 @@ def test_the_only_version_is_compared_with_itself(write: Write, sign_in: SignIn)
     assert sign_in("bob").get(f"{PAGE}/compare").location == f"{PAGE}/compare/1...1"
 
 
+def test_versions_say_who_wrote_last_and_who_began_or_published_them(
+    app: Flask, team: Any, write: Write, sign_in: SignIn
+) -> None:
+    write("bob")
+    with app.app_context():
+        draft = library.version(team.access("bob"), library.find(team.access("bob"), "support-reply"), 1)
+        actions.save_draft(team.access("adam"), draft, {"body": "Hi {{name}}"}, 1)
+    vera = sign_in("vera")
+    assert "Adam, begun by Bob" in text_of(vera.get(f"{PAGE}/versions"))
+    with app.app_context():
+        draft = library.version(team.access("bob"), library.find(team.access("bob"), "support-reply"), 1)
+        actions.publish(team.access("alice"), draft)
+    page = text_of(vera.get(PAGE))
+    assert "Alice, written by Adam" in page
+    assert ", written by Adam</span>" in page
+
+
 def test_long_unchanged_parts_are_folded_and_fetched_in_pieces(
     app: Flask, team: Any, write: Write, sign_in: SignIn
 ) -> None:
@@ -491,7 +508,7 @@ def test_long_unchanged_parts_are_folded_and_fetched_in_pieces(
             part = text_of(vera.get(link[1].replace("&amp;", "&")))
             seen += len(set(re.findall(r"line \d+", part)))
             link = re.search(r'hx-get="([^"]+/_hunk[^"]+)"', part)
-        assert seen == 2996  # all but the context beside the change
+        assert seen == 2997  # all but the context beside the change
 
 
 @pytest.mark.parametrize("query", ["", "part=body", "part=name&first=1&count=1", "part=body&first=0&count=5"])

@@ -14,6 +14,7 @@ from aiapp.prompt_templates import (
     library,
     publishing_rules,
     releases,
+    revisions,
     versioning,
 )
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
@@ -63,6 +64,7 @@ def shell(access: Access, template: PromptTemplate, version: PromptVersion, tab:
         "path": path,
         "here": here,
         "versions": rail,
+        "writers": revisions.writers(access, [*rail, *([published] if published else [])]),
         "newer": rail[at - 1] if at > 0 else None,
         "older": rail[at + 1] if at + 1 < len(rail) else None,
         "published": published,
@@ -91,6 +93,7 @@ def history(access: Access, template: PromptTemplate) -> dict[str, Any]:
     return {
         "all_versions": found,
         "by_id": {one.id: one for one in found},
+        "all_writers": revisions.writers(access, found),
         "happened": events.listed(access, template),
         "tell": tell,
     }
