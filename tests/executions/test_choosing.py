@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from aiapp.credentials.models import Credential
+from aiapp.executions.models import Execution
+from aiapp.extensions import db
 from aiapp.prompt_templates import actions, library
 
 PATH = "/w/acme/executions/choose"
@@ -69,6 +72,17 @@ def test_the_pages_that_offer_to_run_one_lead_there(sign_in, write):
     for page in (text(bob.get("/w/acme/executions")), text(bob.get("/w/acme/"))):
         assert f'href="{PATH}"' in page
         assert "status=published" not in page
+
+
+def test_home_says_which_of_the_recent_executions_are_test_runs(app, team, sign_in, write):
+    write("Greeting")
+    with app.app_context():
+        access = team.access("bob")
+        here = access.workspace.id
+        db.session.add(Credential(workspace_id=here, provider="demo", name="demo", base_url="demo://local"))
+        db.session.add_all(Execution(workspace_id=here, source=one) for one in ("page", "preview"))
+        db.session.commit()
+    assert text(sign_in("bob").get("/w/acme/")).count("no template test run") == 1
 
 
 def test_a_phone_offers_to_run_a_text_to_who_may(sign_in):

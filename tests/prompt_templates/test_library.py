@@ -183,7 +183,7 @@ def test_lists_are_sorted_by_change_name_use_and_last_run(bob: Access) -> None:
     assert listed(bob) == ["gamma", "alpha", "beta"]
     assert listed(bob, sort="name") == ["alpha", "beta", "gamma"]
     assert listed(bob, sort="used") == ["beta", "gamma", "alpha"]
-    assert listed(bob, sort="run") == ["alpha", "gamma", "beta"]
+    assert listed(bob, sort="run") == ["gamma", "beta", "alpha"]
     assert listed(bob, sort="relevance") == ["gamma", "alpha", "beta"]
     favourites.keep(bob, library.find(bob, "beta"))
     assert listed(bob, favourites="first") == ["beta", "gamma", "alpha"]
