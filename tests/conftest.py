@@ -36,6 +36,7 @@ import aiapp.models  # noqa: F401 - every table
 from aiapp import config, create_app
 from aiapp.accounts.models import User
 from aiapp.accounts.tokens import make
+from aiapp.columns import new_id
 from aiapp.extensions import Base, db, limiter
 from aiapp.workspaces.access import Access
 from aiapp.workspaces.models import Membership, Workspace
@@ -242,22 +243,35 @@ class Team:
     def __init__(self, app: Flask) -> None:
         self.app = app
         self.password = PASSWORD
+        self.acme_id, self.rival_id = new_id(), new_id()
         with app.app_context():
-            acme = self._workspace("acme", "Acme", ROLES)
-            rival = self._workspace("rival", "Rival", {"charlie": "owner"})
-            self.acme_id, self.rival_id = acme.id, rival.id
-            db.session.commit()
+            self._populate()
 
-    def _workspace(self, slug: str, name: str, people: dict[str, str]) -> Workspace:
-        workspace = Workspace(slug=slug, name=name)
-        db.session.add(workspace)
-        db.session.flush()
-        for person, role in people.items():
-            user = User(email=f"{person}@example.com", name=person.capitalize(), password_hash=PASSWORD_HASH)
-            db.session.add(user)
-            db.session.flush()
-            db.session.add(Membership(workspace_id=workspace.id, user_id=user.id, role=role))
-        return workspace
+    def _populate(self) -> None:
+        """Write everybody down in three statements: every test begins with this."""
+        people = {"acme": ROLES, "rival": {"charlie": "owner"}}
+        workspaces = [
+            {"id": self.acme_id, "slug": "acme", "name": "Acme"},
+            {"id": self.rival_id, "slug": "rival", "name": "Rival"},
+        ]
+        users = {
+            name: {
+                "id": new_id(),
+                "email": f"{name}@example.com",
+                "name": name.capitalize(),
+                "password_hash": PASSWORD_HASH,
+            }
+            for roles in people.values()
+            for name in roles
+        }
+        members = [
+            {"workspace_id": workspace["id"], "user_id": users[name]["id"], "role": role}
+            for workspace in workspaces
+            for name, role in people[workspace["slug"]].items()
+        ]
+        for table, rows in ((Workspace, workspaces), (User, list(users.values())), (Membership, members)):
+            db.session.execute(sa.insert(table), rows)
+        db.session.commit()
 
     def access(self, name: str, workspace: str | None = None) -> Access:
         """What actions take; needs an app context."""
