@@ -55,6 +55,7 @@ def start_worker(redis_url: str) -> Iterator[Callable[..., Running]]:
     job_functions.go_on.set()
     for each in running:
         each.stop()
+        each.worker.connection.close()
 
 
 @pytest.fixture

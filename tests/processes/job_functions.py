@@ -37,3 +37,8 @@ def held(row_id: str) -> None:
 def failing(row_id: str) -> None:
     runs.append(row_id)
     raise LookupError("the message stays here")
+
+
+def unspeakable(row_id: str) -> None:
+    """Fail with an error that RQ cannot write down: the name of its type is no text that could be sent."""
+    raise type("\ud800", (Exception,), {})

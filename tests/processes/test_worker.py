@@ -111,6 +111,15 @@ def test_a_failed_job_is_listed_without_its_message(connection, start_worker):
     assert StartedJobRegistry("default", connection=connection).get_job_ids(cleanup=False) == []
 
 
+def test_a_job_that_cannot_be_written_down_does_not_end_the_books(connection, start_worker):
+    enqueue(connection, "unspeakable", [new_id()])
+    worker = start_worker(concurrency=1)
+    enqueue(connection, "failing", [new_id()])
+    failed = FailedJobRegistry("default", connection=connection, serializer=JSONSerializer)
+    assert eventually(lambda: failed.get_job_ids())
+    assert worker.stop() is True
+
+
 def test_a_delivery_whose_job_is_gone_is_dropped(connection, start_worker):
     enqueue(connection, "instant", [new_id()])
     connection.delete(*connection.keys("rq:job:*"))
