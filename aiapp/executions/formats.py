@@ -41,14 +41,14 @@ class Format:
     """How an answer in one format is read and shown; what it is called stands in providers/output_formats.py.
 
     `view` is how a page shows it: `text` as it is written, `prose` as HTML, `code` as source (`to_html` may indent it), `page`
-    in a frame of its own. `fenced` says that a code block around an answer is no part of it: its file begins inside.
+    in a frame of its own. `source` is an answer as its file holds it: a code block around it is no part of most formats.
     """
 
     about: About
     read: Callable[[str, Any], Output]
     view: Literal["text", "prose", "code", "page"]
     to_html: Callable[[str], Markup] = escape
-    fenced: bool = False
+    source: Callable[[str], str] = str
 
     @property
     def media_type(self) -> str:
@@ -59,10 +59,6 @@ class Format:
     def extension(self) -> str:
         """The ending of its file's name."""
         return self.about.extension
-
-    def source(self, text: str) -> str:
-        """Return an answer as its file holds it."""
-        return json_text.unfenced(text) if self.fenced else text
 
 
 def of(name: str) -> Format:
@@ -142,7 +138,11 @@ def _compared(text: str, data: Any, repair: str | None, schema: Any) -> Output:
     return Output(text, data, verdict.valid, repairs + verdict.problems)
 
 
-def _source_to_html(text: str) -> Markup:
+def _yaml_to_html(text: str) -> Markup:
+    return escape(structured.yaml_source(text))
+
+
+def _xml_to_html(text: str) -> Markup:
     return escape(json_text.unfenced(text))
 
 
@@ -159,10 +159,10 @@ FORMATS: dict[str, Format] = {
     one.about.name: one
     for one in (
         Format(ABOUT["text"], _read_text, "text"),
-        Format(ABOUT["json"], _read_json, "code", _json_to_html, fenced=True),
+        Format(ABOUT["json"], _read_json, "code", _json_to_html, json_text.unfenced),
         Format(ABOUT["markdown"], _read_text, "prose", markdown.to_html),
-        Format(ABOUT["html"], _read_text, "page", fenced=True),
-        Format(ABOUT["yaml"], _read_yaml, "code", _source_to_html, fenced=True),
-        Format(ABOUT["xml"], _read_xml, "code", _source_to_html, fenced=True),
+        Format(ABOUT["html"], _read_text, "page", source=json_text.unfenced),
+        Format(ABOUT["yaml"], _read_yaml, "code", _yaml_to_html, structured.yaml_source),
+        Format(ABOUT["xml"], _read_xml, "code", _xml_to_html, json_text.unfenced),
     )
 }

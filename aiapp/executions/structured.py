@@ -8,7 +8,7 @@ from typing import Any
 from xml.parsers import expat
 
 from aiapp.prompt_templates.text import front_matter
-from aiapp.providers.json_text import unfenced
+from aiapp.providers import json_text
 
 MAX_CHARACTERS = 500_000
 MAX_DEPTH = 100
@@ -27,7 +27,7 @@ class TooLarge(Unreadable):
 
 def yaml_value(text: str) -> tuple[Any, str | None]:
     """Return the value of a YAML answer, and what was repaired, as JSON knows values. Raises Unreadable, TooLarge."""
-    plain = _bounded(text, "YAML")
+    plain = yaml_source(_bounded(text, "YAML"))
     try:
         return _list_or_names(plain), None
     except Unreadable:
@@ -39,7 +39,7 @@ def yaml_value(text: str) -> tuple[Any, str | None]:
 
 def check_xml(text: str) -> str | None:
     """Look whether an answer is one well-formed XML document; return what was repaired. Raises Unreadable, TooLarge."""
-    plain = _bounded(text, "XML")
+    plain = json_text.unfenced(_bounded(text, "XML"))
     try:
         _well_formed(plain)
     except Unreadable:
@@ -51,13 +51,20 @@ def check_xml(text: str) -> str | None:
     return None
 
 
+def yaml_source(text: str) -> str:
+    """Return what stands in a code block that is the whole text, else the text. Space at the edges means something in YAML."""
+    text = text.removeprefix("\ufeff")
+    edges = text.strip()
+    inside = _only_block(edges) if edges.startswith("```") and edges.endswith("```") else None
+    return text if inside is None else inside
+
+
 def _bounded(text: str, name: str) -> str:
     if len(text) > MAX_CHARACTERS:
         raise TooLarge(f"The answer is too large to be read as {name}.")
-    plain = unfenced(text)
-    if not plain:
+    if not json_text.unfenced(text):
         raise Unreadable("The answer is empty.")
-    return plain
+    return text
 
 
 def _only_block(text: str) -> str | None:
@@ -73,7 +80,7 @@ def _only_block(text: str) -> str | None:
         elif fence.startswith("```") and "`" not in fence[3:]:
             inside = True
             blocks.append([])
-    return "\n".join(blocks[0]) if len(blocks) == 1 and not inside else None
+    return "".join(f"{line}\n" for line in blocks[0]) if len(blocks) == 1 and not inside else None
 
 
 def _markup_lines(text: str) -> str | None:
