@@ -224,6 +224,7 @@ def events(path: ExecutionPath) -> Events:
         path.execution_id,
         last_event_id=request.headers.get("Last-Event-ID"),
         allowed=lambda: still_valid(authorization),
+        who=authorization,
     )
     if reader is None:
         raise Unavailable("Too many streams are open. Ask with ?wait= instead.", retry_after=5)

@@ -11,34 +11,28 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from queue import Empty
+from random import SystemRandom
 from typing import Any, Self
 
 import sqlalchemy as sa
 from flask import Flask, current_app
-from redis import Redis
-from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from aiapp.executions.models import FINISHED, Attempt, Execution
-from aiapp.executions.publishing import key_of
+from aiapp.executions.relay import ENDED, FIRST, SENT_AWAY, Entry, Follower, Relay
+from aiapp.executions.relay import closing as closing
 from aiapp.extensions import db, reading, redis
 
-# Each takes a thread of the web process; half of them stay for pages.
-MAX_READERS = 64
+# Each takes a thread of the web process; the others stay for pages.
+SHARE_OF_THREADS = 0.8
 MAX_SECONDS = 900.0
 HEARTBEAT_SECONDS = 15.0
-# Without news from Redis the row is looked at this often: its worker may be gone.
-LOOK_SECONDS = 2.0
-# Below the two seconds after which our Redis client calls Redis dead.
-_BLOCK_SECONDS = 1.0
-
-# Set when this process is to end: open streams then end within a second.
-closing = threading.Event()
-
-_slots = threading.BoundedSemaphore(MAX_READERS)
+_slots = threading.BoundedSemaphore(512)
+_rng = SystemRandom()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +42,12 @@ class Event:
     name: str
     data: dict[str, Any] = field(default_factory=dict)
     id: str | None = None
+
+
+def share(threads: int) -> None:
+    """Say how many threads this process has for requests, before the first reader comes."""
+    global _slots
+    _slots = threading.BoundedSemaphore(max(1, int(threads * SHARE_OF_THREADS)))
 
 
 Encode = Callable[[Event | None], str]
@@ -67,8 +67,9 @@ def follow(
     last_event_id: str | None = None,
     encode: Encode = as_json,
     allowed: Callable[[], bool] = lambda: True,
+    who: Hashable = None,
 ) -> Reader | None:
-    """Return the body of an event stream; None where this process has MAX_READERS already: let the reader poll instead.
+    """Return the body of an event stream; None where this process has as many as it may: let the reader poll instead.
 
     Ends after `done`, after MAX_SECONDS (the reader comes back by itself), when `closing` is set, or when `allowed` says no.
     Needs an app context while it is called, none while it is read. Close it, read or not: werkzeug closes a response's body.
@@ -76,12 +77,15 @@ def follow(
     Arguments:
         last_event_id: of the reader's last event; anything that is not one of ours begins from the start.
         encode: makes text of an event, and of None a heartbeat.
-        allowed: whether this reader may still see the execution; asked at least every HEARTBEAT_SECONDS, in an app context.
+        allowed: whether this reader may still see the execution; asked every few seconds, in an app context.
+        who: of readers with the same one, one is asked for all; None is somebody else each time.
     """
     if not _slots.acquire(blocking=False):
         return None
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    return Reader(_Feed(app, redis(), execution_id, last_event_id, allowed), encode)
+    relay: Relay = app.extensions.setdefault("aiapp.relay", Relay(app, redis()))
+    follower = Follower(object() if who is None else who, allowed)
+    return Reader(_Feed(app, relay, execution_id, last_event_id, follower), encode)
 
 
 def has_room() -> bool:
@@ -122,62 +126,77 @@ class _Feed:
     """Where one reader stands in one execution."""
 
     def __init__(
-        self, app: Flask, client: Redis, execution_id: str, last_event_id: str | None, allowed: Callable[[], bool]
+        self, app: Flask, relay: Relay, execution_id: str, last_event_id: str | None, follower: Follower
     ) -> None:
-        self._app, self._client, self._execution_id, self._allowed = app, client, execution_id, allowed
+        self._app, self._relay, self._execution_id, self._follower = app, relay, execution_id, follower
         found = re.fullmatch(r"([0-9]{1,20}-[0-9]{1,20})\.([0-9]{1,9})\.([0-9]{1,12})", last_event_id or "")
         self._resumed = found is not None
-        self._last = found[1] if found else "0-0"
+        self._last = found[1] if found else FIRST
+        self._seen = FIRST  # unlike that one never what somebody made up: other readers go on from it
         self._attempt, self._position = (int(found[2]), int(found[3])) if found else (0, 0)
-        self._gap = False
+        self._gap = self._done = False
 
     def events(self) -> Generator[Event | None]:
         """Yield the events; None now and then, so that a reader that left is noticed."""
-        patience, asked, spoke = _BLOCK_SECONDS, time.monotonic(), time.monotonic()
-        looked, end = time.monotonic(), time.monotonic() + MAX_SECONDS
+        ended = False
         with suppress(SQLAlchemyError):
             row = self._row()
-            if row is None or row.status in FINISHED:  # nothing more will come: nothing is waited for
-                patience, looked = 0.001, -LOOK_SECONDS
+            ended = row is None or row.status in FINISHED
             if not self._resumed:
                 yield Event("status", {"status": row.status if row is not None else "deleted"})
-        while time.monotonic() < end and not closing.is_set():
-            for event in self._news(patience):
-                yield event
-                looked = spoke = time.monotonic()
-                if event.name == "done":
-                    return
-            if time.monotonic() - looked >= LOOK_SECONDS:
-                looked = time.monotonic()
-                ended = self._ended()
-                if ended is not None:
-                    yield from ended
-                    return
-            patience = _BLOCK_SECONDS
-            if time.monotonic() - asked >= HEARTBEAT_SECONDS / 3:
-                asked = time.monotonic()
-                if not self._still_allowed():
-                    return
-            if time.monotonic() - spoke >= HEARTBEAT_SECONDS:
-                spoke = time.monotonic()
-                yield None
-
-    def _news(self, seconds: float) -> Iterator[Event]:
-        """Yield what the stream has after the last event; waits up to `seconds` for it."""
-        try:
-            answer: Any = self._client.xread(
-                {key_of(self._execution_id): self._last}, count=500, block=round(seconds * 1000)
-            )
-        except RedisError:
-            closing.wait(seconds)
+        yield from self._history()
+        if ended and not self._done:
+            rest = self._ended()
+            if rest is not None:
+                yield from rest
+                return
+        if self._done:
             return
-        # RESP2 answers with pairs, RESP3 with a mapping to lists of lists
-        batches = [value[0] for value in answer.values()] if isinstance(answer, dict) else [pair[1] for pair in answer]
-        for entry_id, fields in (entry for batch in batches for entry in batch):
-            self._last = entry_id.decode()
-            yield from self._accept(fields[b"event"].decode(), json.loads(fields[b"data"]))
+        begins = self._relay.join(self._execution_id, self._seen, self._follower)
+        try:
+            if begins != self._seen:
+                yield from self._history()
+            yield from self._live()
+        finally:
+            self._relay.leave(self._execution_id, self._follower)
 
-    def _accept(self, name: str, data: dict[str, Any]) -> Iterator[Event]:
+    def _live(self) -> Iterator[Event | None]:
+        end = time.monotonic() + MAX_SECONDS
+        while not self._done and time.monotonic() < end and not closing.is_set():
+            try:
+                # not all at the same moment, where many came at once
+                entry = self._follower.unread.get(timeout=HEARTBEAT_SECONDS * _rng.uniform(0.7, 1.0))
+            except Empty:
+                yield None
+                continue
+            if entry is SENT_AWAY:
+                return
+            if entry is not ENDED:
+                yield from self._accepted([entry])
+                continue
+            rest = self._ended()
+            if rest is not None:
+                yield from rest
+                return
+
+    def _history(self) -> Iterator[Event]:
+        """Yield what the stream has already after the last event."""
+        while not self._done:
+            entries = self._relay.history(self._execution_id, self._last)
+            if not entries:
+                return
+            yield from self._accepted(entries)
+
+    def _accepted(self, entries: Iterable[Entry]) -> Iterator[Event]:
+        for entry in entries:
+            if _order(entry.id) <= _order(self._last):
+                continue  # it was looked up already
+            self._last = self._seen = entry.id
+            if entry.name:
+                yield from self._accept(entry.name, entry.data)
+            self._done = self._done or entry.name == "done"
+
+    def _accept(self, name: str, data: Mapping[str, Any]) -> Iterator[Event]:
         if name == "attempt":
             self._attempt, self._position, self._gap = int(data["number"]), 0, False
         elif name == "delta":
@@ -187,9 +206,9 @@ class _Feed:
         elif name == "done" and self._gap:
             yield from self._ended() or ()
             return
-        yield Event(name, data, f"{self._last}.{self._attempt}.{self._position}")
+        yield Event(name, dict(data), f"{self._last}.{self._attempt}.{self._position}")
 
-    def _fitted(self, data: dict[str, Any]) -> dict[str, Any]:
+    def _fitted(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return what of a delta is new; nothing once a piece before it is missing."""
         attempt, at, text = int(data["attempt"]), int(data["at"]), str(data["text"])
         if attempt != self._attempt:
@@ -227,9 +246,7 @@ class _Feed:
                 sa.select(*columns, number.label("number")).where(Execution.id == self._execution_id)
             ).first()
 
-    def _still_allowed(self) -> bool:
-        with self._app.app_context(), reading():
-            try:
-                return self._allowed()
-            except SQLAlchemyError:
-                return False
+
+def _order(entry_id: str) -> tuple[int, ...]:
+    """Return an entry's place in its stream."""
+    return tuple(map(int, entry_id.split("-")))

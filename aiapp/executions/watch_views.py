@@ -61,7 +61,11 @@ def stream_text(access: Access, execution_id: str) -> Response:
 
     encode = _StreamHtml(request.args.get("attempt", default=0, type=int))
     reader = stream.follow(
-        execution_id, last_event_id=request.headers.get("Last-Event-ID"), encode=encode, allowed=allowed
+        execution_id,
+        last_event_id=request.headers.get("Last-Event-ID"),
+        encode=encode,
+        allowed=allowed,
+        who=(secret, slug),
     )
     if reader is None:  # too many readers: the page goes on asking every few seconds
         return Response(status=204)

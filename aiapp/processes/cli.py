@@ -54,7 +54,7 @@ def up(demo: bool, host: str | None, port: int | None, workers: int, concurrency
 @click.option("--host", help="Address to listen on (default: AIAPP_HOST, else 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default: AIAPP_PORT, else 8000).")
 @click.option("--processes", type=click.IntRange(1, 64), help="Serving processes (default: one a core, at most 2).")
-@click.option("--threads", type=click.IntRange(1, 900), default=256, show_default=True, help="Requests per process.")
+@click.option("--threads", type=click.IntRange(1, 900), default=640, show_default=True, help="Requests per process.")
 def web(host: str | None, port: int | None, processes: int | None, threads: int) -> None:
     """Run the web process alone."""
     from aiapp import config

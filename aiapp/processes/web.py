@@ -29,12 +29,13 @@ def main(host: str, port: int, *, processes: int, threads: int) -> int:
 
     Arguments:
         processes: how many serve in parallel.
-        threads: how many requests each of them works on at once.
+        threads: how many requests each of them works on at once, open event streams among them.
     """
     global _prepared
     host, port = free_address(host, port)
     # Before the fork, so that the processes share its memory; it opens no connection until it is asked something.
     _prepared = create_app()
+    stream.share(threads)
     gc.collect()
     gc.freeze()
     Server(

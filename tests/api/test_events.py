@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from aiapp.accounts.models import ApiToken, User
-from aiapp.executions import stream
+from aiapp.executions import relay, stream
 from aiapp.extensions import db
 from aiapp.workspaces.models import Membership
 
@@ -32,8 +32,7 @@ def submitted(bob, demo):
 @pytest.fixture
 def impatient(monkeypatch):
     """The token of a reader is looked at ten times a second."""
-    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.3)
-    monkeypatch.setattr(stream, "_BLOCK_SECONDS", 0.1)
+    monkeypatch.setattr(relay, "CHECK_SECONDS", 0.1)
 
 
 def watch(client, execution_id, **headers):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+import time
 
 import pytest
 from redis import Redis
 from scripted_provider import breaks_off, refuses, says
 
-from aiapp.executions import jobs, publishing, stream
+from aiapp.executions import jobs, publishing, relay, stream
 from aiapp.executions.publishing import Publisher, key_of
 from aiapp.executions.stream import Event, as_json, follow
 from aiapp.executions.watch_views import _StreamHtml
@@ -148,7 +150,7 @@ def test_what_was_written_twice_is_shown_once(ended):
 
 
 def test_a_worker_that_died_leaves_readers_that_learn_the_end_from_the_row(engine, monkeypatch):
-    monkeypatch.setattr(stream, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(relay, "LOOK_SECONDS", 0.0)
     execution_id = engine.submit()
     publisher = Publisher(redis(), execution_id)
     publisher.attempt(1)
@@ -160,8 +162,48 @@ def test_a_worker_that_died_leaves_readers_that_learn_the_end_from_the_row(engin
     assert text_of(events) == "Half of it"
 
 
-def test_a_deleted_execution_ends_its_readers(stage, monkeypatch):
-    monkeypatch.setattr(stream, "LOOK_SECONDS", 0.0)
+@pytest.mark.parametrize("future", ["9" * 19 + "-1.1.0", "9" * 20 + "-1.1.0"])
+def test_who_claims_to_have_seen_the_future_keeps_nothing_from_others(engine, monkeypatch, future):
+    monkeypatch.setattr(relay, "LOOK_SECONDS", 0.1)
+    execution_id = engine.submit()
+    publisher = Publisher(redis(), execution_id)
+    publisher.attempt(1)
+    publishing.flush(10)
+    liar = follow(execution_id, last_event_id=future, encode=lambda event: event.name if event else "")
+    waiting = threading.Thread(target=lambda: list(liar))
+    waiting.start()
+    reader = follow(execution_id, encode=lambda event: event.data.get("text", "") if event else "")
+    shown = next(reader) + next(reader)
+    publisher.delta("Half")
+    while not shown:
+        shown += next(reader)
+    reader.close()
+    engine.change(execution_id, status="completed", output="Half of it")
+    waiting.join(20)
+    assert (shown, waiting.is_alive()) == ("Half", False)
+
+
+def test_a_reader_that_is_too_slow_gets_what_it_missed_from_the_row(engine, monkeypatch):
+    monkeypatch.setattr(relay, "MOST_UNREAD", 2)
+    execution_id = engine.submit()
+    publisher = Publisher(redis(), execution_id)
+    reader = follow(execution_id)
+    events = [parsed(next(reader))]
+    publisher.attempt(1)
+    publishing.flush(10)
+    events.append(parsed(next(reader)))
+    for word in ("one ", "two ", "three ", "four "):
+        publisher.delta(word)
+        publishing.flush(10)
+        time.sleep(0.1)  # until it was read of Redis
+    engine.change(execution_id, status="completed", output="one two three four ")
+    publisher.done("completed")
+    events += [parsed(text) for text in reader if not text.startswith(":")]
+    assert text_of(events) == "one two three four "
+    assert events[-1][1]["status"] == "completed"
+
+
+def test_a_deleted_execution_ends_its_readers(stage):
     assert read("0" * 32)[-1][:2] == ("done", {"status": "deleted"})
 
 
@@ -176,7 +218,7 @@ def test_a_retry_is_told_as_a_status(engine, provider):
 
 
 def test_a_reader_who_may_no_longer_look_is_sent_away(engine, monkeypatch):
-    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr(relay, "CHECK_SECONDS", 0.0)
     execution_id = engine.submit()
     asked = []
 
@@ -190,8 +232,7 @@ def test_a_reader_who_may_no_longer_look_is_sent_away(engine, monkeypatch):
 
 
 def test_a_quiet_stream_sends_heartbeats_so_that_a_lost_reader_is_noticed(engine, monkeypatch):
-    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.0)
-    monkeypatch.setattr(stream, "_BLOCK_SECONDS", 0.01)
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.01)
     reader = follow(engine.submit())
     next(reader)
     assert next(reader).startswith(":")
@@ -208,8 +249,6 @@ def test_shutdown_and_old_age_end_a_stream(engine, monkeypatch):
 
 
 def test_above_the_cap_a_reader_polls_and_a_closed_stream_makes_room(engine, monkeypatch):
-    import threading
-
     execution_id = engine.submit()
     monkeypatch.setattr(stream, "_slots", threading.BoundedSemaphore(2))
     first, second = follow(execution_id), follow(execution_id)
@@ -301,8 +340,6 @@ def test_a_page_that_streamed_hears_of_the_pause_between_two_rounds_and_of_the_e
 
 
 def test_where_too_many_read_a_page_asks_every_second_instead_of_streaming(engine, sign_in, monkeypatch):
-    import threading
-
     execution_id = engine.submit()
     engine.change(execution_id, status="processing")
     bob, page = sign_in("bob"), f"/w/acme/executions/{execution_id}"
