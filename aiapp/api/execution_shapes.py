@@ -189,7 +189,7 @@ def summary(row: rows.Execution) -> ExecutionSummary:
 
 def show(access: Access, row: rows.Execution) -> Execution:
     """Return a whole execution, with the asking person's feedback."""
-    mine = feedback_actions.mine(access, row)
+    mine = feedback_actions.mine(access, row) if row.finished else None  # before the end there is none
     return {
         **summary(row),
         "priority": row.priority,

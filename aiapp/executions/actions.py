@@ -209,6 +209,7 @@ def _insert(
         user_id=access.user.id,
         token_name=access.token_name,
         parent_id=parent.id if parent is not None else None,
+        attempts=[],  # known without asking: on SQLite each question after the commit would take the writer's lock again
         **values,
     )
     db.session.add(execution)

@@ -48,6 +48,24 @@ def test_a_text_is_submitted_and_waits(bob):
     assert bob("GET", f"/executions/{one['id']}").json == one
 
 
+def test_to_accept_a_text_the_database_is_asked_who_it_is_and_told_what(app, bob):
+    bob("POST", "/executions", {"template": "Hi"})  # notes that the token was used
+    with app.app_context():
+        engine = db.engine
+    seen = []
+
+    def note(*event):
+        seen.append(event[2].split()[0])
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert bob("POST", "/executions", {"template": "Hi"}).status_code == 202
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", note)
+    # the token, the membership, the row: nothing is asked, and nobody locked out, once it is stored
+    assert [word for word in seen if word != "BEGIN"] == ["SELECT", "SELECT", "INSERT"]
+
+
 def errors_of(answer):
     assert answer.status_code == 422, answer.json
     return {error["field"]: error["message"] for error in answer.json["errors"]}
