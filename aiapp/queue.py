@@ -15,17 +15,14 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Queue
-from rq.job import Job
 from rq.serializers import JSONSerializer
-from rq.utils import utcparse
 from rq.worker_registration import get_keys
 
 from aiapp.errors import Unavailable
@@ -38,8 +35,6 @@ WAKE_TOKENS = 64
 FAILURE_SECONDS = 86_400
 DUE_AT_ONCE = 1000
 LINES_AT_ONCE = 1000
-WORKER_FACTS = ["hostname", "pid", "queues", "birth", "last_heartbeat", "successful_job_count", "failed_job_count"]
-WORKER_FACTS += ["slots", "running", "lease_owner"]
 
 JOIN = """
 -- KEYS[1]: the ring; ARGV[1]: a workspace, which takes the last turn unless it has one
@@ -50,34 +45,6 @@ end
 """
 
 Rows = Iterable[tuple[str, str]]  # the id of a row, and that of its workspace
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerFacts:
-    """What a worker said of itself a few seconds ago. `running` counts jobs, of which it has at most `slots`; `done` those that
-    crashed too; `lease_owner` is its name in the rows that it holds."""
-
-    name: str
-    host: str
-    pid: int
-    queues: tuple[str, ...]
-    started: datetime
-    heartbeat: datetime
-    done: int
-    slots: int
-    running: int
-    lease_owner: str
-
-
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """A delivery whose function raised, or whose worker was lost: the type of the error, never its message."""
-
-    function: str
-    row_id: str
-    workspace_id: str
-    at: datetime | None
-    error: str
 
 
 def enqueue(function: str, row_id: str, workspace_id: str, *, priority: str = "default") -> None:
@@ -100,7 +67,7 @@ def try_enqueue(function: str, row_id: str, workspace_id: str, *, priority: str 
 
 def enqueue_many(function: str, rows: Rows, *, priority: str = "default") -> None:
     """Enqueue several rows in one round trip. Errors as enqueue."""
-    with _answering() as connection, connection.pipeline() as pipeline:
+    with answering() as connection, connection.pipeline() as pipeline:
         push(pipeline, connection, function, rows, priority)
         pipeline.execute()
 
@@ -111,19 +78,19 @@ def enqueue_at(function: str, row_id: str, workspace_id: str, when: datetime, *,
     Errors as enqueue.
     """
     member = json.dumps([_known(priority), function, row_id, workspace_id])
-    with _answering() as connection:
+    with answering() as connection:
         connection.zadd(LATER, {member: when.timestamp()})
 
 
 def depth() -> dict[str, int]:
     """Return how many deliveries wait, by priority. Raises Unavailable."""
-    with _answering() as connection:
+    with answering() as connection:
         return {priority: sum(_lines(connection, priority, "llen").values()) for priority in PRIORITIES}
 
 
 def depth_of(workspace_id: str) -> dict[str, int]:
     """Return how many deliveries of one workspace wait, by priority. Raises Unavailable."""
-    with _answering() as connection, connection.pipeline(transaction=False) as pipeline:
+    with answering() as connection, connection.pipeline(transaction=False) as pipeline:
         for priority in PRIORITIES:
             pipeline.llen(line_key(priority, workspace_id))
         return dict(zip(PRIORITIES, pipeline.execute(), strict=True))
@@ -131,39 +98,17 @@ def depth_of(workspace_id: str) -> dict[str, int]:
 
 def waiting(priorities: Sequence[str] = PRIORITIES) -> set[str]:
     """Return the ids of the rows that have a delivery on a queue: the sweeper need not repeat those. Raises Unavailable."""
-    with _answering() as connection:
+    with answering() as connection:
         lines = [line for each in priorities for line in _lines(connection, each, "lrange", 0, -1).values()]
     return {row_and_workspace(job_id)[0] for line in lines for job_id in line}
 
 
 def workers() -> int:
     """Return how many workers are alive (their last heartbeat is less than half a minute old). Raises Unavailable."""
-    with _answering() as connection:
+    with answering() as connection:
         keys = get_keys(connection=connection)
         alive: Any = connection.exists(*keys) if keys else 0
         return int(alive)
-
-
-def living() -> list[WorkerFacts]:
-    """Return what each worker that is alive last said of itself, the oldest first. Raises Unavailable."""
-    with _answering() as connection, connection.pipeline(transaction=False) as pipeline:
-        keys = sorted(get_keys(connection=connection))
-        for key in keys:
-            pipeline.hmget(key, WORKER_FACTS)
-        told = zip(keys, pipeline.execute(), strict=True)
-    found = [_facts(key, [(value or b"").decode() for value in values]) for key, values in told if all(values[:5])]
-    return sorted(found, key=lambda worker: worker.started)
-
-
-def crashed(most: int) -> list[Crash]:
-    """Return the deliveries of the last day that crashed, the newest first. Raises Unavailable."""
-    with _answering() as connection:
-        registries: list[Any] = [queue.failed_job_registry.key for queue in queues(connection)]
-        newest: list[Any] = [connection.zrevrange(key, 0, most - 1) for key in registries]
-        ids = [job_id for some in newest for job_id in some]
-        jobs = Job.fetch_many([job_id.decode() for job_id in ids], connection=connection, serializer=JSONSerializer)
-        found = [_crash(job) for job in jobs if job is not None]
-    return sorted(found, key=lambda crash: crash.at or datetime.min.replace(tzinfo=UTC), reverse=True)[:most]
 
 
 def queues(connection: Redis, names: Sequence[str] = PRIORITIES) -> list[Queue]:
@@ -278,31 +223,6 @@ def _lines(connection: Redis, priority: str, command: str, *arguments: Any) -> d
     return found
 
 
-def _facts(key: str, told: Sequence[str]) -> WorkerFacts:
-    host, pid, names, born, beat, done, failed, slots, running, owner = told
-    return WorkerFacts(
-        name=key.rpartition(":")[2],
-        host=host,
-        pid=int(pid),
-        queues=tuple(names.split(",")),
-        started=utcparse(born),
-        heartbeat=utcparse(beat),
-        done=int(done or 0) + int(failed or 0),
-        slots=int(slots or 1),
-        running=int(running or 0),
-        lease_owner=owner,
-    )
-
-
-def _crash(job: Job) -> Crash:
-    row_id, workspace_id = row_and_workspace(job.id)
-    result = job.latest_result()
-    error = (result.exc_string if result is not None else None) or job.exc_info or ""
-    # RQ writes a sentence about what it found abandoned; ours is the bare name of a type.
-    error = "AbandonedJobError" if "AbandonedJobError" in error else error[:200]
-    return Crash(job.func_name or "", row_id, workspace_id, job.ended_at, error)
-
-
 def _known(priority: str) -> str:
     if priority not in PRIORITIES:
         raise ValueError(f"no such priority: {priority}")
@@ -310,7 +230,8 @@ def _known(priority: str) -> str:
 
 
 @contextmanager
-def _answering() -> Iterator[Redis]:
+def answering() -> Iterator[Redis]:
+    """Yield the app's Redis. Raises Unavailable where it does not answer."""
     try:
         yield redis()
     except RedisError as error:

@@ -23,6 +23,7 @@ ORDER = [
     "filters",
     "htmx",
     "queue",
+    "queue_figures",
     "health",
     "providers",
     "audit",
@@ -175,7 +176,7 @@ def test_pure_modules_know_no_framework(module):
 @pytest.mark.parametrize(
     ("library", "homes"),
     [
-        ("rq", ("queue.py", "processes/")),
+        ("rq", ("queue.py", "queue_figures.py", "processes/")),
         ("httpx", ("providers/transport.py",)),
         ("cryptography", ("credentials/vault.py",)),
         ("flask_migrate", ("processes/",)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from aiapp import audit, queue
+from aiapp import audit, queue_figures
 from aiapp.accounts.models import User
 from aiapp.columns import now
 from aiapp.errors import InvalidInput, NotFound, Unavailable
@@ -72,7 +72,7 @@ def name_of(what: str) -> str:
         return "The whole queue"
     if what in PRIORITIES:
         return f"The queue {what}"
-    for worker in queue.living() if what.startswith(pauses.of_worker("")) else ():
+    for worker in queue_figures.living() if what.startswith(pauses.of_worker("")) else ():
         if what == pauses.of_worker(worker.name):
             return f"The worker {worker.host}:{worker.pid}"
     raise NotFound("There is no such queue or worker.")
@@ -99,7 +99,7 @@ def _remove(what: str) -> bool:
 
 def _forget_workers_that_are_gone() -> None:
     try:
-        alive = [pauses.of_worker(worker.name) for worker in queue.living()]
+        alive = [pauses.of_worker(worker.name) for worker in queue_figures.living()]
     except Unavailable:
         return
     drained = QueuePause.what.startswith(pauses.of_worker(""))

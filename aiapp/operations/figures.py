@@ -12,13 +12,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aiapp import queue
+from aiapp import queue, queue_figures
 from aiapp.columns import now
 from aiapp.errors import Unavailable
 from aiapp.executions import pauses, states
 from aiapp.executions.models import PRIORITIES, Attempt, Execution, QueuePause
 from aiapp.extensions import db
-from aiapp.queue import Crash, WorkerFacts
+from aiapp.queue_figures import Crash, WorkerFacts
 from aiapp.workspaces.models import Workspace
 
 MOST = 10_000
@@ -257,10 +257,10 @@ def _failed(workspace_id: str | None) -> list[tuple[str | None, int]]:
 
 def _redis(workspace_id: str | None) -> tuple[dict[str, int] | None, list[WorkerFacts] | None, list[Crash]]:
     try:
-        workers = queue.living()
+        workers = queue_figures.living()
         if workspace_id is not None:
             return queue.depth_of(workspace_id), workers, []
-        return queue.depth(), workers, queue.crashed(CRASHES)
+        return queue.depth(), workers, queue_figures.crashed(CRASHES)
     except Unavailable:
         return None, None, []
 

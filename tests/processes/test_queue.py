@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from rq.job import Job
 
-from aiapp import create_app, queue
+from aiapp import create_app, queue, queue_figures
 from aiapp.columns import new_id, now
 from aiapp.errors import Unavailable
 
@@ -97,8 +97,8 @@ def test_without_redis_enqueuing_is_refused_or_said_to_have_failed(without_redis
         queue.depth,
         queue.waiting,
         queue.workers,
-        queue.living,
-        lambda: queue.crashed(5),
+        queue_figures.living,
+        lambda: queue_figures.crashed(5),
         lambda: queue.depth_of(HERE),
     ):
         with pytest.raises(Unavailable):

@@ -7,7 +7,7 @@ import pytest
 from rq.registry import StartedJobRegistry
 from stage import JOBS, eventually
 
-from aiapp import queue
+from aiapp import queue, queue_figures
 from aiapp.columns import new_id
 from aiapp.processes import threaded
 from aiapp.processes.sharing import Standing, Turns
@@ -178,8 +178,8 @@ def test_where_it_is_unknown_what_is_closed_the_last_word_holds(connection, star
 def test_those_who_look_see_what_a_worker_says_of_itself(app, connection, start_worker):
     worker = start_worker(concurrency=3, lease_owner="here:1:abc").worker
     with app.app_context():
-        assert eventually(queue.living)
-        (told,) = queue.living()
+        assert eventually(queue_figures.living)
+        (told,) = queue_figures.living()
     assert (told.name, told.slots, told.lease_owner) == (worker.name, 3, "here:1:abc")
     assert told.queues == queue.PRIORITIES
     assert told.started <= told.heartbeat
@@ -189,7 +189,7 @@ def test_a_delivery_that_crashed_is_listed_with_its_workspace_and_without_its_me
     (row_id,) = enqueue(connection, "failing", 1, ACME)
     start_worker()
     with app.app_context():
-        assert eventually(lambda: queue.crashed(10))
-        (crash,) = queue.crashed(10)
+        assert eventually(lambda: queue_figures.crashed(10))
+        (crash,) = queue_figures.crashed(10)
     assert (crash.row_id, crash.workspace_id, crash.error) == (row_id, ACME, "LookupError")
     assert crash.function == f"{JOBS}.failing"

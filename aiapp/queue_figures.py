@@ -1,0 +1,93 @@
+"""What workers said of themselves and which deliveries crashed, read off RQ's own records: for those who look after the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.utils import utcparse
+from rq.worker_registration import get_keys
+
+from aiapp.queue import answering, queues, row_and_workspace
+
+WORKER_FACTS = ["hostname", "pid", "queues", "birth", "last_heartbeat", "successful_job_count", "failed_job_count"]
+WORKER_FACTS += ["slots", "running", "lease_owner"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """What a worker said of itself a few seconds ago. `running` counts jobs, of which it has at most `slots`; `done` those that
+    crashed too; `lease_owner` is its name in the rows that it holds."""
+
+    name: str
+    host: str
+    pid: int
+    queues: tuple[str, ...]
+    started: datetime
+    heartbeat: datetime
+    done: int
+    slots: int
+    running: int
+    lease_owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A delivery whose function raised, or whose worker was lost: the type of the error, never its message."""
+
+    function: str
+    row_id: str
+    workspace_id: str
+    at: datetime | None
+    error: str
+
+
+def living() -> list[WorkerFacts]:
+    """Return what each worker that is alive last said of itself, the oldest first. Raises Unavailable."""
+    with answering() as connection, connection.pipeline(transaction=False) as pipeline:
+        keys = sorted(get_keys(connection=connection))
+        for key in keys:
+            pipeline.hmget(key, WORKER_FACTS)
+        told = zip(keys, pipeline.execute(), strict=True)
+    found = [_facts(key, [(value or b"").decode() for value in values]) for key, values in told if all(values[:5])]
+    return sorted(found, key=lambda worker: worker.started)
+
+
+def crashed(most: int) -> list[Crash]:
+    """Return the deliveries of the last day that crashed, the newest first. Raises Unavailable."""
+    with answering() as connection:
+        registries: list[Any] = [queue.failed_job_registry.key for queue in queues(connection)]
+        newest: list[Any] = [connection.zrevrange(key, 0, most - 1) for key in registries]
+        ids = [job_id for some in newest for job_id in some]
+        jobs = Job.fetch_many([job_id.decode() for job_id in ids], connection=connection, serializer=JSONSerializer)
+        found = [_crash(job) for job in jobs if job is not None]
+    return sorted(found, key=lambda crash: crash.at or datetime.min.replace(tzinfo=UTC), reverse=True)[:most]
+
+
+def _facts(key: str, told: Sequence[str]) -> WorkerFacts:
+    host, pid, names, born, beat, done, failed, slots, running, owner = told
+    return WorkerFacts(
+        name=key.rpartition(":")[2],
+        host=host,
+        pid=int(pid),
+        queues=tuple(names.split(",")),
+        started=utcparse(born),
+        heartbeat=utcparse(beat),
+        done=int(done or 0) + int(failed or 0),
+        slots=int(slots or 1),
+        running=int(running or 0),
+        lease_owner=owner,
+    )
+
+
+def _crash(job: Job) -> Crash:
+    row_id, workspace_id = row_and_workspace(job.id)
+    result = job.latest_result()
+    error = (result.exc_string if result is not None else None) or job.exc_info or ""
+    # RQ writes a sentence about what it found abandoned; ours is the bare name of a type.
+    error = "AbandonedJobError" if "AbandonedJobError" in error else error[:200]
+    return Crash(job.func_name or "", row_id, workspace_id, job.ended_at, error)
