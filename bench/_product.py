@@ -181,10 +181,11 @@ class Product:
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
-    def memory(self, role: str) -> tuple[float, float]:
-        """RSS (pages that several share counted for each of them) and PSS of a role's processes, in MB."""
+    @staticmethod
+    def memory(pids: list[int]) -> tuple[float, float]:
+        """RSS (pages that several share counted for each of them) and PSS of processes, in MB."""
         sums = {"Rss": 0, "Pss": 0}
-        for pid in self.family(role):
+        for pid in pids:
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
                 name, _, rest = line.partition(":")
                 if name in sums:

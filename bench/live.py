@@ -1,6 +1,6 @@
 """An execution through the whole product: accepting it, starting it, showing its first word; each beside a floor in the same run.
 
-Submitting at 100 requests a second beside the same number of requests that do nothing, from the moment at which each is due, so
+Submitting at several rates beside the same number of requests that do nothing, from the moment at which each is due, so
 that a server that falls behind is seen to. A first word in the live view beside the same word through Redis alone.
 """
 
@@ -18,13 +18,13 @@ from redis import Redis
 from aiapp.executions.models import Execution
 from aiapp.extensions import db, reading
 
-RATE, SECONDS, CLIENTS = 100, 10, 24
+RATES, SECONDS, CLIENTS = (25, 50, 100), 10, 24
 SINGLE = 100
 
 
-def at_rate(product: Product, ask: Callable[[Client, int], object]) -> list[float]:
-    """Ask RATE times a second; return how many seconds after it was due each answer was there."""
-    numbers, took, lock = iter(range(RATE * SECONDS)), [], threading.Lock()
+def at_rate(product: Product, rate: int, ask: Callable[[Client, int], object]) -> list[float]:
+    """Ask `rate` times a second; return how many seconds after it was due each answer was there."""
+    numbers, took, lock = iter(range(rate * SECONDS)), [], threading.Lock()
     start = time.perf_counter() + 0.5
 
     def work() -> None:
@@ -35,7 +35,7 @@ def at_rate(product: Product, ask: Callable[[Client, int], object]) -> list[floa
                 number = next(numbers, None)
             if number is None:
                 return
-            due = start + number / RATE
+            due = start + number / rate
             time.sleep(max(0.0, due - time.perf_counter()))
             ask(client, number)
             took.append(time.perf_counter() - due)
@@ -69,23 +69,22 @@ def rows(product: Product) -> list[tuple[str, float]]:
     raise SystemExit("not all were answered")
 
 
-def submitting(product: Product) -> None:
+def submitting(product: Product, rate: int) -> None:
     """Submit at a rate, and beside it ask for nothing at the same rate."""
-    before, worker = product.cpu("web"), product.cpu("worker")
-    floor = at_rate(product, lambda client, number: client.get("/healthz"))
-    idle = product.cpu("web") - before
-    before = product.cpu("web")
-    submitted = at_rate(product, lambda client, number: client.submit(f"load {number}"))
-    used = product.cpu("web") - before
-    waits = [wait for prompt, wait in rows(product) if prompt.startswith("load ")]
-    count = RATE * SECONDS
-    sys.stdout.write(f"{count} requests, {RATE} a second\n")
+    web, worker, count = product.cpu("web"), product.cpu("worker"), rate * SECONDS
+    floor = at_rate(product, rate, lambda client, number: client.get("/healthz"))
+    idle, web = product.cpu("web") - web, product.cpu("web")
+    submitted = at_rate(product, rate, lambda client, number: client.submit(f"load {rate} {number}"))
+    used = product.cpu("web") - web
+    waits = [wait for prompt, wait in rows(product) if prompt.startswith(f"load {rate} ")]
+    sys.stdout.write(f"{count} requests, {rate} a second\n")
     nothing = tell("a request that does nothing (/healthz)", floor, f"   {idle * 1000 / count:5.1f} ms CPU")
     p95 = tell("submit", submitted, f"   {used * 1000 / count:5.1f} ms CPU")
-    sys.stdout.write(f"submit is {p95 / nothing:.1f} x the request that does nothing at p95\n")
     tell("accepted -> started, under that load", waits)
     each = (product.cpu("worker") - worker) * 1000 / count
-    sys.stdout.write(f"worker: {each:.1f} ms CPU an execution\n")
+    sys.stdout.write(
+        f"submit is {p95 / nothing:.1f} x the other at p95; {each:.1f} ms CPU of the worker an execution\n"
+    )
 
 
 def single(product: Product) -> None:
@@ -144,7 +143,8 @@ def main() -> None:
     with Product(Upstream(first=0.05)) as product:
         single(product)
         product.upstream.first = 0.0
-        submitting(product)
+        for rate in RATES:
+            submitting(product, rate)
 
 
 if __name__ == "__main__":

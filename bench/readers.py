@@ -18,6 +18,7 @@ from _product import Product, Upstream, percentiles
 
 READERS, EXECUTIONS = 500, 50
 SECONDS, PAGES = 20, 10  # so long, so many pages a second
+CATCH_UP_SECONDS = 5.0
 
 
 class Readers:
@@ -25,6 +26,7 @@ class Readers:
 
     def __init__(self, product: Product, ids: list[str]) -> None:
         self.events = self.ended = self.refused = 0
+        self.reading: set[int] = set()
         self._selector = selectors.DefaultSelector()
         self._over = threading.Event()
         for number in range(READERS):
@@ -44,7 +46,10 @@ class Readers:
                 sock = key.fileobj
                 assert isinstance(sock, socket.socket)
                 data = sock.recv(65536)
-                self.events += data.count(b"event: delta")
+                words = data.count(b"event: delta")
+                self.events += words
+                if words:
+                    self.reading.add(sock.fileno())
                 self.refused += data.startswith(b"HTTP/1.1 503")
                 if not data:
                     self.ended += 1
@@ -66,10 +71,12 @@ class Readers:
 
 @contextmanager
 def reading(product: Product, ids: list[str]) -> Iterator[Readers]:
-    """Open the readers and wait until each of them has read something."""
+    """Open the readers, and wait until each of them has caught up or was refused."""
     readers = Readers(product, ids)
     try:
-        time.sleep(10)
+        while len(readers.reading) < readers.open:
+            time.sleep(0.5)
+        time.sleep(CATCH_UP_SECONDS)
         yield readers
     finally:
         readers.close()
@@ -123,9 +130,13 @@ def main() -> None:
 def tell(label: str, seconds: list[float], product: Product, share: float) -> None:
     """Print the percentiles and what the web process weighs."""
     p50, p95, p99 = percentiles(seconds)
-    rss, pss = product.memory("web")
+    serving = product.memory(product.family("web")[-1:])
+    together = product.memory(product.family("web"))
     sys.stdout.write(f"{label:42} p50 {p50:6.1f}   p95 {p95:6.1f}   p99 {p99:6.1f} ms\n")
-    sys.stdout.write(f"{'':42} web: RSS {rss:.0f} MB, PSS {pss:.0f} MB, {share:.2f} of a core\n")
+    sys.stdout.write(
+        f"{'':42} serving process {serving[0]:.0f} MB RSS; with its parent {together[1]:.0f} MB PSS;"
+        f" {share:.2f} of a core\n"
+    )
 
 
 if __name__ == "__main__":
