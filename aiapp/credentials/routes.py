@@ -83,7 +83,10 @@ class Line:
             return "Failure drill"
         if not self.circuits:
             return ""
-        return "Asked last" if self.circuits[0].model == "" else "Circuit open"
+        still_open = [circuit for circuit in self.circuits if not half_open(circuit)]
+        if not still_open:
+            return "Tried by the next"
+        return "Asked last" if still_open[0].model == "" else "Circuit open"
 
     @property
     def provider(self) -> Provider | None:
@@ -217,6 +220,11 @@ def awaited_since() -> datetime | None:
     return since
 
 
+def half_open(circuit: Breaker) -> bool:
+    """Whether the next execution tries what a circuit kept out."""
+    return circuit.state(now()) == "half_open"
+
+
 def api_choices(provider: Provider) -> list[tuple[str, str]]:
     """Return the APIs of a provider as a field's choices; an empty value is its first."""
     first, *others = provider.apis
@@ -232,6 +240,7 @@ def words() -> dict[str, Any]:
         "sources": SOURCES,
         "reasons": health.REASONS,
         "api_choices": api_choices,
+        "half_open": half_open,
         "marked": marked,
         "to_chat_with": to_chat_with,
     }

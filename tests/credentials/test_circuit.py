@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aiapp.credentials.circuit import CLOSED, COUNTED, KEY_SECONDS, Breaker, Rules, opening
 from aiapp.providers.types import ERROR_CLASSES
 
-AT = datetime(2026, 1, 1, tzinfo=timezone.utc)
+AT = datetime(2026, 1, 1, tzinfo=UTC)
 RULES = Rules(base=30.0, maximum=300.0)
 OPEN = Breaker("1", "c", "m", "failures", "server", "no", 1, AT, AT + timedelta(seconds=30), None)
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+import sqlalchemy as sa
 from scripted_provider import refuses, says
 
+from aiapp.columns import now
+from aiapp.credentials.models import CircuitBreaker
+from aiapp.executions import states
 from aiapp.executions.explaining import explain
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db
@@ -100,3 +106,18 @@ def test_an_unknown_prompt_template_is_said_on_the_page(engine, two, sign_in):
     page = sign_in("bob").get("/w/acme/executions/_selection?prompt_template=nothing")
     assert page.status_code == 200
     assert "There is no prompt template called nothing" in page.get_data(as_text=True)
+
+
+def test_the_list_of_credentials_tells_an_open_circuit_from_one_that_the_next_execution_tries(engine, two, sign_in):
+    engine.provider.on("first", refuses(401, "bad key"))
+    engine.finish(engine.submit())
+    alice = sign_in("alice")
+    assert "Asked last" in alice.get("/w/acme/credentials").get_data(as_text=True)
+    with states.transaction():
+        db.session.execute(sa.update(CircuitBreaker).values(until=now() - timedelta(seconds=1)))
+    page = alice.get("/w/acme/credentials").get_data(as_text=True)
+    assert "Tried by the next" in page
+    assert "Asked last" not in page
+    assert "is half-open: the next execution tries it" in alice.get(f"/w/acme/credentials/{two[0]}").get_data(
+        as_text=True
+    )
