@@ -177,7 +177,7 @@ def _line(
         instead=place > 0 and row is next((one for one in rows if one.active), None),
         day=days.get(row.id, Day()),
         circuits=tuple(one for one in circuits if one.credential_id == row.id),
-        awaited=awaited if awaited and _untested_since(row, awaited) else None,
+        awaited=awaited if awaited and _test_runs(row) else None,
     )
 
 
@@ -205,8 +205,9 @@ def _digest(parts: Sequence[str], length: int) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:length]
 
 
-def _untested_since(row: Credential, moment: datetime) -> bool:
-    return row.active and (row.last_tested_at is None or row.last_tested_at < moment)
+def _test_runs(row: Credential) -> bool:
+    asked, tested = row.test_asked_at, row.last_tested_at
+    return row.active and asked is not None and (tested is None or tested < asked)
 
 
 def awaited_since() -> datetime | None:
