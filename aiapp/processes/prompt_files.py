@@ -29,7 +29,7 @@ def prompt_templates() -> None:
 @click.option("--slug", "slugs", multiple=True, metavar="SLUG", help="Only this prompt template; may be repeated.")
 @click.option("--delete", is_flag=True, help="Remove files of prompt templates that the workspace does not have.")
 def pull(folder: Path, slug: str | None, email: str | None, slugs: tuple[str, ...], delete: bool) -> None:
-    """Write each prompt template that is not archived to DIR: its published version, else its newest."""
+    """Write each prompt template that is not archived to DIR: its published version, else the newest of its main line."""
     if slugs and delete:
         raise WrongUse("--slug and --delete do not go together: it would remove all others")
     from aiapp import create_app

@@ -60,7 +60,7 @@ def note_export(access: Access, count: int, through: str) -> None:
 
 
 def _document(access: Access, template: PromptTemplate) -> dict[str, Any]:
-    """Return what the file of a prompt template says: its details, and its published version, else its newest."""
+    """Return what the file of a prompt template says: its details and what `exported` returns."""
     version = exported(access, template)
     return {
         "name": template.name,

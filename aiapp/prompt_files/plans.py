@@ -81,9 +81,12 @@ class Plan:
 
 
 def exported(access: Access, template: PromptTemplate) -> PromptVersion | None:
-    """Return the version that a file of `template` says: the published one, else the newest."""
-    newest = library.versions(access, template, 1)
-    return library.published(access, template) or (newest[0] if newest else None)
+    """Return the version that a file of `template` says: the published one, else the newest of the main line."""
+    main = access.select(PromptVersion).where(
+        PromptVersion.prompt_template_id == template.id, PromptVersion.branch.is_(None)
+    )
+    newest = main.order_by(PromptVersion.number.desc()).limit(1)
+    return library.published(access, template) or db.session.scalars(newest).first()
 
 
 def plan(access: Access, found: Sequence[Found], *, publish: bool = False) -> Plan:
@@ -130,18 +133,21 @@ def _change(
     changed = {field: details[field] for field in DETAILS if details[field] != there[field]}
     what = [f"{', '.join(changed)} changed"] if changed else []
     base = exported(access, template)
-    written, publishes = None, None
+    written, publishes, kept_back = None, None, []
     if base is None or not _same(access, base, content) or (publish and base.status != "published"):
         same = _saying(access, template, content)
         if same is None:
             written = content
             told = _told(base, content) if base else "a first version"
             what.append(f"new {'version, published' if publish else 'draft'}: {told}")
+        elif publish and same.branch is not None:  # a branch is merged before anybody gets it
+            kept_back = [f"v{same.number} says this already, and is on the branch {same.branch}: not published"]
         elif publish:
             publishes = same
             what.append(f"v{same.number} says this already: published")
+    about = {**about, "notes": (*about["notes"], *kept_back)}
     if not what:
-        return Step("unchanged", **about, template=template, base=base)
+        return Step("left out" if kept_back else "unchanged", **about, template=template, base=base)
     return replace(
         Step("change", **about),
         what=tuple(what),
@@ -161,9 +167,10 @@ def _details(template: PromptTemplate) -> dict[str, Any]:
 
 
 def _saying(access: Access, template: PromptTemplate, content: Mapping[str, Any]) -> PromptVersion | None:
-    """Return the newest open version that says `content`."""
-    opened = library.versions(access, template, LOOKED_AT)
-    return next((one for one in opened if one.status in versioning.OPEN and _same(access, one, content)), None)
+    """Return the newest open version that says `content`, one of the main line rather than of a branch."""
+    newest = library.versions(access, template, LOOKED_AT)
+    opened = sorted((one for one in newest if one.status in versioning.OPEN), key=lambda one: one.branch is not None)
+    return next((one for one in opened if _same(access, one, content)), None)
 
 
 def _same(access: Access, version: PromptVersion, content: Mapping[str, Any]) -> bool:

@@ -131,6 +131,23 @@ def test_a_push_that_publishes_takes_the_draft_that_says_it_already(bob: Access,
     assert push(bob, tmp_path, publish=True) == 0
 
 
+def test_a_branch_is_neither_pulled_nor_published_and_keeps_nothing_else_from_it(bob: Access, tmp_path: Path) -> None:
+    put(tmp_path, "a.md", "---\nname: Alpha\n---\nMain line\n")
+    put(tmp_path, "b.md", "---\nname: Beta\n---\nHello\n")
+    push(bob, tmp_path)
+    first = library.version(bob, library.find(bob, "a"), 1)
+    prompt_templates.new_draft(bob, first, "", {"body": "On the branch"}, branch="other")
+    pull(bob, tmp_path)
+    assert documents.parse(written(tmp_path)["a.md"])["body"] == "Main line"
+    put(tmp_path, "a.md", "---\nname: Alpha\n---\nOn the branch\n")
+    plan = plans.plan(bob, folders.read(tmp_path), publish=True)
+    assert [step.action for step in plan.steps] == ["left out", "change"]
+    assert plan.steps[0].notes == ("v2 says this already, and is on the branch other: not published",)
+    assert actions.carry_out(bob, plan) == 1
+    assert library.published(bob, library.find(bob, "a")) is None
+    assert library.published(bob, library.find(bob, "b")) is not None
+
+
 def test_what_is_included_is_published_before_what_includes_it(bob: Access, tmp_path: Path) -> None:
     put(tmp_path, "a.md", "---\nname: A\n---\n{{> b}} and {{> c}}\n")
     put(tmp_path, "b.md", "---\nname: B\n---\nBe {{tone}}. {{> c}}\n")
