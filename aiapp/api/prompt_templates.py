@@ -22,7 +22,7 @@ from aiapp.api.prompt_shapes import (
     show_version,
 )
 from aiapp.api.shapes import GONE, MOST_ITEMS, Gone, SlugPath, Text
-from aiapp.prompt_templates import actions, favourites, library, listing, partials
+from aiapp.prompt_templates import actions, favourites, library, listing, partials, publishing_rules
 from aiapp.prompt_templates import models as rows
 from aiapp.prompt_templates.filters import EVERYTHING, Filter
 
@@ -49,8 +49,8 @@ class ListQuery(PageQuery):
     )
 
 
-class DeleteQuery(BaseModel):
-    """Whether to delete what others still include."""
+class ForceQuery(BaseModel):
+    """Whether to delete or archive what others still include."""
 
     force: bool = False
 
@@ -94,10 +94,14 @@ def read(path: SlugPath) -> PromptTemplate:
 
 @prompt_templates.patch("/prompt-templates/<slug>", summary="Change a prompt template")
 @needs("editor", "write")
-def update(path: SlugPath, body: PromptTemplateDetailsBody) -> PromptTemplateDetails:
-    """Name, slug, description, tags, task, active; the rest belongs to versions."""
+def update(path: SlugPath, query: ForceQuery, body: PromptTemplateDetailsBody) -> PromptTemplateDetails:
+    """Name, slug, description, tags, task, active; the rest belongs to versions.
+
+    One that others include is archived (`active` false) with `force` only (409 `included`). Where an approval stands behind what
+    programs get by it, an admin alone archives it or changes its slug (403).
+    """
     access = asking()
-    return show(actions.update(access, library.find(access, path.slug), given(body)))
+    return show(actions.update(access, library.find(access, path.slug), given(body), force=query.force))
 
 
 @prompt_templates.post("/prompt-templates/<slug>/duplicate", summary="Duplicate a prompt template")
@@ -131,10 +135,14 @@ def drop(path: SlugPath) -> Gone:
 
 @prompt_templates.delete("/prompt-templates/<slug>", summary="Delete a prompt template")
 @needs("editor", "write")
-def delete(path: SlugPath, query: DeleteQuery) -> Gone:
-    """With all its versions; executions stay. One that others include is deleted with `force` only (409 `included`)."""
+def delete(path: SlugPath, query: ForceQuery) -> Gone:
+    """With all its versions; executions stay. One that others include is deleted with `force` only (409 `included`).
+
+    Where an approval stands behind what programs get by it, an admin alone deletes it (403).
+    """
     access = asking()
     template = library.find(access, path.slug)
+    publishing_rules.demand_free(access, template, "deletes it")
     if not query.force:
         partials.demand_unincluded(access, template, "With force=true it is deleted, and these can run no more.")
     actions.delete(access, template)

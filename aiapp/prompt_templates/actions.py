@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiapp.extensions import db
-from aiapp.prompt_templates import partials, slugs, versioning
-from aiapp.prompt_templates.archiving import archive, unarchive
+from aiapp.prompt_templates import partials, publishing_rules, slugs, versioning
+from aiapp.prompt_templates.archiving import archive, demand_unneeded, unarchive
 from aiapp.prompt_templates.details import change
 from aiapp.prompt_templates.drafts import new_draft, preview, reopen, restore_saved, save_draft
 from aiapp.prompt_templates.duplicating import duplicate
@@ -69,11 +69,18 @@ def add(access: Access, given: Mapping[str, Any]) -> PromptTemplate:
     return template
 
 
-def update(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -> PromptTemplate:
+def update(
+    access: Access, template: PromptTemplate, given: Mapping[str, Any], *, force: bool = False
+) -> PromptTemplate:
     """Change details (name, slug, description, tags, task, active); what is not given stays.
 
-    Raises InvalidInput, Conflict `slug_taken`, Conflict `included` for the slug of what others include.
+    Arguments:
+        force: archive what others include too.
+    Raises InvalidInput, Conflict `slug_taken`, Conflict `included` for the slug or the archiving of what others include,
+    Denied.
     """
+    if given.get("active") is False:
+        demand_unneeded(access, [template], force=force)
     if change(access, template, given):
         db.session.commit()
     return template
@@ -82,8 +89,9 @@ def update(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -
 def delete(access: Access, template: PromptTemplate) -> dict[str, int]:
     """Delete a prompt template with all its versions, and return what used it (see uses). Executions stay, without it.
 
-    Raises NotFound where somebody else has just done so.
+    Raises NotFound where somebody else has just done so, Denied where an approval stands behind what programs get by it.
     """
+    publishing_rules.demand_free(access, template, "deletes it")
     used = uses(access, template)
     name, slug = template.name, template.slug
     access.delete(template)

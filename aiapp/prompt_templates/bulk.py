@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiapp.errors import InvalidInput, NotFound
 from aiapp.extensions import db
-from aiapp.prompt_templates import details
+from aiapp.prompt_templates import archiving, details
 from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.prompt_templates.text import fields
 from aiapp.workspaces.access import Access
@@ -42,8 +42,10 @@ def remove_tags(access: Access, templates: Iterable[PromptTemplate], names: Iter
     return _change(access, templates, lambda has: {"tags": [tag for tag in has if tag not in unwanted]})
 
 
-def set_active(access: Access, templates: Iterable[PromptTemplate], active: bool) -> int:
-    """Archive them, or bring them back, and return how many have changed."""
+def set_active(access: Access, templates: Sequence[PromptTemplate], active: bool, *, force: bool = False) -> int:
+    """Archive them, or bring them back, and return how many have changed. Raises as archiving.demand_unneeded."""
+    if not active:
+        archiving.demand_unneeded(access, templates, force=force)
     return _change(access, templates, lambda has: {"active": active})
 
 

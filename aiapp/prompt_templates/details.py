@@ -20,7 +20,7 @@ def change(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -
     """Change details (name, slug, description, tags, task, active), with their history and audit; what is not given stays.
 
     Returns whether anything has changed. Raises InvalidInput, Conflict `slug_taken`, Conflict `included` for the slug of what
-    others include, Denied for one that an approval stands behind.
+    others include, Denied for the slug, or the archiving, of what an approval stands behind.
     """
     clean = fields.details(given)
     before: dict[str, Any] = {"tags": [tag.name for tag in template.tags]}
@@ -30,7 +30,9 @@ def change(access: Access, template: PromptTemplate, given: Mapping[str, Any]) -
         return False
     if "slug" in changed:
         partials.demand_unincluded(access, template)
-        publishing_rules.demand_free_slug(access, template)
+        publishing_rules.demand_free(access, template, "gives it another slug")
+    if changed.get("active") is False:
+        publishing_rules.demand_free(access, template, "archives it")
     _write(template, {field: value for field, value in changed.items() if field != "tags"})
     if "tags" in changed:
         set_tags(access, template, changed["tags"])

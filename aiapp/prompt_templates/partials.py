@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -106,30 +106,40 @@ def with_variables(access: Access, text: dict[str, Any], slug: str = "", *, tidy
 
 def included_by(access: Access, template: PromptTemplate) -> list[tuple[PromptTemplate, int]]:
     """Return the versions that include `template`, by name, newest version first; archived ones only where a label keeps them."""
-    needle = f"{{{{>%{template.slug}"
+    return [user for user in users_of(access, {template.slug}) if user[0].id != template.id]
+
+
+def users_of(access: Access, slugs: Collection[str]) -> list[tuple[PromptTemplate, int]]:
+    """Return the versions that include one of `slugs`, as included_by does."""
+    # Of many slugs the needle is none: a condition for each would be read anew for each row.
+    needle = f"{{{{>%{next(iter(slugs))}" if len(slugs) == 1 else "{{>"
     parts = (PromptVersion.system, PromptVersion.body, sa.cast(PromptVersion.messages, sa.Text))
     labelled = sa.select(LabelledVersion.prompt_version_id).where(LabelledVersion.workspace_id == access.workspace.id)
     query = (
         access.select(PromptVersion)
         .where(sa.or_(*(part.like(f"%{needle}%") for part in parts)))
         .where(sa.or_(PromptVersion.status != "archived", PromptVersion.id.in_(labelled)))
-        .where(PromptVersion.prompt_template_id != template.id)
     )
     users = [
         (version.prompt_template, version.number)
         for version in db.session.scalars(query)
-        if template.slug in {name.partition("@")[0] for name in grammar.includes(*_texts(version))}
+        if not {_slug(name) for name in grammar.includes(*_texts(version))}.isdisjoint(slugs)
     ]
     return sorted(users, key=lambda user: (user[0].name.lower(), user[0].id, -user[1]))
 
 
 def demand_unincluded(access: Access, template: PromptTemplate, advice: str = "Change these first.") -> None:
     """Raise Conflict `included`, naming who includes `template`: its slug cannot change, and it is not deleted unawares."""
-    users = [f"{user.name} v{number}" for user, number in included_by(access, template)]
+    users = included_by(access, template)
     if users:
-        named = ", ".join(users[:_NAMED]) + (f" and {len(users) - _NAMED} more" if len(users) > _NAMED else "")
-        message = f"This slug is written in what includes it: {named}. {advice}"
+        message = f"This slug is written in what includes it: {named(users)}. {advice}"
         raise Conflict(message, code="included", errors=[{"field": "slug", "message": message}])
+
+
+def named(users: Sequence[tuple[PromptTemplate, int]]) -> str:
+    """Return the names of versions for a sentence, the first few of many."""
+    names = [f"{user.name} v{number}" for user, number in users[:_NAMED]]
+    return ", ".join(names) + (f" and {len(users) - _NAMED} more" if len(users) > _NAMED else "")
 
 
 def demand(unresolved: Sequence[Mapping[str, str]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from aiapp.errors import Conflict, InvalidInput
+from aiapp.errors import Conflict, Denied, InvalidInput
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.release_models import APPROVALS, Label, LabelledVersion, PromptApproval, PublishingRule
@@ -59,17 +59,29 @@ def demand_none_needed(access: Access, label: Label | None = None) -> None:
         raise Conflict(f"In this workspace {what} needs an approval: ask for one.", code="approval_needed")
 
 
-def demand_free_slug(access: Access, template: PromptTemplate) -> None:
-    """Raise Denied unless this person may give the slug of `template` away: what programs get by it was agreed on.
+def demand_free(access: Access, template: PromptTemplate, does: str) -> None:
+    """Raise Denied where what programs get by `template` was agreed on, and this person may not take it away alone.
 
-    Another prompt template could take it, and with it all who ask for its published or a protected version.
+    Archived or deleted it gives them nothing; under another slug neither, and another prompt template could take the old one.
+
+    Arguments:
+        does: what an admin has to do instead, for people: `archives it`.
     """
+    if not is_guarded(access, template):
+        return
+    if not access.allows("admin"):
+        raise Denied(f"What programs get from {template.name} needs an approval here: an admin {does}.", role="admin")
+    access.demand("admin", "admin")
+
+
+def is_guarded(access: Access, template: PromptTemplate) -> bool:
+    """Whether what programs get by `template` was agreed on: it is published under a rule, or has a protected label."""
     published = sa.exists().where(PromptVersion.prompt_template_id == template.id, PromptVersion.status == "published")
     guarded = sa.exists().where(
         LabelledVersion.prompt_template_id == template.id, LabelledVersion.label_id == Label.id, Label.protected
     )
-    if (rule_of(access) != "none" and db.session.scalar(sa.select(published))) or db.session.scalar(sa.select(guarded)):
-        access.demand("admin", "admin")
+    under_rule = rule_of(access) != "none" and db.session.scalar(sa.select(published))
+    return bool(under_rule or db.session.scalar(sa.select(guarded)))
 
 
 def may_decide(access: Access, approval: PromptApproval) -> bool:

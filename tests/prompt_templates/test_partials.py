@@ -76,7 +76,7 @@ def test_what_is_declared_outlives_an_include_that_fails_for_a_while(bob, tone, 
     version = first(bob, reply)
     own = [{"name": "tone", "type": "number", "default": 3}, {"name": "question"}]
     actions.save_draft(bob, version, {"variables": own}, version.lock_version)
-    actions.update(bob, tone, {"active": False})
+    actions.update(bob, tone, {"active": False}, force=True)
 
     saved = actions.save_draft(bob, version, {"body": "{{> house-tone}} {{question}}!"}, version.lock_version)
 

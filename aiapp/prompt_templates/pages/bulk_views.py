@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from flask import request
+from flask import request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
-from aiapp.errors import InvalidInput, NotFound
+from aiapp.errors import Conflict, InvalidInput, NotFound
 from aiapp.filters import count
 from aiapp.prompt_templates import bulk
-from aiapp.prompt_templates.pages.lifecycle_views import list_of
+from aiapp.prompt_templates.pages.lifecycle_views import archive_question, list_of
 from aiapp.prompt_templates.pages.routes import blueprint
 from aiapp.workspaces.access import Access, require
 
@@ -26,6 +26,10 @@ def change_chosen(access: Access) -> BaseResponse:
         done = _change(access, slugs, change)
     except InvalidInput as error:
         return htmx.go(back, " ".join(one["message"] for one in error.errors), "bad")
+    except Conflict:
+        again = url_for(".change_chosen", workspace=access.workspace.slug)
+        fields = {"list": request.form.get("list", ""), "change": change}
+        return archive_question(access, bulk.find_all(access, slugs), again, back, fields)
     except NotFound:
         return htmx.go(back, "One of those ticked is not there any more. Nothing has changed.", "bad")
     return htmx.go(back, done)
@@ -39,7 +43,8 @@ def _change(access: Access, slugs: list[str], change: str) -> str:
     if change == "untag":
         return f"{_number(bulk.remove_tags(access, found, tags))} changed."
     if change in ("archive", "unarchive"):
-        return f"{_number(bulk.set_active(access, found, change == 'unarchive'))} {change}d."
+        changed = bulk.set_active(access, found, change == "unarchive", force="force" in request.form)
+        return f"{_number(changed)} {change}d."
     raise InvalidInput(errors=[{"field": "change", "message": "Use tag, untag, archive or unarchive."}])
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from flask import Response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
-from aiapp.prompt_templates import actions, favourites, filters, labels, library, partials
-from aiapp.prompt_templates.pages.routes import blueprint, shell
+from aiapp.errors import Conflict
+from aiapp.prompt_templates import actions, archiving, favourites, filters, labels, library, partials, publishing_rules
+from aiapp.prompt_templates.models import PromptTemplate
+from aiapp.prompt_templates.pages.routes import answer, blueprint, shell
 from aiapp.prompt_templates.pages.routes import history as versions_table
 from aiapp.prompt_templates.uses import uses
 from aiapp.workspaces.access import Access, require
@@ -40,9 +44,14 @@ def duplicate(access: Access, slug: str) -> BaseResponse:
 @blueprint.post("/<slug>/archive")
 @require("editor")
 def archive(access: Access, slug: str) -> BaseResponse:
-    """Archive a prompt template."""
+    """Archive a prompt template; one that others include only with `force`, after a question that names them."""
     template = library.find(access, slug)
-    actions.archive(access, template)
+    try:
+        actions.archive(access, template, force="force" in request.form)
+    except Conflict:
+        return archive_question(
+            access, [template], url_for(".archive", workspace=access.workspace.slug, slug=slug), _page(access, slug), {}
+        )
     return htmx.go(_page(access, slug), f"{template.name} is archived. It keeps everything.")
 
 
@@ -59,6 +68,7 @@ def unarchive(access: Access, slug: str) -> BaseResponse:
 @require("editor")
 def delete_dialog(access: Access, slug: str) -> str:
     """Ask before a prompt template is deleted, and say what uses it."""
+    publishing_rules.demand_free(access, library.find(access, slug), "deletes it")
     return _delete(access, slug, {})
 
 
@@ -76,6 +86,20 @@ def delete(access: Access, slug: str) -> BaseResponse:
 def list_of(access: Access, text: str) -> str:
     """Return the address of the list that a form of it names."""
     return url_for("prompt_templates.index", workspace=access.workspace.slug, **filters.query_of(filters.of_text(text)))
+
+
+def archive_question(
+    access: Access, templates: Sequence[PromptTemplate], action: str, back: str, fields: Mapping[str, str]
+) -> Response:
+    """Return the page that asks whether `templates` are archived though others include them.
+
+    Arguments:
+        action: where the answer is posted, with `fields`, the slugs and `force`.
+        back: where somebody goes who leaves them as they are.
+    """
+    users = archiving.needed_by(access, templates)
+    asked = {"templates": templates, "users": users, "action": action, "back": back, "fields": fields}
+    return answer("prompt_templates/archive.html", 409, **asked)
 
 
 def _page(access: Access, slug: str) -> str:
