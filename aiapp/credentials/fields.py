@@ -36,8 +36,8 @@ MOST_ALLOWED_MODELS = 200
 # A key shorter than this would be half given away by its last four characters.
 HINTED_KEY = 12
 
-# Control characters, line separators, and the halves of characters that no database stores.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Control characters, line separators, what turns the direction of text, and the halves of characters that no database stores.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _NOT_STORABLE = re.compile(r"[\x00\ud800-\udfff]")
 # Whoever chooses one that the provider does not offer is spoken to in its first; so a changed provider needs no changed settings.
 _APIS = tuple(dict.fromkeys(api for provider in PROVIDERS.values() for api in provider.apis))

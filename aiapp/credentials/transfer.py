@@ -52,7 +52,12 @@ def read(text: str | bytes) -> list[dict[str, Any]]:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise _refused("This is not JSON.") from error
-    return listed(document)
+    found = listed(document)
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise _refused("This contains a character that cannot be stored: half of a surrogate pair.") from error
+    return found
 
 
 def listed(document: Any) -> list[dict[str, Any]]:

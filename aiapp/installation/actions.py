@@ -186,5 +186,10 @@ def _settings(text: str) -> dict[str, Any]:
         raise ValueError("Use an object with `stream` and `extra`.")
     if not isinstance(value.get("stream", True), bool) or not isinstance(value.get("extra", {}), dict):
         raise ValueError("`stream` is true or false, `extra` an object.")
-    json.dumps(value, allow_nan=False).encode()
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("This contains a character that cannot be stored: half of a surrogate pair.") from None
+    except ValueError:
+        raise ValueError("This contains a number that cannot be stored: NaN or Infinity.") from None
     return value

@@ -157,6 +157,7 @@ def test_values_are_stored_tidied(adam, field, value, stored):
         ("settings", {"extra": {"x": object()}}),
         ("name", "x" * 101),
         ("name", "a\x1bb"),
+        ("name", "a\u202eb"),
         ("name", None),
         ("provider", None),
         ("provider", ["demo"]),

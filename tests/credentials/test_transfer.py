@@ -104,6 +104,8 @@ def test_all_of_a_file_is_imported_or_nothing_and_every_mistake_is_named(adam, o
         '{"format": "something.else", "credentials": [{}]}',
         '{"version": 2, "credentials": [{}]}',
         json.dumps({"credentials": [{}] * 201}),
+        json.dumps({"credentials": [{"provider": "\ud800"}]}),
+        json.dumps({"credentials": [{"provider": "openai", "settings": {"extra": {"\ud800": 1}}}]}),
         '{"credentials": [{"settings": ' + "[" * 50 + "]" * 50 + "}]}",
         "[" * 200_000,
         b"\xff\xfe\x00",
@@ -171,6 +173,11 @@ def test_a_file_is_read_shown_and_imported_by_its_pages(app, team, openai, sign_
     with app.app_context():
         assert [row.name for row in order.in_order(team.acme_id)] == ["team-key", "demo", "team-key 2", "demo 2"]
     assert "This is not JSON" in page_of(adam.submit(f"{HOME}/import", {"file": (io.BytesIO(b"x"), "c.json")}))
+    half = json.dumps({"credentials": [{"provider": "openai_compatible", "name": "\ud800"}]})
+    for sent in ({"file": (io.BytesIO(half.encode()), "c.json")}, {"document": half}):
+        refused = adam.submit(f"{HOME}/import", sent)
+        assert refused.status_code == 422
+        assert "cannot be stored" in page_of(refused)
     assert sign_in("bob").get(f"{HOME}/export").status_code == 403
 
 

@@ -151,12 +151,15 @@ def test_providers_move_up_and_down_and_only_those_out_of_order_have_a_place(ali
         ("settings", '{"stream": 1}'),
         ("settings", '{"extra": 1}'),
         ("settings", "[" * 10_000),
+        ("settings", '{"extra": {"a": "\\ud800"}}'),
+        ("settings", '{"extra": {"a": NaN}}'),
     ],
 )
 def test_wrong_values_are_refused(alice, field, value):
     with pytest.raises(InvalidInput) as refusal:
         set_(alice, "openai", **{field: value})
     assert [error["field"] for error in refusal.value.errors] == [field]
+    assert "codec" not in refusal.value.errors[0]["message"]
     with pytest.raises(NotFound):
         set_(alice, "nobody")
 
