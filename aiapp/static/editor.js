@@ -176,23 +176,32 @@ on("input", ({ target }) => {
   if (touched && name !== target.name && !touched.value.split(" ").includes(name)) touched.value += ` ${name}`;
 });
 
-/* ---------- the prompt editor's marks: one pass over the text, every character is read once ---------- */
+/* ---------- the prompt editor's marks: one pass over the text, every character is read once; none where they would make a key slow ---------- */
 
+const MARKED = 20000; // characters
+const MOST_MARKS = 500;
 const VARIABLE = /\\?\{\{(?:([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)|> ?([a-z0-9-]+(?:@\d+)?))\}\}/g;
 
 function paint(area) {
+  const frame = area.parentElement;
+  const found = area.value.length > MARKED ? null : [...area.value.matchAll(VARIABLE)].filter(([one]) => !one.startsWith("\\"));
+  if (frame.classList.toggle("unmarked", !found || found.length > MOST_MARKS)) {
+    find("pre", frame).replaceChildren();
+    if (!frame.nextElementSibling?.matches("[data-unmarked]")) frame.after(find("#unmarked").content.cloneNode(true));
+    return;
+  }
+  if (frame.nextElementSibling?.matches("[data-unmarked]")) frame.nextElementSibling.remove();
   const named = all("[data-missing-variables]").map((one) => one.dataset.missingVariables);
-  const missing = new Set((named.length ? named.join(" ") : (area.parentElement.dataset.missing ?? "")).split(" "));
+  const missing = new Set((named.length ? named.join(" ") : (frame.dataset.missing ?? "")).split(" "));
   const parts = [];
   let end = 0;
-  for (const match of area.value.matchAll(VARIABLE)) {
-    if (match[0].startsWith("\\")) continue;
+  for (const match of found) {
     const mark = Object.assign(document.createElement("mark"), { textContent: match[0] });
     mark.classList.toggle("missing", missing.has(match[1] ?? `>${match[2]}`));
     parts.push(area.value.slice(end, match.index), mark);
     end = match.index + match[0].length;
   }
-  find("pre", area.parentElement).replaceChildren(...parts, `${area.value.slice(end)}\n`);
+  find("pre", frame).replaceChildren(...parts, `${area.value.slice(end)}\n`);
 }
 
 const paintAll = () => all(".highlighted-input > textarea").forEach(paint);

@@ -14,7 +14,7 @@ from aiapp.prompt_templates import approvals, checks, labels, library, publishin
 from aiapp.prompt_templates.comparing.changes import changes_between
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.pages import forms
-from aiapp.prompt_templates.pages.routes import address, answer
+from aiapp.prompt_templates.pages.routes import address, answer, with_way_back
 from aiapp.prompt_templates.release_models import PromptApproval
 from aiapp.workspaces.access import Access, require
 
@@ -62,8 +62,9 @@ def approve(access: Access, approval_id: str) -> BaseResponse:
         version = approvals.approve(access, approval, request.form.get("message", ""))
     except (InvalidInput, Conflict) as error:
         return _page(access, access.get(PromptApproval, approval_id), error)
-    done = f"v{version.number} is published. Everybody gets it from now on."
-    if approval.label is not None:
+    if approval.label is None:
+        done = with_way_back(access, version, f"v{version.number} is published. Everybody gets it from now on.")
+    else:
         done = f"{approval.label.name} points to {'no version' if approval.takes_off else f'v{version.number}'} now."
     return htmx.go(address(version, workspace=access.workspace.slug), done)
 
@@ -110,7 +111,8 @@ def _page(access: Access, approval: PromptApproval, error: AppError | None = Non
         path={"workspace": access.workspace.slug, "slug": template.slug},
         replaced=now,
         changes=changes_between(now, version, split=False) if waits and now and now.id != version.id else None,
-        checks=checks.checks(version) if waits and approval.label_id is None else [],
+        checks=[*checks.checks(version), *dependents.checks(access, version)]
+        if waits and approval.label_id is None else [],
         stale=waits and approvals.is_stale(approval),
         decides=waits and publishing_rules.may_decide(access, approval),
         mine=waits and approval.requested_by_id == access.user.id and access.allows("editor"),

@@ -162,7 +162,7 @@ def page(
     context = {
         **shell(access, template, version, "prompt"),
         **beside(access, version, bench),
-        "runs": version.status == "published" or access.allows("editor"),
+        "runs": template.active and (version.status == "published" or access.allows("editor")),
         "text": {"system": version.system, "messages": version.messages, "body": version.body, **typed},
         "parts": workbench.written(version),
         "again": again,

@@ -13,6 +13,7 @@ from aiapp.prompt_templates import (
     actions,
     approvals,
     checks,
+    dependents,
     fitting,
     library,
     preview_links,
@@ -23,7 +24,7 @@ from aiapp.prompt_templates import (
 from aiapp.prompt_templates.comparing.changes import Changes, changes_between
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.pages import editor_views, forms
-from aiapp.prompt_templates.pages.routes import address, answer, blueprint, history, shell
+from aiapp.prompt_templates.pages.routes import address, answer, blueprint, history, shell, with_way_back
 from aiapp.workspaces.access import Access, require
 from aiapp.workspaces.routes import absolute
 
@@ -51,6 +52,7 @@ def publish(access: Access, slug: str, version: int) -> BaseResponse:
             done = f"You asked to publish v{found.number}. Everybody gets it once somebody approves it."
         else:
             actions.publish(access, found, message, seen, tried=forms.typed_values(), semver=semver)
+            done = with_way_back(access, found, done)
     except (InvalidInput, Conflict) as error:
         return _publish_page(access, found, error, typed=True)
     return htmx.go(address(found, workspace=access.workspace.slug), done)
@@ -90,7 +92,7 @@ def rollback(access: Access, slug: str, version: int) -> BaseResponse:
     except (InvalidInput, Conflict) as error:
         return Response(_rollback_page(access, source, error), error.status)
     done = f"v{restored.number} is published: it says what v{source.number} said."
-    return htmx.go(address(restored, workspace=access.workspace.slug), done)
+    return htmx.go(address(restored, workspace=access.workspace.slug), with_way_back(access, restored, done))
 
 
 def _find(access: Access, slug: str, number: int) -> PromptVersion:
@@ -101,7 +103,7 @@ def _publish_page(
     access: Access, version: PromptVersion, error: AppError | None = None, *, typed: bool = False, link: str = ""
 ) -> Response:
     published = library.published(access, version.prompt_template)
-    findings = [*checks.checks(version), *fitting.fits(version, access.user.id)]
+    findings = [*checks.checks(version), *dependents.checks(access, version), *fitting.fits(version, access.user.id)]
     proposal = releases.proposed(access, version)
     dialog: dict[str, Any] = {
         "changes": _changes(published, version),
@@ -130,7 +132,7 @@ def _rollback_page(access: Access, source: PromptVersion, error: AppError | None
         **shell(access, source.prompt_template, source, "prompt"),
         **history(access, source.prompt_template),
         changes=_changes(published, source),
-        checks=checks.checks(source),
+        checks=[*checks.checks(source), *dependents.checks(access, source)],
         asks=publishing_rules.approval_needed(access),
         error=error,
         errors=forms.errors_of(error) if error else {},

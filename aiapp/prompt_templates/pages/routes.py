@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, make_response, render_template, url_for
+from markupsafe import Markup
 
 from aiapp.prompt_templates import (
     approvals,
@@ -85,6 +86,15 @@ def released(access: Access, template: PromptTemplate, published: PromptVersion 
         "waiting": approvals.listed(access, template),
         "asks": publishing_rules.approval_needed(access),
     }
+
+
+def with_way_back(access: Access, version: PromptVersion, done: str) -> str:
+    """Return what the toast says after `version` was published, with a link to the version before, where there is one."""
+    before = releases.published_before(access, version.prompt_template)
+    if before is None:
+        return done
+    href = address(before, "rollback_dialog", workspace=access.workspace.slug)
+    return Markup('{} <a class="link" href="{}">Publish v{} again</a>').format(done, href, before.number)
 
 
 def history(access: Access, template: PromptTemplate) -> dict[str, Any]:
