@@ -47,5 +47,6 @@ def needed_by(access: Access, templates: Sequence[PromptTemplate]) -> list[tuple
     One whose own prompt template is archived, or is to be with these, loses nothing.
     """
     leaving = {template.id for template in templates}
-    users = partials.users_of(access, {template.slug for template in templates}) if templates else []
+    found = partials.versions_including(access, {template.slug for template in templates}) if templates else []
+    users = [(one.prompt_template, one.number) for one in found]
     return [(user, number) for user, number in users if user.active and user.id not in leaving]

@@ -50,13 +50,13 @@ def of(
     messages: Iterable[Mapping[str, str]] | None = None,
 ) -> Library:
     """Return what a version may include; what else is given is being written in place of its own."""
-    texts = _texts(version, system, body, messages)
+    texts = texts_of(version, system, body, messages)
     return library(version.workspace_id, texts, version.prompt_template.slug)
 
 
 def expanded(version: PromptVersion) -> Expansion:
     """Return the parts of a version with what they include: system, body, then the example turns."""
-    return including.expand(_texts(version), of(version))
+    return including.expand(texts_of(version), of(version))
 
 
 def own(version: PromptVersion, given: Iterable[Mapping[str, Any]], expansion: Expansion) -> list[dict[str, Any]]:
@@ -106,11 +106,12 @@ def with_variables(access: Access, text: dict[str, Any], slug: str = "", *, tidy
 
 def included_by(access: Access, template: PromptTemplate) -> list[tuple[PromptTemplate, int]]:
     """Return the versions that include `template`, by name, newest version first; archived ones only where a label keeps them."""
-    return [user for user in users_of(access, {template.slug}) if user[0].id != template.id]
+    found = versions_including(access, {template.slug})
+    return [(one.prompt_template, one.number) for one in found if one.prompt_template_id != template.id]
 
 
-def users_of(access: Access, slugs: Collection[str]) -> list[tuple[PromptTemplate, int]]:
-    """Return the versions that include one of `slugs`, as included_by does."""
+def versions_including(access: Access, slugs: Collection[str]) -> list[PromptVersion]:
+    """Return the versions that include one of `slugs`, those and in the order of included_by."""
     # Of many slugs the needle is none: a condition for each would be read anew for each row.
     needle = f"{{{{>%{next(iter(slugs))}" if len(slugs) == 1 else "{{>"
     parts = (PromptVersion.system, PromptVersion.body, sa.cast(PromptVersion.messages, sa.Text))
@@ -121,11 +122,11 @@ def users_of(access: Access, slugs: Collection[str]) -> list[tuple[PromptTemplat
         .where(sa.or_(PromptVersion.status != "archived", PromptVersion.id.in_(labelled)))
     )
     users = [
-        (version.prompt_template, version.number)
+        version
         for version in db.session.scalars(query)
-        if not {_slug(name) for name in grammar.includes(*_texts(version))}.isdisjoint(slugs)
+        if not {_slug(name) for name in grammar.includes(*texts_of(version))}.isdisjoint(slugs)
     ]
-    return sorted(users, key=lambda user: (user[0].name.lower(), user[0].id, -user[1]))
+    return sorted(users, key=lambda user: (user.prompt_template.name.lower(), user.prompt_template_id, -user.number))
 
 
 def demand_unincluded(access: Access, template: PromptTemplate, advice: str = "Change these first.") -> None:
@@ -148,12 +149,13 @@ def demand(unresolved: Sequence[Mapping[str, str]]) -> None:
         raise InvalidInput("Something that is included cannot be.", errors=[dict(one) for one in unresolved])
 
 
-def _texts(
+def texts_of(
     version: PromptVersion,
     system: str | None = None,
     body: str | None = None,
     messages: Iterable[Mapping[str, str]] | None = None,
 ) -> list[str]:
+    """Return the parts of a version (see expanded); what else is given is being written in place of its own."""
     system = version.system if system is None else system
     body = version.body if body is None else body
     messages = version.messages if messages is None else messages
