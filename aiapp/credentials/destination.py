@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from aiapp.credentials.hints import azure_base_url
 from aiapp.credentials.models import Credential
 from aiapp.errors import FieldErrors, InvalidInput
 from aiapp.extensions import db, settings
@@ -51,7 +52,9 @@ def check(destination: Destination) -> None:
     db.session.commit()
     allow = settings().outbound_allow
     try:
-        url = check_url(base_url, allow)
+        url = check_url(base_url, allow, query=PROVIDERS[provider].api_versions)
+        if "?" in base_url:  # Azure's pages show the addresses of calls to copy, with the API version behind them
+            raise mistake("base_url", azure_base_url(base_url))
         expected = expected or url.authority in allow
         resolve(url.host, url.port, allow, seconds=settings().connect_timeout)
     except ProviderError as error:

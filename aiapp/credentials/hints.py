@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
+from aiapp.providers.addresses import UNREACHABLE
 from aiapp.providers.registry import PROVIDERS, Provider
 from aiapp.providers.types import ProviderError, Target
 
@@ -14,6 +15,7 @@ _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: 
 SHOWN_MODELS = 5
 # What people copy along with the base URL.
 _ENDPOINT = re.compile(r"/(chat/completions|completions|responses|messages|models|api/chat|api/generate|api/tags|api)$")
+_AZURE_PATHS = frozenset({"", "/openai", "/openai/v1"})
 _REGION = re.compile(r"\b(?:region|country|territory|location)")
 
 # How a server of one's own is made to answer, and how it gets a model.
@@ -51,10 +53,15 @@ class Failure:
 def hint(failure: Failure) -> str:
     """Return what to do, one to three sentences; empty where the provider's own words say it all."""
     error = failure.error
+    if failure.step == "json" and error.error_class == "bad_request":
+        return _no_json_mode(failure)
     if failure.step in _OWN_ADVICE and error.error_class in {"bad_response", "bad_request", "network", "timeout"}:
         return _OWN_ADVICE[failure.step]
     if error.http_status in {404, 405} and error.error_class != "model_not_found":
-        return _wrong_path(failure)
+        advice = _wrong_path(failure)
+        if failure.target.model:
+            return advice
+        return f"{advice.rstrip('.')}. If the address is right, type the preferred model."
     advise = _ADVICE.get(error.error_class)
     return advise(failure) if advise else ""
 
@@ -62,6 +69,10 @@ def hint(failure: Failure) -> str:
 def _unreachable(failure: Failure) -> str:
     target, provider = failure.target, failure.provider
     url = urlsplit(target.base_url)
+    if failure.step != "network" and failure.error.error_class == "network":
+        return "Something listens at this address and ended the connection: check the port and the scheme, then the server's log."
+    if failure.step == "network" and failure.error.message != UNREACHABLE:
+        return _no_tls(failure)
     if (url.hostname or "") in _LOCAL_NAMES:
         return (
             f"{url.hostname} is the machine that this app runs on; in a container it is the container itself. There, use the "
@@ -70,8 +81,23 @@ def _unreachable(failure: Failure) -> str:
     if provider.place == "own":
         return _LISTEN.get(provider.kind, "Is the server running there, and does it listen on the network?")
     if target.base_url != provider.base_url:
-        return f"{provider.label}'s own base URL is {provider.base_url}"
+        return _own_base_url(provider)
     return "Does this server reach the internet? Ask whoever runs it about DNS and firewall; proxies are not used."
+
+
+def _no_tls(failure: Failure) -> str:
+    url = urlsplit(failure.target.base_url)
+    if "certificate" in failure.error.message:
+        return f"The server needs a certificate that is valid, made for {url.hostname}, and signed by an authority known here."
+    if failure.provider.place == "cloud":
+        return f"What answers there does not speak TLS. {_own_base_url(failure.provider)}"
+    return f"The server probably speaks plain http: try http://{url.netloc}{url.path}"
+
+
+def _own_base_url(provider: Provider) -> str:
+    if not provider.base_url:
+        return f"A base URL of {provider.label} looks like {provider.base_url_example}"
+    return f"{provider.label}'s own base URL is {provider.base_url}"
 
 
 def _slow(failure: Failure) -> str:
@@ -138,11 +164,26 @@ def _no_model(failure: Failure) -> str:
 
 
 def _not_an_api(failure: Failure) -> str:
-    label = failure.provider.label
-    return f"What answers there is not {label}'s API but a web page, a proxy or another server. {_wrong_path(failure)}"
+    provider = failure.provider
+    api = "an OpenAI-compatible API" if provider.kind == "openai_compatible" else f"{provider.label}'s API"
+    what = f"What answers there is not {api} but a web page, a proxy or another server."
+    advice = _wrong_path(failure)
+    return what if advice in failure.error.message else f"{what} {advice}"
+
+
+def _no_json_mode(failure: Failure) -> str:
+    text = (
+        "The server refuses JSON mode (response_format), whatever the model. Prompt templates with JSON output cannot run with "
+        "it: update the server, or save it as it is for texts."
+    )
+    if failure.provider.kind == "openai_compatible" and "json_schema" in failure.error.message:
+        text += " If it is LM Studio, add it as LM Studio: what that refuses is not asked of it."
+    return text
 
 
 def _refused(failure: Failure) -> str:
+    if failure.step == "auth":
+        return "The server refused to list its models, which says nothing of the key: check the base URL and the advanced settings."
     if not failure.target.model:
         return _with_models("Choose the preferred model.", failure.models)
     return "The key works, but the request was refused: check the preferred model and the advanced settings."
@@ -151,6 +192,8 @@ def _refused(failure: Failure) -> str:
 def _wrong_path(failure: Failure) -> str:
     """Say what the base URL should be: a path too much, `/v1` missing or doubled, or simply the provider's own."""
     provider, url = failure.provider, urlsplit(failure.target.base_url)
+    if provider.api_versions:
+        return azure_base_url(failure.target.base_url)
     path = url.path.rstrip("/")
     called = urlsplit(provider.dialect_for(failure.target.settings).models_request(failure.target).url).path
     better = _better_path(path, with_version=called.removeprefix(path) == "/models")
@@ -159,8 +202,23 @@ def _wrong_path(failure: Failure) -> str:
         what = "/v1 may be missing" if better.startswith(path) else f"{path} is not what a base URL ends in"
         sentences.append(f"{what}: try {url.scheme}://{url.netloc}{better}")
     if provider.place == "cloud" and failure.target.base_url != provider.base_url:
-        sentences.append(f"{provider.label}'s own base URL is {provider.base_url}")
+        sentences.append(_own_base_url(provider))
     return " · ".join(sentences) or "Check the base URL."
+
+
+def azure_base_url(typed: str) -> str:
+    """Say what to type where somebody has typed this as Azure's base URL: its pages show whole addresses of calls to copy."""
+    url = urlsplit(typed)
+    deployment = re.search(r"/deployments/([^/]+)", url.path)
+    version = parse_qs(url.query).get("api-version", [""])[0]
+    if url.path.rstrip("/") in _AZURE_PATHS and not url.query:
+        return (
+            f"Check the name of the resource, and the API version under Advanced. {_own_base_url(PROVIDERS['azure'])}"
+        )
+    text = f"Azure OpenAI wants the bare host: try {url.scheme}://{url.netloc}"
+    more = [f"the preferred model {unquote(deployment[1])}"] if deployment else []
+    more += [f"the API version {version} under Advanced"] if version else []
+    return f"{text} with {' and '.join(more)}" if more else text
 
 
 def _better_path(path: str, *, with_version: bool) -> str:

@@ -33,12 +33,13 @@ class Undecided(Exception):
 @dataclass(slots=True)
 class Rope:
     """What one climb carries from rung to rung: the target, with the model that is asked in the end; the models it listed, None
-    where there is no list; the error that reading the list met."""
+    where there is no list; the error that reading the list met; the status that said that there is none."""
 
     target: Target
     cancel: Cancel
     listed: tuple[ModelInfo, ...] | None = None
     unreadable: ProviderError | None = None
+    no_list: int | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -65,6 +66,7 @@ def _auth(rope: Rope) -> str:
         rope.listed = gateway.list_models(rope.target, cancel=rope.cancel)
     except ProviderError as error:
         if error.http_status in {404, 405, 501}:
+            rope.no_list = error.http_status
             raise Undecided(f"No model list at this address ({error.http_status}); the completion decides") from error
         if error.http_status == 403:  # a key may be allowed to ask a model and not to list them
             raise Undecided("It may not list models (403); the completion decides") from error
@@ -109,7 +111,8 @@ def _models(rope: Rope) -> str:
 
 def _completion(rope: Rope) -> str:
     if not rope.target.model:
-        raise ProviderError("bad_request", "No model is chosen, and the server lists none.")
+        message = "No model is chosen, and the server lists none."
+        raise ProviderError("bad_request", message, http_status=rope.no_list)
     try:
         result, completion = _asked(rope, Request(messages=_WORD, max_tokens=_TOKENS, stream=False))
     except ProviderError as error:
@@ -196,7 +199,7 @@ def _is_no_api(error: ProviderError) -> bool:
 
 def words_of(error: ProviderError) -> str:
     """Return the provider's own words behind the status and code that it sent: `401 invalid_api_key: …`."""
-    head = " ".join(str(part) for part in (error.http_status, error.code) if part is not None)
+    head = " ".join(dict.fromkeys(str(part) for part in (error.http_status, error.code) if part is not None))
     return f"{head}: {error.message}" if head and error.message else head or error.message
 
 

@@ -470,6 +470,14 @@ def test_an_unknown_provider_is_404(sign_in, form):
         ({"name": ""}, "1 to 100"),
         ({"base_url": "https://10.0.0.1/v1", "provider": "openai"}, "could not be reached"),
         ({"base_url": "http://api.openai.com/v1", "provider": "openai"}, "https://"),
+        (
+            {
+                "base_url": "https://8.8.8.8/openai/deployments/prod/chat/completions?api-version=2024-10-21",
+                "provider": "azure",
+            },
+            "try https://8.8.8.8 with the preferred model prod and the API version 2024-10-21 under Advanced",
+        ),
+        ({"base_url": "https://8.8.8.8/v1?x=1", "provider": "openai"}, "must not have a query"),
         ({"base_url": "", "provider": "openai"}, ""),
         ({}, ""),
     ],

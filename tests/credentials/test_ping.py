@@ -156,6 +156,7 @@ def test_others_can_write_while_the_test_of_a_form_waits_for_a_server(app, team,
         ((429, {"error": {"message": "Slow down."}}), ["Wait"], "rate_limit"),
         ((503, {"error": {"message": "Busy."}}), ["provider's own trouble"], "overloaded"),
         ((500, "oops"), ["provider's own trouble"], "server"),
+        ((400, {"error": {"message": "Bad."}}), ["says nothing of the key"], "bad_request"),
     ],
 )
 def test_a_refused_model_list_stops_at_auth_and_says_what_to_do(stage, server, refusal, words, error_class):
@@ -251,12 +252,19 @@ def test_a_stream_that_nobody_wants_is_not_asked_for(stage, server):
     assert (climbed.steps[4].ok, climbed.steps[4].detail) == (None, "Switched off, here or for the installation")
 
 
-@pytest.mark.parametrize("answer", [(200, says("Sure! Here it is.")), (400, {"error": {"message": "response_format"}})])
-def test_a_model_that_writes_no_json_stops_there_and_says_what_to_do(stage, server, answer):
+REFUSED_MODE = {"error": {"message": "'response_format.type' must be 'json_schema' or 'text'"}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [((200, says("Sure! Here it is.")), "another preferred model"), ((400, REFUSED_MODE), "whatever the model")],
+)
+def test_a_model_or_server_that_keeps_to_no_json_stops_there_and_says_what_to_do(stage, server, answer, words):
     server.works().answers["POST /v1/chat/completions"] = server.only(JSON, answer)
-    climbed = ping.climb(target(server))
-    assert states(climbed) == stopped_at(JSON)
-    assert "another preferred model" in climbed.steps[5].hint
+    climbed = ping.climb(target(server, provider="openai_compatible"))
+    assert climbed.steps[5].ok is False
+    assert words in climbed.steps[5].hint
+    assert ("as LM Studio" in climbed.steps[5].hint) is (answer[0] == 400)
 
 
 def test_a_model_that_thinks_until_its_tokens_are_spent_is_not_blamed(stage, server):
@@ -372,6 +380,9 @@ def test_a_server_without_a_model_list_is_judged_by_the_completion(stage, server
         ("ollama", "/api/chat", "try http://127.0.0.1:{port}"),
         ("ollama", "/api", "try http://127.0.0.1:{port}"),
         ("groq", "/v1", "Groq's own base URL is https://api.groq.com/openai/v1"),
+        ("azure", "/v1", "Azure OpenAI wants the bare host: try http://127.0.0.1:{port}"),
+        ("azure", "/openai/deployments/x", "try http://127.0.0.1:{port} with the preferred model x"),
+        ("azure", "", "looks like https://your-resource.openai.azure.com"),
     ],
 )
 def test_a_wrong_path_is_recognised(stage, server, provider, path, words):
@@ -393,6 +404,18 @@ def test_where_there_is_no_model_at_all_one_has_to_be_chosen(stage, server):
     climbed = ping.climb(target(server, provider="openai_compatible", model=""))
     assert states(climbed)[:4] == [(NETWORK, True), (AUTH, None), (MODELS, False), (COMPLETION, None)]
     assert climbed.steps[2].hint == "Choose the preferred model."
+
+
+def test_a_missing_v1_is_recognised_before_any_model_is_chosen(stage, server):
+    server.works()
+    url = server.url.replace("/v1", "/good")
+    climbed = ping.climb(target(server, provider="openai_compatible", base_url=url, model=""))
+    assert step_of(climbed, COMPLETION).hint.startswith(f"/v1 may be missing: try {url}/v1")
+
+
+def test_a_status_that_is_the_code_too_is_said_once(stage, server):
+    server.answers["GET /v1/models"] = (401, {"error": {"message": "No.", "code": "401"}})
+    assert step_of(ping.climb(target(server)), AUTH).detail == "401: No."
 
 
 def test_a_keyless_server_that_asks_for_a_key_says_so(stage, server):
@@ -470,12 +493,29 @@ def allow(stage, port):
     stage.extensions["aiapp.settings"] = replace(settings, outbound_allow=frozenset({f"127.0.0.1:{port}"}))
 
 
+@pytest.mark.parametrize(
+    ("scheme", "rung", "words"),
+    [("http", COMPLETION, "ended the connection"), ("https", NETWORK, "plain http: try http://127.0.0.1")],
+)
+def test_a_server_that_hangs_up_is_told_from_one_that_is_not_there(stage, scheme, rung, words):
+    def hang_up(connection):
+        connection.recv(1)
+        connection.close()
+
+    with listening(hang_up) as port:
+        allow(stage, port)
+        climbed = ping.climb(Target("openai_compatible", f"{scheme}://127.0.0.1:{port}/v1", "m"))
+    failed = next(step for step in climbed.steps if step.ok is False)
+    assert words in failed.hint
+    assert "container" not in failed.hint
+
+
 def test_a_server_that_speaks_no_http_is_not_an_api(stage):
     with listening(lambda connection: connection.sendall(b"220 mail.example ESMTP\r\n")) as port:
         allow(stage, port)
         climbed = ping.climb(Target("openai_compatible", f"http://127.0.0.1:{port}/v1", "m"))
     assert states(climbed)[:4] == [(NETWORK, True), (AUTH, None), (MODELS, None), (COMPLETION, False)]
-    assert "is not OpenAI-compatible's API" in climbed.steps[3].hint
+    assert "is not an OpenAI-compatible API" in climbed.steps[3].hint
 
 
 def test_a_server_that_never_answers_is_given_up_within_the_tests_own_time(stage, monkeypatch):
