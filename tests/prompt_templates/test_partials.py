@@ -177,3 +177,30 @@ def test_the_api_renders_with_includes_or_lists_why_not(bob, api, reply):
     assert refused.json["errors"] == [
         {"field": "body", "message": "There is no prompt template called nobody in this workspace."}
     ]
+
+
+def test_the_publish_dialog_says_who_will_need_more_values(bob, tone, reply, sign_in):
+    actions.publish(bob, first(bob, reply))
+    made(bob, "letter", "{{> reply}} {{place}}")
+    made(bob, "pinned", "{{> house-tone@1}}")
+    knows = [{"name": "mood", "default": "calm"}]
+    made(bob, "knowing", "{{> house-tone}} {{mood}}", variables=knows)
+    made(bob, "sketch", "{{> house-tone}}", published=False)
+    gone = made(bob, "gone", "{{> house-tone}}")
+    actions.archive(bob, gone)
+    newer = actions.new_draft(bob, first(bob, tone), given={"body": "Be {{tone}}, {{mood}}.", "variables": [TONE]})
+    dialog = "/w/acme/prompt-templates/house-tone/versions/2/publish"
+
+    client = sign_in("bob")
+    page = client.get(dialog).text
+
+    assert "Reply v1 includes this and will need mood" in page
+    assert "Letter v1 includes this and will need mood" in page
+    assert page.count("includes this and will need") == 2
+    optional = [TONE, {"name": "mood", "required": False}]
+    actions.save_draft(bob, newer, {"variables": optional}, newer.lock_version)
+    assert "includes this" not in client.get(dialog).text
+    actions.save_draft(bob, newer, {"variables": [{**TONE, "default": None}, optional[1]]}, newer.lock_version)
+    asked = client.get(dialog).text
+    assert "Reply v1 includes this and will need tone" in asked
+    assert client.submit(dialog, {"message": "Ask for it", "lock_version": "3"}).status_code == 303

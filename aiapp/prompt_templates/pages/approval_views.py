@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, InvalidInput
-from aiapp.prompt_templates import approvals, checks, labels, library, publishing_rules
+from aiapp.prompt_templates import approvals, checks, dependents, labels, library, publishing_rules
 from aiapp.prompt_templates.comparing.changes import changes_between
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.pages import forms
@@ -112,7 +112,8 @@ def _page(access: Access, approval: PromptApproval, error: AppError | None = Non
         replaced=now,
         changes=changes_between(now, version, split=False) if waits and now and now.id != version.id else None,
         checks=[*checks.checks(version), *dependents.checks(access, version)]
-        if waits and approval.label_id is None else [],
+        if waits and approval.label_id is None
+        else [],
         stale=waits and approvals.is_stale(approval),
         decides=waits and publishing_rules.may_decide(access, approval),
         mine=waits and approval.requested_by_id == access.user.id and access.allows("editor"),
