@@ -193,11 +193,7 @@ def _set_key(workspace: Workspace, credential: Credential, key: str | None) -> N
     try:
         credential.api_key = vault.encrypt(workspace, credential.id, "api_key", key) if key else None
     except vault.Unreadable as error:
-        raise mistake(
-            "api_key",
-            "No key can be stored: the server's master keys do not open this workspace. Whoever runs the server "
-            "sets the right AIAPP_MASTER_KEYS, or gives the old keys up with: aiapp key reset",
-        ) from error
+        raise mistake("api_key", f"No key can be stored. {vault.CLOSED}") from error
     credential.key_hint = hint_of(key)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
-from aiapp.credentials import destination, keeping
+from aiapp.credentials import destination, keeping, vault
 from aiapp.credentials.destination import mistake
 from aiapp.credentials.fields import read
 from aiapp.credentials.models import Credential
@@ -150,7 +150,8 @@ def target(access: Access, values: Mapping[str, Any], credential_id: str | None 
     try:
         key = cleaned["api_key"] if "api_key" in cleaned else key_of(access.workspace, credential)
     except Unusable as problem:
-        raise mistake("api_key", "The stored key cannot be read: enter it again.") from problem
+        advice = "Enter it again." if vault.opens(access.workspace) else vault.CLOSED
+        raise mistake("api_key", f"The stored key cannot be read. {advice}") from problem
     stored = {field: getattr(credential, field) for field in ("name", "temperature", "preferred_model", "settings")}
     return _asked(access, {**stored, **cleaned}, where, key)
 

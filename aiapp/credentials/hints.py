@@ -183,7 +183,7 @@ def _no_json_mode(failure: Failure) -> str:
 
 def _refused(failure: Failure) -> str:
     if failure.step == "auth":
-        return "The server refused to list its models, which says nothing of the key: check the base URL and the advanced settings."
+        return "The server refused to list its models, which tells nothing of the key: check the base URL and what Advanced sets."
     if not failure.target.model:
         return _with_models("Choose the preferred model.", failure.models)
     return "The key works, but the request was refused: check the preferred model and the advanced settings."

@@ -213,7 +213,8 @@ def key_of(workspace: Workspace, credential: Credential) -> str | None:
         return vault.decrypt(workspace, credential.id, "api_key", credential.api_key)
     except vault.Unreadable as error:
         keeper = "An admin" if credential.owner_id is None else "Its owner"
-        message = f"The key of {name_for_all(credential)} cannot be read. {keeper} enters it again under Credentials."
+        advice = f"{keeper} enters it again under Credentials." if vault.opens(workspace) else vault.CLOSED
+        message = f"The key of {name_for_all(credential)} cannot be read. {advice}"
         raise Unusable(message, "unreadable") from error
 
 
@@ -227,7 +228,8 @@ def health_of(
 ) -> tuple[str, str | None]:
     """Return the health and its reason as they are now, whatever was stored.
 
-    A key that the vault cannot read is down; of a provider that the installation does not offer nothing is known.
+    A key that the vault cannot read is down, and unknown once it can be read again; of a provider that the installation does not
+    offer nothing is known.
 
     Arguments:
         offered: as for target_of.
@@ -239,6 +241,8 @@ def health_of(
         key_of(workspace, credential)
     except Unusable:
         return "down", "unreadable"
+    if credential.health_reason == "unreadable":
+        return "unknown", None
     return credential.health, credential.health_reason
 
 

@@ -28,6 +28,10 @@ from aiapp.workspaces.models import Workspace
 VERSION = b"\x01"
 HEAD_BYTES, NONCE_BYTES, TAG_BYTES = 5, 12, 16
 REWRAP_ROWS = 100
+CLOSED = (
+    "The server's master keys do not open this workspace: whoever runs the server sets the right AIAPP_MASTER_KEYS, or gives the "
+    "old keys up with: aiapp key reset"
+)
 
 
 class Unreadable(Exception):
@@ -99,6 +103,15 @@ def give_up(workspace: Workspace) -> bool:
         db.session.commit()
         return True
     return False
+
+
+def opens(workspace: Workspace) -> bool:
+    """Whether the master keys open the workspace's data key, so that its secrets can be stored, and read if they are its own."""
+    try:
+        _unwrap(workspace.id, workspace.data_key)
+    except Unreadable:
+        return workspace.data_key is None
+    return True
 
 
 def _next_rows(after: str) -> sa.Select[str, str, bytes | None]:

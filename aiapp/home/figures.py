@@ -12,6 +12,7 @@ from sqlalchemy.orm import joinedload
 from aiapp.columns import now
 from aiapp.credentials.models import Credential
 from aiapp.credentials.order import ORDER
+from aiapp.credentials.selection import health_of
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.prompt_templates import approvals
@@ -128,7 +129,9 @@ def down(access: Access) -> list[Credential]:
     query = access.select(Credential).where(
         Credential.owner_id.is_(None), Credential.active.is_(True), Credential.health == "down"
     )
-    return list(db.session.scalars(query.order_by(*ORDER)))
+    found = db.session.scalars(query.order_by(*ORDER))
+    # one that was down because its key could not be read is not, once it can be
+    return [row for row in found if health_of(access.workspace, row)[0] == "down"]
 
 
 def drafts(access: Access) -> list[PromptVersion]:

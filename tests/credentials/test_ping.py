@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from provider_server import says, streams
 
-from aiapp.credentials import actions, jobs, ping, schedule
+from aiapp.credentials import actions, jobs, ping, schedule, selection
 from aiapp.credentials.rungs import LEVELS
 from aiapp.errors import NotFound
 from aiapp.extensions import db
@@ -156,7 +156,7 @@ def test_others_can_write_while_the_test_of_a_form_waits_for_a_server(app, team,
         ((429, {"error": {"message": "Slow down."}}), ["Wait"], "rate_limit"),
         ((503, {"error": {"message": "Busy."}}), ["provider's own trouble"], "overloaded"),
         ((500, "oops"), ["provider's own trouble"], "server"),
-        ((400, {"error": {"message": "Bad."}}), ["says nothing of the key"], "bad_request"),
+        ((400, {"error": {"message": "Bad."}}), ["tells nothing of the key"], "bad_request"),
     ],
 )
 def test_a_refused_model_list_stops_at_auth_and_says_what_to_do(stage, server, refusal, words, error_class):
@@ -582,13 +582,18 @@ def test_an_unreadable_key_is_never_sent_and_the_credential_is_down(stage, adam,
     from dataclasses import replace
 
     credential = actions.create(adam, openai)
-    stage.extensions["aiapp.settings"] = replace(stage.extensions["aiapp.settings"], master_keys=(b"z" * 32,))
+    right = stage.extensions["aiapp.settings"]
+    stage.extensions["aiapp.settings"] = replace(right, master_keys=(b"z" * 32,))
     climbed = ping.check(adam.workspace.id, credential.id)
     assert states(climbed) == stopped_at(AUTH)[1:]
     assert "cannot be read" in climbed.steps[0].detail
+    assert "AIAPP_MASTER_KEYS" in climbed.steps[0].detail
+    assert "enters it again" not in climbed.steps[0].detail
     db.session.expire_all()
     assert (credential.health, credential.health_reason) == ("down", "unreadable")
     assert server.seen == []
+    stage.extensions["aiapp.settings"] = right
+    assert selection.health_of(adam.workspace, credential) == ("unknown", None)
 
 
 def test_no_transaction_is_open_while_the_provider_is_asked(adam, server, openai):
