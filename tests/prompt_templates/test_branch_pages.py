@@ -181,6 +181,7 @@ def test_a_branch_is_merged_on_one_page(bob: Any, stored: Any) -> None:
     bob.submit(DRAFT, {"body": TEXT.replace("Rule 1 says something.", "Be brief."), "lock_version": "1"})
     to_merge = bob.submit(f"{PAGE}/versions/2", {"lock_version": "2", "then": "merge"})
     assert to_merge.location == f"{PAGE}/merge?branch=warm"
+    assert "/merge?into=1" in text_of(bob.get(DRAFT))  # what is open there is what a branch is merged into
     page = text_of(bob.get(to_merge.location))
     assert "No conflicts" in page
     assert "<ins>Be warm.</ins>" in page

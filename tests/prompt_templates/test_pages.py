@@ -414,6 +414,15 @@ def test_versions_are_compared_word_by_word(two_versions: None, sign_in: SignIn)
     assert "Nothing is different" in text_of(vera.get(f"{PAGE}/compare/1...1"))
 
 
+def test_counts_of_lines_are_written_alike(app: Flask, team: Any, two_versions: None, sign_in: SignIn) -> None:
+    with app.app_context():
+        bob = team.access("bob")
+        draft = library.version(bob, library.find(bob, "support-reply"), 2)
+        actions.save_draft(bob, draft, {"body": "line\n" * 2_000}, draft.lock_version)
+    assert "2,000 lines added" in text_of(sign_in("bob").get(f"{PAGE}/compare/1...2"))
+    assert "2,000 removed" in text_of(sign_in("bob").get(f"{PAGE}/compare/2...1"))
+
+
 def test_settings_and_variables_are_compared_in_words(
     app: Flask, team: Any, two_versions: None, sign_in: SignIn
 ) -> None:

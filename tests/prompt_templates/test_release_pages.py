@@ -111,6 +111,40 @@ def test_one_click_goes_back_to_the_version_before_and_a_second_one_does_nothing
     assert "Publish v2 again, the version before" in text_of(bob.get(f"{PAGE}/versions/3"))
 
 
+def test_the_way_back_has_one_name_wherever_it_is_offered(two: None, sign_in: SignIn) -> None:
+    bob = sign_in("bob")
+    compared = text_of(bob.get(f"{PAGE}/compare/1...2"))
+    assert re.search(r'<a href="[^"]*/versions/2/publish" class="btn"[^>]*>Publish v2</a>', compared)
+    page = text_of(bob.get(f"{PAGE}/versions/2/publish"))
+    bob.submit(f"{PAGE}/versions/2/publish", {"message": "Brief", "lock_version": lock_of(page)})
+    told = text_of(bob.get(f"{PAGE}/versions/2"))
+    link = f'<a class="link" href="{PAGE}/versions/1/rollback">Publish v1 again</a>'
+    assert f"Everybody gets it from now on. {link}" in told
+    menu = told[told.index('class="menu-items"') : told.index('id="release"')]
+    assert "Publish v1 again" in menu.partition(link)[0]
+    for path in ("versions/1", "versions/1/rollback", "versions", "compare/1...2"):
+        shown = text_of(bob.get(f"{PAGE}/{path}"))
+        assert "Publish v1 again" in shown, path
+        assert "Go back to" not in shown, path
+    assert "Publish v1 again" not in text_of(sign_in("vera").get(f"{PAGE}/versions/1"))
+
+
+def test_an_archived_template_offers_the_way_out_of_the_archive_alone(
+    app: Flask, team: Any, two: None, sign_in: SignIn
+) -> None:
+    bob, vera = sign_in("bob"), sign_in("vera")
+    assert f'formaction="{PAGE}/versions/2/run"' in text_of(bob.get(f"{PAGE}/versions/2"))
+    with app.app_context():
+        access = team.access("bob")
+        actions.archive(access, library.find(access, "support-reply"))
+    for person, number in ((bob, 1), (bob, 2), (vera, 1)):
+        shown = text_of(person.get(f"{PAGE}/versions/{number}"))
+        assert "It keeps everything, and it is neither run nor published." in shown
+        assert f'formaction="{PAGE}/versions/{number}/run"' not in shown
+        assert 'value="publish"' not in shown
+        assert ("Take out of the archive" in shown) is (person is bob)
+
+
 def test_an_editor_asks_and_an_admin_publishes(two: None, sign_in: SignIn, rule: Callable[[str], None]) -> None:
     rule("admin")
     bob, adam, vera = sign_in("bob"), sign_in("adam"), sign_in("vera")
