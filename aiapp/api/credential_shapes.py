@@ -109,8 +109,10 @@ class Credential(TypedDict):
     provider: str
     name: str
     scope: str
-    key_hint: Annotated[str | None, Field(description="the last four characters of the key")]
-    base_url: str
+    key_hint: Annotated[
+        str | None, Field(description="the last four characters of the key, for those who may change the credential")
+    ]
+    base_url: Annotated[str | None, Field(description="null for those who may not change the credential")]
     preferred_model: str | None
     temperature: float | None
     max_tokens: int | None
@@ -177,8 +179,8 @@ def show(row: rows.Credential) -> Credential:
         "provider": row.provider,
         "name": row.name,
         "scope": keeping.scope_of(row.owner_id),
-        "key_hint": row.key_hint,
-        "base_url": row.base_url,
+        "key_hint": row.key_hint if keeps else None,
+        "base_url": row.base_url if keeps else None,
         "preferred_model": row.preferred_model,
         "temperature": row.temperature,
         "max_tokens": row.max_tokens,

@@ -11,7 +11,7 @@ from aiapp.credentials.models import Credential
 from aiapp.errors import Conflict
 from aiapp.extensions import db
 from aiapp.gateway import complete as gateway
-from aiapp.providers.key_redaction import tells_of, without_secrets
+from aiapp.providers.key_redaction import untold, without_secrets
 from aiapp.providers.registry import PROVIDERS
 from aiapp.providers.types import ProviderError
 from aiapp.workspaces.access import Access
@@ -38,7 +38,7 @@ def fetch(access: Access, credential_id: str) -> list[str]:
     except ProviderError as error:
         message = without_secrets(error, (target.api_key,)).message
         raise Conflict(f"No models were listed: {message}", code="not_listed") from error
-    names = [model.id for model in listed if not tells_of(model.id, target.api_key)][:MOST_MODELS]
+    names = list(untold((model.id for model in listed), target.api_key)[:MOST_MODELS])
     change = sa.update(Credential).where(*checks.unchanged(credential))
     db.session.execute(change.values(models=names, models_at=now(), updated_at=Credential.updated_at))
     db.session.commit()

@@ -11,7 +11,7 @@ from aiapp.gateway.complete import AttemptResult
 from aiapp.providers import json_text
 from aiapp.providers.addresses import UNREACHABLE
 from aiapp.providers.bounds import Cancel
-from aiapp.providers.key_redaction import tells_of
+from aiapp.providers.key_redaction import untold
 from aiapp.providers.registry import PROVIDERS
 from aiapp.providers.types import Completion, Delta, Message, ModelInfo, ProviderError, Request, Target
 
@@ -43,9 +43,8 @@ class Rope:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The names of the listed models. A hostile list could say the key, or most of it: such a name is left out."""
-        key = self.target.api_key
-        return tuple(model.id for model in self.listed or () if not tells_of(model.id, key))
+        """The names of the listed models but those that tell of the key."""
+        return untold((model.id for model in self.listed or ()), self.target.api_key)
 
 
 def _network(rope: Rope) -> str:

@@ -43,13 +43,6 @@ _MASKED = re.compile(rf"…[^*.…]{{1,{SHOWN}}}")
 _RUN = re.compile(r"[A-Za-z0-9_-]{20,}")
 
 
-def tells_of(text: str, secret: str | None) -> bool:
-    """Whether `text` holds so much of `secret` that it should not be shown: all of it, or any twelve characters in a row."""
-    if not secret:
-        return False
-    return any(secret[at : at + _LONG_ENOUGH] in text for at in range(max(1, len(secret) - _LONG_ENOUGH + 1)))
-
-
 class Secret:
     """A key that is not to be said: neither whole nor twelve characters in a row of it, for some servers show all but its end.
 
@@ -96,6 +89,14 @@ class Secret:
     def begun(self, text: str) -> int:
         """Return how many of the last characters of `text`, in a row, stand in the key: more of it may follow."""
         return max(_length_at_end(text, form) for form in self._forms)
+
+
+def untold(names: Iterable[str], secret: str | None) -> tuple[str, ...]:
+    """Return those of `names` that say nothing of a key: a hostile server could list it as a name, in any form."""
+    if not secret:
+        return tuple(names)
+    known = Secret(secret)
+    return tuple(name for name in names if known.conceal(name) == name)
 
 
 def _grown(text: str, place: int, form: str, at: int) -> tuple[int, int]:

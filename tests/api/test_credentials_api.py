@@ -28,7 +28,8 @@ def adam(api):
     return api("adam")
 
 
-def test_a_credential_is_made_read_changed_and_deleted(adam):
+def test_a_credential_is_made_read_changed_and_deleted(adam, api):
+    vera = api("vera")
     made = adam(
         "POST", "/credentials", {**OPENAI, "temperature": 0.2, "max_tokens": 100, "settings": {"stream": False}}
     )
@@ -39,6 +40,8 @@ def test_a_credential_is_made_read_changed_and_deleted(adam):
     assert one["base_url"] == "https://api.openai.com/v1"
     path = f"/credentials/{one['id']}"
     assert adam("GET", path).json == one
+    for seen in (vera("GET", path).json, vera("GET", "/credentials").json["data"][0]):
+        assert (seen["base_url"], seen["key_hint"], seen["name"]) == (None, None, one["name"])
     changed = adam("PATCH", path, {"name": "Main", "temperature": None}).json
     assert (changed["name"], changed["temperature"], changed["max_tokens"]) == ("Main", None, 100)
     assert adam("DELETE", path).status_code == 204

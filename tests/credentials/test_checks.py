@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from base64 import b64encode
 from dataclasses import replace
 from datetime import timedelta
 
@@ -127,12 +128,18 @@ def test_a_test_again_and_again_fills_no_table(adam, server, openai):
 def test_a_list_of_any_length_is_kept_to_a_bound_and_without_what_tells_of_the_key(adam, server, openai):
     names = [f"model-{number}" for number in range(checks.MOST_MODELS + 50)]
     long = "x" * 170 + KEY  # cut to 200 characters somewhere, it would still hold most of the key
-    server.answers["GET /v1/models"] = (200, {"data": [{"id": name} for name in [KEY[:-2], long, KEY[3:], *names]]})
+    coded = b64encode(KEY.encode()).decode()
+    server.answers["GET /v1/models"] = (
+        200,
+        {"data": [{"id": name} for name in [KEY[:-2], long, KEY[3:], coded, *names]]},
+    )
     credential = actions.create(adam, {**openai, "preferred_model": ""})
     climbed = ping.check(adam.workspace.id, credential.id, "models")
     db.session.expire_all()
     assert credential.models == names[: checks.MOST_MODELS]
     assert KEY[:12] not in str(climbed.as_json())
+    server.answers["GET /v1/models"] = (200, {"data": [{"id": coded}, {"id": "plain"}]})
+    assert model_list.fetch(adam, credential.id) == ["plain"]
 
 
 def test_tests_take_only_some_of_a_process_and_of_a_workspace(adam, server, openai, monkeypatch):

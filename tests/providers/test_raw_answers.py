@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiapp.providers.key_redaction import tells_of
 from aiapp.providers.raw_answers import HEAD_BYTES, TAIL_BYTES, WITHHELD, RawAnswer
 
 KEY = 'sk-live/Ab3+"dEf9hIjKlMnOpQrStUv2XyZ'
@@ -68,7 +67,7 @@ def test_no_form_of_the_key_is_kept_wherever_chunks_or_the_cut_split_it(form, po
     at = position + len(form) // 2
     text = kept(whole[:at], whole[at:])
     assert text is not None
-    assert not tells_of(text, form)
+    assert not any(form[at : at + 12] in text for at in range(len(form) - 11))
     assert form[: len(form) // 2] not in text
 
 
