@@ -10,10 +10,13 @@ from typing_extensions import TypedDict
 
 from aiapp.api.prompt_bodies import Format, Type
 from aiapp.api.shapes import Id, Time, iso, moment
-from aiapp.prompt_templates import labels
+from aiapp.prompt_templates import labels, partials
 from aiapp.prompt_templates import models as rows
 from aiapp.prompt_templates.release_models import PUBLISHED
+from aiapp.prompt_templates.text.including import Library
 from aiapp.prompt_templates.versioning import content
+
+Libraries = dict[tuple[str, ...], Library]
 
 
 class Turn(TypedDict):
@@ -69,7 +72,9 @@ class Content(TypedDict):
     system: str
     messages: list[Turn]
     body: str
-    variables: list[Variable]
+    variables: Annotated[
+        list[Variable], Field(description="those of what it includes too, as that declares them unless this does")
+    ]
     output_format: Format
     json_schema: dict[str, Any] | None
     provider: str | None
@@ -184,16 +189,21 @@ def show(row: rows.PromptTemplate) -> PromptTemplateDetails:
     }
 
 
-def show_content(row: rows.PromptVersion) -> Content:
-    """Return what a version says."""
-    return cast("Content", content(row))
+def show_content(row: rows.PromptVersion, libraries: Libraries | None = None) -> Content:
+    """Return what a version says; of a variable of what it includes, what that declares (see partials.described)."""
+    return cast("Content", {**content(row), "variables": partials.described(row, libraries)})
 
 
-def show_version(row: rows.PromptVersion, by_version: Mapping[str, list[str]] | None = None) -> PromptVersion:
+def show_version(
+    row: rows.PromptVersion,
+    by_version: Mapping[str, list[str]] | None = None,
+    libraries: Libraries | None = None,
+) -> PromptVersion:
     """Return a version.
 
     Arguments:
         by_version: the names of labels by the id of the version that they point to, where several versions are shown.
+        libraries: what those of one prompt template include, kept from one to the next.
     """
     names = labels.of_version(row) if by_version is None else by_version.get(row.id, [])
     return {
@@ -202,7 +212,7 @@ def show_version(row: rows.PromptVersion, by_version: Mapping[str, list[str]] | 
         "semver": row.semver,
         "labels": [PUBLISHED] * (row.status == "published") + names,
         "status": row.status,
-        **show_content(row),
+        **show_content(row, libraries),
         "message": row.message,
         "author": row.author.name if row.author else None,
         "parent": row.parent.number if row.parent else None,

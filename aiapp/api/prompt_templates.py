@@ -14,6 +14,7 @@ from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, page
 from aiapp.api.prompt_bodies import Format, PromptTemplateBody, PromptTemplateDetailsBody, given
 from aiapp.api.prompt_shapes import (
+    Libraries,
     PromptTemplate,
     PromptTemplateDetails,
     PromptTemplateSummary,
@@ -162,4 +163,6 @@ def _row(listed: listing.Listed) -> PromptTemplateSummary:
 
 
 def _whole(template: rows.PromptTemplate, shown: rows.PromptVersion) -> PromptTemplate:
-    return {**show(template), **show_content(shown), "status": shown.status, "version": show_version(shown)}
+    libraries = Libraries()
+    version = show_version(shown, libraries=libraries)
+    return {**show(template), **show_content(shown, libraries), "status": shown.status, "version": version}

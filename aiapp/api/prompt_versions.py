@@ -14,7 +14,16 @@ from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, newest_first
 from aiapp.api.prompt_bodies import DraftBody, PromptVersionBody, PublishBody, RenderBody, RollbackBody, given
-from aiapp.api.prompt_shapes import Diff, PromptVersion, RenderedPrompt, Turn, Variable, show_content, show_version
+from aiapp.api.prompt_shapes import (
+    Diff,
+    Libraries,
+    PromptVersion,
+    RenderedPrompt,
+    Turn,
+    Variable,
+    show_content,
+    show_version,
+)
 from aiapp.api.release_shapes import Approval, show_approval
 from aiapp.api.shapes import Slug, SlugPath, dollars
 from aiapp.prompt_templates import actions, approvals, labels, library, partials, publishing_rules
@@ -51,8 +60,8 @@ def versions(path: SlugPath, query: PageQuery) -> Listed[PromptVersion]:
     access = asking()
     template = library.find(access, path.slug)
     history = access.select(rows.PromptVersion).where(rows.PromptVersion.prompt_template_id == template.id)
-    names = labels.by_version(access, template)
-    return newest_first(history, rows.PromptVersion, query, lambda row: show_version(row, names))
+    names, libraries = labels.by_version(access, template), Libraries()
+    return newest_first(history, rows.PromptVersion, query, lambda row: show_version(row, names, libraries))
 
 
 @prompt_versions.post("/prompt-templates/<slug>/versions", summary="Start a draft")
@@ -67,7 +76,8 @@ def new_version(path: SlugPath, body: PromptVersionBody) -> tuple[PromptVersion,
     parent, message, branch = texts.pop("parent", None), texts.pop("message", ""), texts.pop("branch", None)
     source = library.version(access, template, parent) if parent is not None else None
     source = source or library.published(access, template) or library.current(access, template)
-    return show_version(actions.new_draft(access, source, message, texts, branch=branch)), 201
+    draft = actions.new_draft(access, source, message, partials.written(source, texts), branch=branch)
+    return show_version(draft), 201
 
 
 @prompt_versions.get("/prompt-templates/<slug>/versions/<int:number>", summary="One version")
@@ -84,7 +94,8 @@ def save(path: VersionPath, body: DraftBody) -> PromptVersion:
     """A preview becomes a draft again; a published one never changes (409 `frozen`). What is replaced is kept as a revision."""
     texts = given(body)
     lock_version = texts.pop("lock_version")
-    return show_version(actions.save_draft(asking(), _version(path), texts, lock_version))
+    found = _version(path)
+    return show_version(actions.save_draft(asking(), found, partials.written(found, texts), lock_version))
 
 
 @prompt_versions.post("/prompt-templates/<slug>/versions/<int:number>/preview", summary="Mark as ready to be looked at")

@@ -8,7 +8,7 @@ from typing import Any
 from aiapp.errors import AppError, Conflict, InvalidInput
 from aiapp.extensions import db
 from aiapp.prompt_files.plans import Plan, Step, exported
-from aiapp.prompt_templates import actions, drafts, library, publishing_rules, releases, versioning
+from aiapp.prompt_templates import actions, drafts, library, partials, publishing_rules, releases, versioning
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.text import grammar, wording
 from aiapp.webhooks import announcing
@@ -62,13 +62,17 @@ def note_export(access: Access, count: int, through: str) -> None:
 def _document(access: Access, template: PromptTemplate) -> dict[str, Any]:
     """Return what the file of a prompt template says: its details and what `exported` returns."""
     version = exported(access, template)
+    if version is None:
+        content = versioning.empty()
+    else:
+        content = {**versioning.content(version), "variables": partials.declared_itself(version)}
     return {
         "name": template.name,
         "slug": template.slug,
         "description": template.description,
         "tags": sorted(tag.name for tag in template.tags),
         "task": template.task,
-        **(versioning.empty() if version is None else versioning.content(version)),
+        **content,
     }
 
 

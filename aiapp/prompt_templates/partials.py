@@ -12,7 +12,7 @@ from aiapp.extensions import db
 from aiapp.prompt_templates import versioning
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.release_models import LabelledVersion
-from aiapp.prompt_templates.text import declaring, grammar, including, rendering
+from aiapp.prompt_templates.text import declaring, fields, grammar, including, rendering
 from aiapp.prompt_templates.text.including import Expansion, Library, Source
 from aiapp.workspaces.access import Access
 
@@ -72,6 +72,51 @@ def own(version: PromptVersion, given: Iterable[Mapping[str, Any]], expansion: E
 def variables(version: PromptVersion) -> list[dict[str, Any]]:
     """Return what a version's variables take, those of what it includes among them."""
     return expanded(version).specs(version.variables)
+
+
+def described(version: PromptVersion, known: dict[tuple[str, ...], Library] | None = None) -> list[dict[str, Any]]:
+    """Return what counts of each variable that a version declares or is asked for: its own word, else what it includes says.
+
+    Arguments:
+        known: libraries by what is included, kept for the next version of the same prompt template.
+    """
+    texts = texts_of(version)
+    names = grammar.includes(*texts)
+    if not names:
+        return [dict(spec) for spec in version.variables]
+    known = {} if known is None else known
+    if names not in known:
+        known[names] = of(version)
+    expansion = including.expand(texts, known[names])
+    declared = {spec["name"]: spec for spec in version.variables}
+    wanted = dict.fromkeys([*declared, *expansion.names])
+    return [including.inheriting(declared.get(name), expansion.inherited.get(name), name) for name in wanted]
+
+
+def declared_itself(version: PromptVersion) -> list[dict[str, Any]]:
+    """Return a version's declarations without those that only say that something included has a variable."""
+    texts = texts_of(version)
+    if not grammar.includes(*texts):
+        return list(version.variables)
+    others = set(expanded(version).names).difference(rendering.variables(*texts))
+    return [
+        spec
+        for spec in version.variables
+        if spec["name"] not in others or including.says_something(spec) or spec.get("sample") is not None
+    ]
+
+
+def written(version: PromptVersion, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return content to be stored, of a program that may give back declarations as `described` told them (see own).
+
+    Raises InvalidInput.
+    """
+    clean = fields.content(given)
+    if "variables" in clean:
+        texts = texts_of(version, clean.get("system"), clean.get("body"), clean.get("messages"))
+        there = library(version.workspace_id, texts, version.prompt_template.slug)
+        clean["variables"] = own(version, clean["variables"], including.expand(texts, there))
+    return clean
 
 
 def problems(version: PromptVersion) -> list[dict[str, str]]:

@@ -157,6 +157,17 @@ def test_what_is_included_is_published_before_what_includes_it(bob: Access, tmp_
     assert push(bob, tmp_path) == 0
 
 
+def test_files_leave_out_variables_that_only_what_is_included_declares(bob: Access, tmp_path: Path) -> None:
+    tone = "variables:\n  - name: tone\n    type: number\n"
+    put(tmp_path, "a.md", "---\nname: A\nvariables:\n  - name: mood\n    description: Ours\n---\n{{> b}} {{own}}\n")
+    put(tmp_path, "b.md", f"---\nname: B\n{tone}---\nBe {{{{tone}}}} and {{{{mood}}}}.\n")
+    assert push(bob, tmp_path, publish=True) == 2
+    pull(bob, tmp_path / "fresh")
+    told = documents.parse(written(tmp_path / "fresh")["a.md"])["variables"]
+    assert [(spec["name"], spec["description"]) for spec in told] == [("own", ""), ("mood", "Ours")]
+    assert push(bob, tmp_path / "fresh", publish=True) == 0
+
+
 @pytest.mark.parametrize(
     "second",
     [

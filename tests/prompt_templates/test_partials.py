@@ -204,3 +204,30 @@ def test_the_publish_dialog_says_who_will_need_more_values(bob, tone, reply, sig
     asked = client.get(dialog).text
     assert "Reply v1 includes this and will need tone" in asked
     assert client.submit(dialog, {"message": "Ask for it", "lock_version": "3"}).status_code == 303
+
+
+def test_the_api_describes_what_is_included_as_it_is_declared_and_stores_none_of_it(bob, api, tone, reply):
+    call, base = api("bob"), "/prompt-templates/reply"
+    described = [spec for spec in call("GET", base).json["variables"] if spec["name"] == "tone"]
+
+    told = [
+        call("GET", base).json["version"]["variables"],
+        call("GET", f"{base}/versions/1").json["variables"],
+        call("GET", f"{base}/versions").json["data"][0]["variables"],
+        call("POST", f"{base}/render", {}).json["variables"],
+    ]
+    assert [[spec for spec in specs if spec["name"] == "tone"] for specs in told] == [described] * 4
+    assert {key: described[0][key] for key in TONE} == TONE
+
+    back = {"variables": call("GET", f"{base}/versions/1").json["variables"], "lock_version": 1}
+    assert call("PATCH", f"{base}/versions/1", back).json["lock_version"] == 1, "nothing has changed"
+    started = call("POST", f"{base}/versions", {"variables": back["variables"]})
+    assert started.status_code == 201
+    changed = [{**TONE, "choices": ["warm", "dry", "wry"], "default": "wry"}]
+    actions.publish(bob, actions.new_draft(bob, first(bob, tone), given={"variables": changed}))
+    for number in (1, 2):
+        specs = {spec["name"]: spec for spec in call("GET", f"{base}/versions/{number}").json["variables"]}
+        assert specs["tone"]["default"] == "wry", "it follows what is included"
+    own = {"name": "tone", "type": "text", "description": "Ours"}
+    body = {"variables": [own], "lock_version": 1}
+    assert {"Ours"} <= {one["description"] for one in call("PATCH", f"{base}/versions/1", body).json["variables"]}
