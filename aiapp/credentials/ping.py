@@ -38,6 +38,12 @@ FREE = "models"
 EXTRAS = frozenset({"stream", "json"})
 
 
+class Busy(Unavailable):
+    """Nothing is down: so many tests are running that this one has to wait."""
+
+    code, title = "busy", "Too many tests at once"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One rung. `ok` is None where it was skipped or could not be decided; `ms` is None where nothing was asked."""
@@ -78,7 +84,7 @@ class Climb:
 def check(workspace_id: str, credential_id: str, level: str = FULL, *, source: str = "test") -> Climb:
     """Test a stored credential up to `level`, and keep the result and what it says about its health.
 
-    Takes up to 60 seconds; the caller's transaction is ended before. Raises NotFound, Unavailable `busy`.
+    Takes up to 60 seconds; the caller's transaction is ended before. Raises NotFound, Busy.
 
     Arguments:
         source: see checks.record_test.
@@ -92,13 +98,21 @@ def check(workspace_id: str, credential_id: str, level: str = FULL, *, source: s
     try:
         target = selection.target_of(workspace, credential, need_model=False)
     except selection.Unusable as problem:
-        rest = (Step(name, None) for name in LEVELS[LEVELS.index("auth") + 1 :])
-        climbed = Climb((Step("auth", False, None, str(problem)), *rest), unusable=problem.reason)
+        climbed = _not_begun(problem)
     else:
         climbed = climb(target, level)
     if not record(credential, climbed, source=source) and _is_gone(credential_id):
         raise missing(Credential)
     return climbed
+
+
+def _not_begun(problem: selection.Unusable) -> Climb:
+    """Return a test that asked nobody anything: because of the credential's key, or because its provider is not offered here."""
+    if problem.reason == "not_offered":
+        first, rest = Step("provider", False, None, str(problem), "A system administrator decides that."), LEVELS
+    else:
+        first, rest = Step("auth", False, None, str(problem)), LEVELS[LEVELS.index("auth") + 1 :]
+    return Climb((first, *(Step(name, None) for name in rest)), unusable=problem.reason)
 
 
 def _is_gone(credential_id: str) -> bool:
@@ -118,7 +132,7 @@ def climb(target: Target, level: str = FULL) -> Climb:
     """Climb up to `level` (one of LEVELS) with `target`, which needs no stored credential. Needs an app context.
 
     Ends the caller's transaction: on SQLite nobody else could write for as long as a stranger's server is waited for. Raises
-    Unavailable `busy` where too many tests are running in this process.
+    Busy where too many tests are running in this process.
     """
     db.session.commit()
     steps: list[Step] = []
@@ -159,12 +173,10 @@ def _proven(step: Step, steps: list[Step]) -> Step:
 
 @contextmanager
 def place(workspace_id: str) -> Iterator[None]:
-    """Take one of the places that this process has for asking servers while somebody waits. Raises Unavailable `busy`."""
+    """Take one of the places that this process has for asking servers while somebody waits. Raises Busy."""
     with _lock:
         if sum(_climbing.values()) >= MOST or _climbing[workspace_id] >= MOST_OF_ONE:
-            raise Unavailable(
-                "Several connection tests are running. Try again in a moment.", code="busy", retry_after=5
-            )
+            raise Busy("Several connection tests are running. Try again in a moment.", retry_after=5)
         _climbing[workspace_id] += 1
     try:
         yield

@@ -25,6 +25,7 @@ from aiapp.workspaces.access import Access
 blueprint = Blueprint("credentials", __name__, url_prefix="/w/<workspace>/credentials")
 
 STEP_NAMES = {
+    "provider": "Provider",  # before all others, and only where it is not offered
     "network": "Network",
     "auth": "Authentication",
     "models": "Models",

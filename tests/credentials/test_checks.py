@@ -149,6 +149,7 @@ def test_tests_take_only_some_of_a_process_and_of_a_workspace(adam, server, open
         with pytest.raises(Unavailable) as refusal:
             ping.check(adam.workspace.id, credential.id)
         assert (refusal.value.code, refusal.value.retry_after) == ("busy", 5)
+        assert "not reachable" not in refusal.value.title
         with ping.place("another"):
             pass
         schedule.ask_tests([credential.id])

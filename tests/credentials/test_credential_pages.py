@@ -18,6 +18,7 @@ from aiapp.credentials.health import Verdict
 from aiapp.credentials.models import Credential
 from aiapp.credentials.wording import marked
 from aiapp.extensions import db
+from aiapp.installation.models import ProviderSetting
 
 KEY = "sk-canary-4f9a8b7c6d5e4f3a2b1c9x7Z"
 HOME = "/w/acme/credentials"
@@ -675,6 +676,16 @@ def test_an_unreadable_key_shows_as_down_and_the_pages_work(app, sign_in, stored
     assert "Key cannot be read" in text(browser.get(f"{HOME}/_health"))
     assert browser.get(f"{HOME}/{stored.id}").status_code == 200
     assert "Replace key" in text(browser.swap(f"{HOME}/{stored.id}/_test"))
+
+
+def test_what_is_not_offered_here_is_no_matter_of_its_key(app, sign_in, stored):
+    with app.app_context():
+        db.session.add(ProviderSetting(kind="openai", enabled=False))
+        db.session.commit()
+    shown = text(sign_in("adam").swap(f"{HOME}/{stored.id}/_test", {}))
+    assert "is not offered in this installation" in shown
+    assert "Authentication" not in shown
+    assert shown.count("Replace key") == 1, "in the menu of its row alone"
 
 
 def test_names_and_a_providers_words_are_text(sign_in, server, form):
