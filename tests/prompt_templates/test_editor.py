@@ -192,6 +192,13 @@ def test_a_text_that_cannot_be_stored_says_why(bob: Any, text: str, stored: Call
     assert stored().lock_version == 1
 
 
+def test_the_preview_of_very_many_variables_tells_the_first_ones_apart_and_shows_all(bob: Any) -> None:
+    page = text_of(bob.swap(f"{DRAFT}/_preview", {"body": "{{a}}-" * 3_000, "var-a": "X"}))
+    shown = page[page.index('id="rendered-prompt"') :].partition("</p>")[0]
+    assert re.sub("<[^>]+>", "", shown).count("X-") == 3_000
+    assert shown.count("<span") < 1_100
+
+
 def test_the_preview_marks_values_and_what_is_missing(bob: Any, stored: Callable[..., PromptVersion]) -> None:
     form = {"system": "For {{product}}", "body": "Hi {{name}}, {{7*7}}", "var-name": "<b>Amina</b>", "var-old": "x"}
     page = text_of(bob.swap(f"{DRAFT}/_preview", form))

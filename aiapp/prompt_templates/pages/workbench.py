@@ -13,6 +13,7 @@ from aiapp.prompt_templates.text import declaring, including, rendering
 from aiapp.prompt_templates.text.grammar import Token
 
 SHOWN = 50_000  # characters of a part that the preview shows
+TOLD_APART = 1_000  # segments of a part that the preview marks; many more take a browser long to lay out
 MEASURED = 200_000  # characters that tokens are counted in; the rest is taken to be alike
 _SHORT = frozenset({"number", "boolean", "choice"})
 
@@ -43,7 +44,10 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of the prompt as it would be sent: `segments` are (kind, text); `left_out` counts characters not shown."""
+    """One part of the prompt as it would be sent: `segments` are (kind, text), beyond TOLD_APART of them one text.
+
+    `left_out` counts characters not shown.
+    """
 
     title: str
     segments: list[tuple[str, str]]
@@ -219,14 +223,18 @@ def _by_field(problems: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 def _part(title: str, tokens: Sequence[Token], filled: Mapping[str, str]) -> Part:
     shown: list[tuple[str, str]] = []
+    rest: list[str] = []
     room, left_out = SHOWN, 0
     for segment in rendering.segments(tokens, filled):
-        piece = segment.name if segment.kind == "missing" else segment.text
-        if room and piece:
+        apart = len(shown) < TOLD_APART
+        piece = segment.name if segment.kind == "missing" and apart else segment.text
+        if room and piece and apart:
             shown.append((segment.kind, piece[:room]))
+        elif room and piece:
+            rest.append(piece[:room])
         left_out += max(0, len(piece) - room)
         room = max(0, room - len(piece))
-    return Part(title, shown, left_out)
+    return Part(title, [*shown, ("text", "".join(rest))] if rest else shown, left_out)
 
 
 def _contents(messages: Iterable[Mapping[str, str]]) -> Iterator[str]:
