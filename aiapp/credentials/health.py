@@ -37,6 +37,7 @@ REASONS: Mapping[str, str] = {
     "request_refused": "Request refused",
     "unreadable": "Key cannot be read",
     "not_offered": "Not offered here",
+    "no_model": "No model",
     "unproven": "Key not proven",
     "no_stream": "Streams break",
     "no_json": "JSON not kept to",

@@ -181,10 +181,7 @@ def target_of(
     if key is None and provider.needs_key:
         raise Unusable(f"{name} has no key. {keeper} enters it under Credentials.")
     allowed = credential.allowed_models or ()
-    own = credential.preferred_model or (
-        offer.default_model if not allowed or offer.default_model in allowed else allowed[0]
-    )
-    wanted = model or own
+    wanted = model or _own_model(credential, offer)
     if allowed and wanted not in allowed:
         raise Unusable(f"{name} does not allow {wanted}. {keeper} changes that under Credentials.")
     if not wanted and need_model:
@@ -218,6 +215,13 @@ def key_of(workspace: Workspace, credential: Credential) -> str | None:
         raise Unusable(message, "unreadable") from error
 
 
+def _own_model(credential: Credential, offer: Offer) -> str:
+    """Return the model that it answers with unless another one is asked for; "" where it has none."""
+    allowed = credential.allowed_models or ()
+    default = offer.default_model
+    return credential.preferred_model or (default if not allowed or default in allowed else allowed[0])
+
+
 def name_for_all(credential: Credential) -> str:
     """Return what everybody in the workspace may know it by."""
     return credential.name if credential.owner_id is None else PERSONAL_NAME
@@ -228,8 +232,8 @@ def health_of(
 ) -> tuple[str, str | None]:
     """Return the health and its reason as they are now, whatever was stored.
 
-    A key that the vault cannot read is down, and unknown once it can be read again; of a provider that the installation does not
-    offer nothing is known.
+    A key that the vault cannot read is down, and unknown once it can be read again. Of a provider that the installation does not
+    offer nothing is known. What works without a model of its own is degraded: executions that name none pass it over.
 
     Arguments:
         offered: as for target_of.
@@ -243,6 +247,8 @@ def health_of(
         return "down", "unreadable"
     if credential.health_reason == "unreadable":
         return "unknown", None
+    if credential.health == "healthy" and not _own_model(credential, offer):
+        return "degraded", "no_model"
     return credential.health, credential.health_reason
 
 

@@ -1,6 +1,6 @@
 /* What pages do beyond HTML and htmx. Each part improves something that works without it; nothing is evaluated (CSP).
    Attributes it reads: data-key, data-opens, data-close, data-copy, data-copy-from, data-dismiss, data-autosubmit, data-guard,
-   data-order, data-ticks, data-saves, data-once, data-user, data-theme-switch. editor.js goes on for the prompt editor. Events of HX-Trigger: aiapp:toast,
+   data-order, data-ticks, data-outdates, data-saves, data-once, data-user, data-theme-switch. editor.js goes on for the prompt editor. Events of HX-Trigger: aiapp:toast,
    aiapp:saved, aiapp:close. */
 "use strict";
 
@@ -369,6 +369,9 @@ on("input", ({ target }) => {
   said.textContent = "";
   if (!all(".field-error", target.form).some((error) => error.textContent)) find(".notice-bad", target.form)?.remove();
 });
+
+// What a test said of a form is of before, once a field is changed: its next result takes the place of the whole.
+on("input", ({ target }) => target.form?.dataset.outdates && find(target.form.dataset.outdates)?.classList.add("outdated"));
 
 const unsaved = new Set();
 const guarded = (element) => element.closest?.("form[data-guard]") ?? element.form?.closest("form[data-guard]");

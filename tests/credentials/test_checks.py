@@ -449,6 +449,16 @@ def test_an_answered_execution_does_not_hide_that_json_is_not_kept_to(adam, serv
     assert state(credential) == ("degraded", "no_json")
 
 
+def test_what_works_without_a_model_of_its_own_is_not_called_healthy(adam, server, openai):
+    server.works()
+    values = {**openai, "provider": "openai_compatible"}
+    credential = actions.create(adam, values)
+    assert ping.check(adam.workspace.id, credential.id).ok
+    assert selection.health_of(adam.workspace, credential) == ("degraded", "no_model")
+    actions.update(adam, credential.id, {"allowed_models": ["gpt-6-luna"]})
+    assert selection.health_of(adam.workspace, credential) == ("healthy", None)
+
+
 def test_of_a_provider_that_is_not_offered_nothing_is_said_and_nothing_is_left_over(adam, server, openai, sign_in):
     server.works()
     credential = actions.create(adam, openai)

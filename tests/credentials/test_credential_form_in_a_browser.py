@@ -54,6 +54,9 @@ def test_a_typed_key_survives_mistakes_and_failed_tests_and_is_sent_nowhere_else
     server.works()
     page.locator("#test button", has_text="Test again").click()
     expect(page.locator("#test")).to_contain_text("gpt-6-luna answered with 3 tokens")
+    expect(page.locator(".outdated-note")).to_be_hidden()
+    page.fill("#name", "Another name")
+    expect(page.locator(".outdated-note")).to_be_visible()
     assert page.locator("#model-names option").count() == 2
     expect(page.locator("#api_key")).to_have_value(KEY)
 
