@@ -10,6 +10,7 @@ from aiapp.columns import now
 from aiapp.credentials import order, selection
 from aiapp.credentials.models import Credential
 from aiapp.credentials.selection import Candidate
+from aiapp.executions.models import Execution
 from aiapp.executions.showing import provider_label
 from aiapp.executions.submission import Submission, asked
 from aiapp.prompt_templates.models import PromptVersion
@@ -84,6 +85,23 @@ def explain(access: Access, submission: Submission) -> Explanation:
         if row.id not in considered
     ]
     return Explanation(_basis(submission, version, wanted), (*_in_order(access, found), *left_out), problem)
+
+
+def held_back(execution: Execution) -> list[tuple[str, str]]:
+    """Return which credentials an execution that waits may not ask yet because of their circuits, by name, and why."""
+    if execution.finished or execution.next_attempt_at is None:
+        return []
+    try:
+        found = selection.candidates(
+            execution.workspace_id,
+            user_id=execution.user_id,
+            provider=execution.requested_provider,
+            credential_id=execution.requested_credential_id,
+            model=execution.requested_model,
+        )
+    except ProviderError:
+        return []
+    return [(selection.name_for_all(one.credential), one.because) for one in found if one.held]
 
 
 def _in_order(access: Access, found: list[Candidate]) -> list[Considered]:

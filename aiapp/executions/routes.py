@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, request, url_for
 
-from aiapp.executions import actions, formats, pauses, round_words, rounds, showing, stream
+from aiapp.executions import actions, explaining, formats, pauses, round_words, rounds, showing, stream
 from aiapp.executions.models import Execution
 from aiapp.workspaces.access import Access
 
@@ -52,6 +52,7 @@ def shown(access: Access, execution: Execution) -> dict[str, Any]:
         "rendered": showing.rendered(execution) if execution.output and view == "rendered" else None,
         "rounds": round_words.rounds_of(execution),
         "next_round": round_words.next_round(execution, rounds.rules()),
+        "held_back": explaining.held_back(execution),
         "costs": showing.costs(execution),
         "pause": (pause := pauses.of_execution(execution)),
         "pause_told": pauses.told(pause) if pause is not None else "",

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from time import monotonic
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from flask import current_app
 
 from aiapp.columns import now
 from aiapp.extensions import settings
 from aiapp.gateway import fallback
+from aiapp.gateway.holding import Hold, hold
+from aiapp.gateway.outcomes import AttemptResult, Outcome, Partial, Unwatched, Watch
 from aiapp.gateway.shielding import dialect_of, provider_of, refusal, shielded, shielded_items
 from aiapp.providers import demo
 from aiapp.providers.asking import get, wants_stream
@@ -41,70 +42,21 @@ from aiapp.providers.types import (
 )
 from aiapp.usage import pricing
 
+__all__ = [
+    "AttemptResult",
+    "Outcome",
+    "Watch",
+    "check_key",
+    "complete",
+    "embed",
+    "list_models",
+    "probe",
+    "transport",
+]
+
 Item = TypeVar("Item")
 
 _TRANSPORT = "aiapp.transport"
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptResult:
-    """What became of one call: either `completion` or `error`.
-
-    `partial` is the text that had arrived before the call failed. `first_token_ms` counts from the start to the first piece of
-    text or reasoning. `cost` is in US dollars, None where it is unknown; `prices` are what it
-    was computed with. `reason` says why this target was asked, `next_reason` what follows. `raw` is what the provider sent,
-    within bounds and without the key (raw_answers.RawAnswer), None where nothing came or nothing is to be kept.
-    """
-
-    number: int
-    target: Target
-    started_at: datetime
-    duration_ms: int
-    first_token_ms: int | None
-    completion: Completion | None
-    error: ProviderError | None
-    partial: str
-    usage: Usage
-    cost: Decimal | None
-    prices: dict[str, Any] | None
-    reason: str
-    next_reason: str
-    raw: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of all targets: the completion, or the error of the last call; and every attempt in order."""
-
-    completion: Completion | None
-    error: ProviderError | None
-    attempts: tuple[AttemptResult, ...]
-
-
-class Watch(Protocol):
-    """Is told of what happens while it happens, in the thread of the call. What it raises ends `complete`."""
-
-    def began(self, number: int, target: Target) -> None:
-        """A call is about to be made: an answer that was arriving starts anew."""
-
-    def delta(self, delta: Delta) -> None:
-        """A piece of the answer arrived."""
-
-    def ended(self, result: AttemptResult) -> None:
-        """The call is over."""
-
-
-class _Unwatched:
-    """Nobody watches."""
-
-    def began(self, number: int, target: Target) -> None:
-        """Do nothing."""
-
-    def delta(self, delta: Delta) -> None:
-        """Do nothing."""
-
-    def ended(self, result: AttemptResult) -> None:
-        """Do nothing."""
 
 
 def complete(
@@ -115,6 +67,7 @@ def complete(
     cancel: Cancel | None = None,
     first_number: int = 1,
     clock: Callable[[], datetime] = now,
+    held: Hold | None = None,
 ) -> Outcome:
     """Ask `targets` in order until one answers or no other could do better. Needs an app context; takes as long as the calls.
 
@@ -126,15 +79,23 @@ def complete(
         cancel: stops the call from another thread; the outcome's error is then `cancelled`.
         first_number: the number of the first attempt.
         clock: for `started_at`.
+        held: counts what the completion takes of this process's memory until the caller leaves it (holding.hold); default: until
+            this returns.
     """
-    watch = watch or _Unwatched()
+    if held is None:
+        with hold(cancel) as held:
+            return complete(
+                request, targets, watch=watch, cancel=cancel, first_number=first_number, clock=clock, held=held
+            )
+    watch = watch or Unwatched()
     results: list[AttemptResult] = []
     for position, target in enumerate(targets):
-        result = _attempt(request, target, first_number + position, watch, cancel, clock)
+        result = _attempt(request, target, first_number + position, watch, cancel, clock, held)
         step = fallback.Step(go_on=False, reason="It answered.")
         if result.error is not None:
+            held.let_go()
             others = len(targets) - position - 1
-            step = fallback.after_failure(result.error, others=others, shown=len(result.partial))
+            step = fallback.after_failure(result.error, others=others, shown=result.arrived)
         result = replace(result, next_reason=step.reason)
         results.append(result)
         watch.ended(result)
@@ -213,22 +174,24 @@ def _attempt(
     watch: Watch,
     cancel: Cancel | None,
     clock: Callable[[], datetime],
+    held: Hold,
 ) -> AttemptResult:
     watch.began(number, target)
     started_at, start = clock(), monotonic()
     first_token: float | None = None
-    pieces: list[str] = []
+    partial_text = Partial()
     completion: Completion | None = None
     error: ProviderError | None = None
     raw = RawAnswer() if settings().raw_days else None
     try:
-        with closing(_ask(replace(request, model=target.model or request.model), target, cancel, raw)) as items:
+        with closing(_ask(replace(request, model=target.model or request.model), target, cancel, raw, held)) as items:
             for item in without_echo(items, target.api_key):
                 if isinstance(item, Completion):
                     completion = item
                     break
                 first_token = first_token or monotonic()
-                pieces.append(item.text)
+                partial_text.add(item.text)
+                held.read(len(item.text) + len(item.reasoning))
                 watch.delta(item)
     except ProviderError as failure:
         error = without_secrets(failure, (target.api_key,))
@@ -245,27 +208,29 @@ def _attempt(
         first_token_ms=None if first_token is None else round((first_token - start) * 1000),
         completion=completion,
         error=error,
-        partial="" if completion is not None else "".join(pieces),
+        partial="" if completion is not None else partial_text.text(),
         usage=usage,
         cost=price.amount if price is not None else None,
         prices=price.prices if price is not None else None,
         reason=target.reason,
         next_reason="",
         raw=raw.text(target.api_key, failed=error is not None) if raw is not None else None,
+        arrived=partial_text.arrived,
     )
 
 
 def _ask(
-    request: Request, target: Target, cancel: Cancel | None, raw: RawAnswer | None
+    request: Request, target: Target, cancel: Cancel | None, raw: RawAnswer | None, held: Hold
 ) -> Generator[Delta | Completion]:
     """Make one call: yields the pieces of the answer as they come, then the Completion. Raises ProviderError.
 
-    `raw` gets a copy of what the provider sends.
+    `raw` gets a copy of what the provider sends, `held` counts it.
     """
     if target.failing:
-        raise ProviderError("server", target.failing)
+        raise ProviderError("server", target.failing, code=fallback.DRILL)
     dialect = dialect_of(target)
     with transport().send(shielded(dialect.build, request, target), cancel=cancel) as answer:
+        answer.chunks = held.counted(answer.chunks)
         if raw is not None:
             answer.chunks = raw.copied(answer.chunks)
         if answer.status != 200:
@@ -285,7 +250,8 @@ def _whole(
 ) -> Item:
     """Make a call whose answer is read at once. Raises ProviderError, without the key."""
     try:
-        with transport().send(shielded(request), cancel=cancel) as answer:
+        with hold(cancel) as held, transport().send(shielded(request), cancel=cancel) as answer:
+            answer.chunks = held.counted(answer.chunks)
             if answer.status != 200:
                 raise refusal(dialect_of(target), answer)
             return shielded(read, answer.read())

@@ -33,6 +33,9 @@ _WORDS = {
     "cancelled": "Cancelled",
 }
 
+# The code of a failure that was only rehearsed.
+DRILL = "failure_drill"
+
 # Failures that leave open whether the model exists: nobody had looked for it yet.
 _MUTE = (RETRYABLE | NEXT_CREDENTIAL) - {"model_not_found", "bad_response", "too_large"}
 
@@ -157,7 +160,7 @@ def after_failure(error: ProviderError, *, others: int, shown: int = 0) -> Step:
         others: how many targets of the round have not been asked yet.
         shown: the characters of the answer that had arrived; they are kept as a partial text and the answer starts anew.
     """
-    what = words(error.error_class)
+    what = "The failure drill let it fail" if error.code == DRILL else words(error.error_class)
     if error.error_class == "cancelled":
         return Step(go_on=False, reason="Cancelled.")
     if error.permanent:

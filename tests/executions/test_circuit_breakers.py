@@ -111,7 +111,7 @@ def test_while_one_tries_the_others_go_past(engine):
     assert keys(engine, execution_id) == ["second"]
 
 
-def test_an_execution_with_nowhere_else_to_go_waits_for_the_circuit_and_then_tries_it(engine):
+def test_an_execution_with_nowhere_else_to_go_waits_for_the_circuit_and_then_tries_it(engine, sign_in):
     only = engine.credential("first")
     engine.provider.on("first", FAILS)
     for _ in range(5):
@@ -122,6 +122,11 @@ def test_an_execution_with_nowhere_else_to_go_waits_for_the_circuit_and_then_tri
     assert (row.status, row.round, row.attempts) == ("pending", 0, [])
     assert row.next_attempt_at > now() + timedelta(seconds=30)
     assert circuits()[0].credential_id == only
+    alice = sign_in("alice")
+    page = alice.get(f"/w/acme/executions/{execution_id}").get_data(as_text=True)
+    assert "Nobody may be asked yet. first: its circuit is open for another" in page
+    assert "its last calls failed" in page
+    assert "not asked yet: a circuit is open" in alice.get("/w/acme/queue").get_data(as_text=True)
     move(until=now() - timedelta(seconds=1))
     engine.change(execution_id, next_attempt_at=None)
     assert engine.run(execution_id).output == "At last."

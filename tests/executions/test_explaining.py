@@ -67,6 +67,7 @@ def test_a_drill_is_followed_by_the_next_credential_without_a_call(engine, two, 
     assert (row.status, row.output) == ("completed", "Fine.")
     assert [(one.credential_name, one.error_class) for one in row.attempts] == [("first", "server"), ("second", None)]
     assert row.attempts[0].error_message.startswith("Failure drill: no call was made.")
+    assert row.attempts[0].next_reason == "The failure drill let it fail; the next credential is tried."
     assert {call.key for call in engine.provider.calls} == {"second"}
     alice.submit(f"/w/acme/credentials/{first}/drill", data={"seconds": "0"})
     again = engine.submit()
