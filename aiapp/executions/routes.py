@@ -49,6 +49,7 @@ def shown(access: Access, execution: Execution) -> dict[str, Any]:
         "execution": execution,
         "view": view,
         "output_view": formats.of(execution.format).view,
+        "shown_output": showing.shown_output(execution),
         "rendered": showing.rendered(execution) if execution.output and view == "rendered" else None,
         "rounds": round_words.rounds_of(execution),
         "next_round": round_words.next_round(execution, rounds.rules()),

@@ -56,6 +56,7 @@ UNPINNED = (
 )
 
 TITLE_CHARACTERS = 48
+SHOWN_CHARACTERS = 200_000
 # How often a page asks until an answer is being written: a fast one would else be over before it was seen to begin.
 SOON = timedelta(seconds=3)
 
@@ -118,9 +119,14 @@ def waited_ms(execution: Execution) -> int | None:
     return max(0, round((execution.started_at - execution.created_at).total_seconds() * 1000))
 
 
+def shown_output(execution: Execution) -> str:
+    """Return as much of the output as a page shows: a browser needs half a minute for ten megabytes of text."""
+    return (execution.output or "")[:SHOWN_CHARACTERS]
+
+
 def rendered(execution: Execution) -> Markup:
     """Return the output as safe HTML in its format."""
-    return Markup(formats.to_safe_html(execution.format, execution.output or ""))  # noqa: S704 - sanitised there, last
+    return Markup(formats.to_safe_html(execution.format, shown_output(execution)))  # noqa: S704 - sanitised there, last
 
 
 def costs(execution: Execution) -> list[tuple[str, Decimal | None]]:

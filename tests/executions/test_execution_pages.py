@@ -406,3 +406,14 @@ def test_the_calendar_may_end_where_somebody_looks(api, add, moment):
     bob = api("bob")
     assert bob("GET", f"/executions?from={moment}").status_code == 200
     assert bob("GET", f"/executions?to={moment}").status_code == 200
+
+
+def test_a_very_long_output_is_shown_in_part_and_downloaded_whole(sign_in, add):
+    bob = sign_in("bob")
+    path = f"/w/acme/executions/{add(output='x' * 200_001)}"
+    for view in ("rendered", "source"):
+        page = text(bob.get(path, query_string={"view": view}))
+        assert "These are the first 200,000 of 200,001 characters." in page
+        assert "x" * 200_001 not in page
+    assert len(bob.get(f"{path}/output").data) == 200_001
+    assert "These are the first" not in text(bob.get(f"/w/acme/executions/{add(output='x' * 200_000)}"))
