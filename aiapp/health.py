@@ -45,6 +45,7 @@ def _redis() -> bool:
 
 
 def _workers() -> bool:
+    # Drained ones count: whoever drains all of them wants nothing started, not the web dropped by its load balancer.
     try:
         return queue.workers() > 0
     except Unavailable:

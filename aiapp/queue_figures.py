@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from redis import Redis
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.utils import utcparse
@@ -16,6 +17,8 @@ from aiapp.queue import answering, queues, row_and_workspace
 
 WORKER_FACTS = ["hostname", "pid", "queues", "birth", "last_heartbeat", "successful_job_count", "failed_job_count"]
 WORKER_FACTS += ["slots", "running", "lease_owner"]
+AT_ONCE = 100  # a worker that is lost leaves as many as it had slots before those that are looked for
+LOOKED_AT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,12 @@ class WorkerFacts:
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """A delivery whose function raised, or whose worker was lost: the type of the error, never its message."""
+    """A delivery whose function raised: the type of the error, never its message."""
 
     function: str
     row_id: str
     workspace_id: str
-    at: datetime | None
+    at: datetime
     error: str
 
 
@@ -58,14 +61,27 @@ def living() -> list[WorkerFacts]:
 
 
 def crashed(most: int) -> list[Crash]:
-    """Return the deliveries of the last day that crashed, the newest first. Raises Unavailable."""
+    """Return the deliveries of the last day whose functions raised, the newest first. Raises Unavailable.
+
+    Those whose worker was lost are none of them: the sweeper delivers their rows again.
+    """
     with answering() as connection:
-        registries: list[Any] = [queue.failed_job_registry.key for queue in queues(connection)]
-        newest: list[Any] = [connection.zrevrange(key, 0, most - 1) for key in registries]
-        ids = [job_id for some in newest for job_id in some]
-        jobs = Job.fetch_many([job_id.decode() for job_id in ids], connection=connection, serializer=JSONSerializer)
-        found = [_crash(job) for job in jobs if job is not None]
-    return sorted(found, key=lambda crash: crash.at or datetime.min.replace(tzinfo=UTC), reverse=True)[:most]
+        ended = [pair for q in queues(connection) for pair in _ended(connection, q.failed_job_registry.key, most)]
+        newest = sorted(ended, key=lambda pair: pair[0], reverse=True)[:most]
+        return [_crash(job, at) for at, job in newest]
+
+
+def _ended(connection: Redis, registry: str, most: int) -> list[tuple[datetime, Job]]:
+    """Return the newest jobs of a registry that a worker ended, with the time: RQ adds what it found abandoned without one."""
+    found: list[tuple[datetime, Job]] = []
+    for start in range(0, LOOKED_AT, AT_ONCE):
+        ids: Any = connection.zrevrange(registry, start, start + AT_ONCE - 1)
+        names = [job_id.decode() for job_id in ids]
+        jobs = Job.fetch_many(names, connection=connection, serializer=JSONSerializer) if names else []
+        found += [(job.ended_at, job) for job in jobs if job is not None and job.ended_at is not None]
+        if len(found) >= most or len(names) < AT_ONCE:
+            break
+    return found[:most]
 
 
 def _facts(key: str, told: Sequence[str]) -> WorkerFacts:
@@ -84,10 +100,8 @@ def _facts(key: str, told: Sequence[str]) -> WorkerFacts:
     )
 
 
-def _crash(job: Job) -> Crash:
+def _crash(job: Job, at: datetime) -> Crash:
     row_id, workspace_id = row_and_workspace(job.id)
     result = job.latest_result()
     error = (result.exc_string if result is not None else None) or job.exc_info or ""
-    # RQ writes a sentence about what it found abandoned; ours is the bare name of a type.
-    error = "AbandonedJobError" if "AbandonedJobError" in error else error[:200]
-    return Crash(job.func_name or "", row_id, workspace_id, job.ended_at, error)
+    return Crash(job.func_name or "", row_id, workspace_id, at, error[:200])

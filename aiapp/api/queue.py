@@ -25,7 +25,12 @@ class PauseBody(OptionalBody):
 class Pause(TypedDict):
     """What keeps executions from being started."""
 
-    what: Annotated[str, Field(description="workspace, or by a system administrator: all, high, default or low")]
+    what: Annotated[
+        str,
+        Field(
+            description="workspace, or by a system administrator: all, high, default, low, or worker: all are drained"
+        ),
+    ]
     by: str
     reason: str
     at: Time

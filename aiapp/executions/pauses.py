@@ -7,10 +7,12 @@ there keeps its place in line; a delivery of a paused workspace is taken, finds 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
+from aiapp import queue_figures
+from aiapp.errors import Unavailable
 from aiapp.executions.models import PRIORITIES, Execution, QueuePause
 from aiapp.extensions import db, reading
 
@@ -43,19 +45,36 @@ def paused() -> sa.ColumnElement[bool]:
 
 
 def of_execution(execution: Execution) -> QueuePause | None:
-    """Return the pause that an execution waits for, the widest one first; None where it waits for none."""
+    """Return the pause that an execution waits for, the widest one first; None where it waits for none.
+
+    Where every worker of its queue is drained, that is what it waits for.
+    """
     if execution.status != "pending":
         return None
     names = (ALL, execution.priority, of_workspace(execution.workspace_id))
-    found = {pause.what: pause for pause in db.session.scalars(sa.select(QueuePause).where(QueuePause.what.in_(names)))}
-    return next((found[name] for name in names if name in found), None)
+    query = sa.select(QueuePause).where(sa.or_(QueuePause.what.in_(names), _drains()))
+    found = {pause.what: pause for pause in db.session.scalars(query)}
+    pause = next((found[name] for name in names if name in found), None)
+    if pause is not None or not found:  # Redis is not asked who is alive unless a worker is drained
+        return pause
+    try:
+        alive = [worker.name for worker in queue_figures.living() if execution.priority in worker.queues]
+    except Unavailable:
+        return None
+    return last_drain(alive, found)
+
+
+def last_drain(workers: Iterable[str], found: Mapping[str, QueuePause]) -> QueuePause | None:
+    """Return the newest of the pauses that drain `workers`; None where one of them takes work, or there is none."""
+    drains = [found.get(of_worker(name)) for name in workers]
+    return max((drain for drain in drains if drain), key=lambda drain: drain.at, default=None) if all(drains) else None
 
 
 def standing(workspace_id: str | None = None) -> Sequence[QueuePause]:
-    """Return the pauses that stand, oldest first; with `workspace_id` those that concern this workspace alone."""
+    """Return the pauses that stand, oldest first; with `workspace_id` none of another workspace."""
     query = sa.select(QueuePause).order_by(QueuePause.at)
     if workspace_id is not None:
-        query = query.where(QueuePause.what.in_((ALL, *PRIORITIES, of_workspace(workspace_id))))
+        query = query.where(sa.or_(QueuePause.what.in_((ALL, *PRIORITIES, of_workspace(workspace_id))), _drains()))
     return db.session.scalars(query).all()
 
 
@@ -75,4 +94,16 @@ def told(pause: QueuePause) -> str:
     """Return what a pause means to those who wait."""
     if pause.what.startswith(of_workspace("")):
         return f"The workspace's executions are paused by {pause.by}"
+    if pause.what.startswith(of_worker("")):
+        return f"No worker takes anything: drained by {pause.by}"
     return f"The queue is paused by {pause.by}"
+
+
+def ends(pause: QueuePause) -> str:
+    """Return what those who wait wait for."""
+    drains = pause.what.startswith(of_worker(""))
+    return "It starts once a worker takes work again." if drains else "It starts once they resume it."
+
+
+def _drains() -> sa.ColumnElement[bool]:
+    return QueuePause.what.startswith(of_worker(""))

@@ -57,6 +57,7 @@ def shown(access: Access, execution: Execution) -> dict[str, Any]:
         "costs": showing.costs(execution),
         "pause": (pause := pauses.of_execution(execution)),
         "pause_told": pauses.told(pause) if pause is not None else "",
+        "pause_ends": pauses.ends(pause) if pause is not None else "",
         "stream_url": url_for("executions.stream_text", attempt=last, **path) if streams else None,
         "side": side if (side := request.values.get("side")) in SIDES else "",
         "unpins": showing.UNPINS if actions.rerun_unpins(access, execution) else "",

@@ -79,8 +79,12 @@ def name_of(what: str) -> str:
 
 
 def _checked(reason: str) -> str:
-    if len(reason) > LONGEST_REASON or not reason.isprintable():
-        message = f"Use at most {LONGEST_REASON} characters, on one line."
+    message = ""
+    if len(reason) > LONGEST_REASON:
+        message = f"Use at most {LONGEST_REASON} characters."
+    elif not reason.isprintable():
+        message = "This contains a character that cannot be shown on one line."
+    if message:
         raise InvalidInput(errors=[{"field": "reason", "message": message}])
     return reason
 

@@ -18,6 +18,8 @@ from aiapp.errors import Unavailable
 from aiapp.executions import pauses, states
 from aiapp.executions.models import PRIORITIES, Attempt, Execution, QueuePause
 from aiapp.extensions import db
+from aiapp.operations import holding
+from aiapp.operations.holding import Held, Worker
 from aiapp.queue_figures import Crash, WorkerFacts
 from aiapp.workspaces.models import Workspace
 
@@ -41,23 +43,6 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """An execution that a worker holds. `lost`: its lease has run out, so that another worker may take it."""
-
-    id: str
-    workspace_id: str
-    priority: str
-    since: datetime
-    lease_owner: str
-    lease_until: datetime
-
-    @property
-    def lost(self) -> bool:
-        """Whether its worker has not been heard of for longer than a lease."""
-        return self.lease_until < now()
-
-
-@dataclass(frozen=True, slots=True)
 class Retry:
     """An execution that waits for its next round, and the class of the error that it waits after."""
 
@@ -70,19 +55,11 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
-    """A worker that is alive, the executions that it holds, and the row that drains it."""
-
-    facts: WorkerFacts
-    held: list[Held]
-    drained: QueuePause | None
-
-
-@dataclass(frozen=True, slots=True)
 class Figures:
     """Everything on a queue page; `names` are names and slugs of workspaces.
 
-    `workers` is None where Redis is away. `capped` says that there are more than MOST of something.
+    `workers` is None where Redis is away. `drain` is the newest row that drains a worker where all are drained; the `pauses`
+    of one workspace have no other one of a worker. `capped` says that there are more than MOST of something.
     """
 
     queues: list[Line]
@@ -95,6 +72,7 @@ class Figures:
     failed: list[tuple[str | None, int]]
     crashes: list[Crash]
     pauses: Mapping[str, QueuePause]
+    drain: QueuePause | None
     capped: bool
 
     @property
@@ -124,7 +102,7 @@ def read(workspace_id: str | None = None) -> Figures:
     waiting, running = _waiting(workspace_id), _running(workspace_id)
     failed, retries = _failed(workspace_id), _retries(workspace_id)
     retry_count = _retry_count(workspace_id)
-    held = _held(workspace_id)
+    held = holding.held(workspace_id, SHOWN)
     deliveries, workers, crashes = _redis(workspace_id)
     lines = [
         _line(name, waiting, running, lambda row, name=name: row.priority == name, standing.get(name), deliveries)
@@ -133,6 +111,7 @@ def read(workspace_id: str | None = None) -> Figures:
     of_each = _of_workspaces(waiting, running, standing) if workspace_id is None else []
     counts = (sum(row.number for row in waiting), sum(count for _, count in failed), retry_count)
     owners = {worker.lease_owner for worker in workers or ()}
+    drain = pauses.last_drain([worker.name for worker in workers or ()], standing)
     mentioned = {line.name for line in of_each}
     for rows in (held, retries, crashes):
         mentioned |= {row.workspace_id for row in rows}
@@ -140,24 +119,22 @@ def read(workspace_id: str | None = None) -> Figures:
         queues=lines,
         workspaces=of_each,
         names=_names(mentioned),
-        workers=None
-        if workers is None
-        else [
-            Worker(
-                facts,
-                [row for row in held if row.lease_owner == facts.lease_owner],
-                standing.get(pauses.of_worker(facts.name)),
-            )
-            for facts in workers
-        ],
+        workers=None if workers is None else holding.workers(workers, held, standing, MOST),
         elsewhere=[row for row in held if row.lease_owner not in owners],
         retries=retries,
         retry_count=retry_count,
         failed=failed,
         crashes=crashes,
-        pauses=standing,
+        pauses=standing if workspace_id is None else _concerning(standing, drain),
+        drain=drain,
         capped=max(counts) >= MOST,
     )
+
+
+def _concerning(standing: Mapping[str, QueuePause], drain: QueuePause | None) -> dict[str, QueuePause]:
+    """Return the pauses that keep a workspace waiting: one worker of several that is drained does not."""
+    one_worker = pauses.of_worker("")
+    return {what: pause for what, pause in standing.items() if pause is drain or not what.startswith(one_worker)}
 
 
 def _waiting(workspace_id: str | None) -> Sequence[sa.Row[Any]]:
@@ -209,15 +186,6 @@ def _of_workspaces(waiting: Any, running: Any, standing: Mapping[str, QueuePause
         for one in ids
     ]
     return sorted(lines, key=lambda line: (-line.waiting, -line.running, line.name))[:SHOWN_WORKSPACES]
-
-
-def _held(workspace_id: str | None) -> list[Held]:
-    lease = (Execution.started_at, Execution.lease_owner, Execution.lease_until)
-    query: Any = sa.select(Execution.id, Execution.workspace_id, Execution.priority, *lease)
-    query = query.where(Execution.status == "processing")
-    if workspace_id is not None:
-        query = query.where(Execution.workspace_id == workspace_id)
-    return [Held(*row) for row in db.session.execute(query.order_by(Execution.started_at).limit(SHOWN))]
 
 
 def _later(query: Any, workspace_id: str | None) -> Any:

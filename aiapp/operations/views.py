@@ -62,7 +62,8 @@ def pause() -> Response:
         error = refusal.errors[0]["message"]
         page = render_template("operations/pause.html", what=what, subject=subject, error=error, reason=reason)
         return make_response(page, 422)
-    done = "is drained" if what.startswith(pauses.of_worker("")) else "is paused"
+    drains = what.startswith(pauses.of_worker(""))
+    done = "is draining: it ends what it holds and takes nothing more" if drains else "is paused"
     return htmx.go(url_for("operations.installation"), f"{subject} {done}.")
 
 

@@ -23,8 +23,10 @@ def reason(error: Exception) -> str | None:
     from redis.exceptions import RedisError
     from sqlalchemy.exc import DBAPIError
 
-    from aiapp.errors import AppError
+    from aiapp.errors import AppError, Denied
 
+    if isinstance(error, Denied) and error.role:
+        return f"this needs the {error.role} role. {error.detail}".strip()
     if isinstance(error, AppError):
         fields = "; ".join(f"{item['field']}: {item['message']}" for item in error.errors)
         return fields or error.detail or error.title

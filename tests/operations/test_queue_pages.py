@@ -46,6 +46,14 @@ class Rows:
             db.session.execute(statement)
             db.session.commit()
 
+    def beat(self, name, *, ago=60, **more):
+        """Have a worker say of itself what workers say, so many seconds ago."""
+        heard = (now() - timedelta(seconds=ago)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        facts = {"hostname": "box", "pid": 7, "queues": "high,default,low", "slots": 4, "lease_owner": f"box:7:{name}"}
+        times = {"birth": "2026-01-01T00:00:00.000000Z", "last_heartbeat": heard}
+        self.redis.hset(f"rq:worker:{name}", mapping={**facts, **times, "running": 0, **more})
+        self.redis.sadd("rq:workers", f"rq:worker:{name}")
+
     def claims(self, execution_id):
         """Whether a worker gets the execution."""
         with self.app.app_context(), states.transaction():
@@ -244,21 +252,20 @@ def test_a_system_administrator_does_not_resume_for_a_workspace(rows, root, adam
 
 def test_a_reason_is_one_short_line(rows, root, adam):
     for browser, path in ((root, "/admin/queue/pause"), (adam, "/w/acme/queue/pause")):
-        for reason in ("x" * 201, "a\x07b"):
+        for reason, objection in (("x" * 201, "at most 200 characters"), ("a\u202eb", "cannot be shown on one line")):
             answer = browser.submit(path, {"what": "high", "reason": reason})
             assert answer.status_code == 422
-            assert "at most 200 characters" in answer.get_data(as_text=True)
+            assert objection in answer.get_data(as_text=True)
     assert rows.events() == []
 
 
 def test_a_worker_that_is_alive_can_be_drained_and_is_forgotten_when_it_is_gone(rows, root):
-    facts = {"hostname": "box", "pid": 7, "queues": "high,default,low", "slots": 4, "lease_owner": "box:7:x"}
-    times = {"birth": "2026-01-01T00:00:00.000000Z", "last_heartbeat": "2026-01-01T00:00:00.000000Z"}
-    rows.redis.hset("rq:worker:abc", mapping={**facts, **times, "running": 1})
-    rows.redis.sadd("rq:workers", "rq:worker:abc")
+    rows.beat("abc", running=1)
     held = rows.submit()
-    rows.hold(held, "box:7:x", lease_until=now() + timedelta(seconds=60))
+    rows.hold(held, "box:7:abc", lease_until=now() + timedelta(seconds=60))
     root.submit("/admin/queue/pause", {"what": "worker:abc", "reason": "New disk"})
+    said = root.get("/admin/queue").get_data(as_text=True)
+    assert "The worker box:7 is draining: it ends what it holds and takes nothing more." in said
     assert rows.closed_to("abc") == set(queue.PRIORITIES)
     assert rows.closed_to("another") == frozenset()
     page = root.get("/admin/queue").get_data(as_text=True)
@@ -269,6 +276,50 @@ def test_a_worker_that_is_alive_can_be_drained_and_is_forgotten_when_it_is_gone(
     rows.redis.delete("rq:worker:abc")
     root.submit("/admin/queue/resume", {"what": "high"})
     assert rows.pauses() == []
+
+
+def test_a_worker_is_drained_once_neither_its_rows_nor_a_later_heartbeat_tell_of_work(rows, root):
+    rows.beat("abc")
+    held = rows.submit()
+    root.submit("/admin/queue/pause", {"what": "worker:abc"})
+
+    def state():
+        (worker,) = rows.figures().workers
+        return worker.emptied, worker.running
+
+    assert state() == (False, 0), "what it said before it was drained is not known to hold still"
+    rows.beat("abc", ago=-5)
+    assert state() == (True, 0)
+    assert "Drained" in root.get("/admin/queue").get_data(as_text=True)
+    rows.hold(held, "box:7:abc")
+    assert state() == (False, 1)
+    assert "Draining" in root.get("/admin/queue").get_data(as_text=True)
+
+
+def test_where_all_workers_are_drained_whoever_waits_is_told_and_one_that_takes_work_ends_it(rows, root, adam, sign_in):
+    rows.beat("abc")
+    rows.beat("other", queues="low")
+    waiting, low = rows.submit(), rows.submit(priority="low")
+    bob = sign_in("bob")
+
+    def told(browser, path):
+        return "New disk" in browser.get(path).get_data(as_text=True)
+
+    root.submit("/admin/queue/pause", {"what": "worker:abc", "reason": "New disk"})
+    page = bob.get(f"/w/acme/executions/{waiting}").get_data(as_text=True)
+    assert "No worker takes anything: drained by Charlie" in page
+    assert "New disk. It starts once a worker takes work again." in page
+    assert not told(bob, f"/w/acme/executions/{low}")
+    assert not told(adam, "/w/acme/queue")
+    assert "No worker takes anything" not in root.get("/admin/queue").get_data(as_text=True)
+    root.submit("/admin/queue/pause", {"what": "worker:other"})
+    assert told(bob, f"/w/acme/executions/{waiting}")
+    for browser, path in ((adam, "/w/acme/queue"), (root, "/admin/queue")):
+        assert "No worker takes anything: all are drained" in browser.get(path).get_data(as_text=True)
+    assert "2 workers alive, none takes anything" in adam.get("/w/acme/queue").get_data(as_text=True)
+    rows.beat("third")
+    assert not told(bob, f"/w/acme/executions/{waiting}")
+    assert not told(adam, "/w/acme/queue")
 
 
 def test_without_redis_the_pages_say_so_and_show_what_the_rows_know(rows, root, adam, app, monkeypatch):

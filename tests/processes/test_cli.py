@@ -94,6 +94,16 @@ def test_of_several_scopes_the_widest_counts(aiapp, alice, inside):
     assert tokens.find(result.stdout.strip()).scope == "write"
 
 
+def test_a_role_that_is_too_small_for_a_token_is_told_which_one_is_needed(aiapp, alice, inside):
+    membership = db.session.scalars(sa.select(Membership)).one()
+    membership.role = "viewer"
+    db.session.commit()
+    words = ("--workspace", "acme", "--user", "alice@example.com", "--name", "ci", "--scope", "admin")
+    result = aiapp("token", "create", *words)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "aiapp: this needs the admin role. An admin of the workspace can give it to you.\n"
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

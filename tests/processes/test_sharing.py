@@ -5,10 +5,11 @@ from __future__ import annotations
 import job_functions
 import pytest
 from rq.registry import StartedJobRegistry
+from rq.serializers import JSONSerializer
 from stage import JOBS, eventually
 
 from aiapp import queue, queue_figures
-from aiapp.columns import new_id
+from aiapp.columns import new_id, now
 from aiapp.processes import threaded
 from aiapp.processes.sharing import Standing, Turns
 
@@ -193,3 +194,15 @@ def test_a_delivery_that_crashed_is_listed_with_its_workspace_and_without_its_me
         (crash,) = queue_figures.crashed(10)
     assert (crash.row_id, crash.workspace_id, crash.error) == (row_id, ACME, "LookupError")
     assert crash.function == f"{JOBS}.failing"
+    assert crash.at <= now()
+
+
+def test_a_delivery_whose_worker_was_lost_is_no_crash(app, connection, start_worker):
+    enqueue(connection, "held", 1, ACME)
+    start_worker()
+    assert job_functions.started.acquire(timeout=30)
+    registry = StartedJobRegistry("default", connection=connection, serializer=JSONSerializer)
+    registry.cleanup(2**40)  # as if its worker had not been heard of for two minutes
+    assert connection.zcard("rq:failed:default") == 1
+    with app.app_context():
+        assert queue_figures.crashed(10) == []
