@@ -50,6 +50,11 @@ _OF = (
 )
 _BEGIN = sa.insert(_table)
 _FINISH = sa.update(_table).where(_under_way, _row.number == sa.bindparam("b_number"))
+_HAND_OVER = (
+    sa.update(_table)
+    .where(_row.execution_id == sa.bindparam("b_execution"), _row.number == sa.bindparam("b_number"))
+    .values(output=None)
+)
 _LOSE = sa.update(_table).where(_under_way)
 _RECENT = (
     sa.select(_row.error_class)
@@ -161,6 +166,12 @@ def asked_last(rows: Rows) -> dict[str, Any]:
 def longest_partial(rows: Rows) -> str | None:
     """Return the longest text that a failed call had brought, None where there was none."""
     return max((row.output for row in rows if row.output), key=len, default=None)
+
+
+def hand_over(execution_id: str, partial: str, rows: Rows) -> None:
+    """Let the execution alone keep a text that it has from one of its attempts."""
+    number = next(row.number for row in rows if row.output == partial)
+    db.session.connection().execute(_HAND_OVER, {"b_execution": execution_id, "b_number": number})
 
 
 def _ended(result: AttemptResult) -> dict[str, Any]:

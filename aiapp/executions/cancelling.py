@@ -19,7 +19,10 @@ def end_unworked(execution_id: str) -> bool:
         return False
     attempts.lose(execution_id, "Cancelled.", "Cancelled.", error_class="cancelled")
     ending = endings.cancelled()
-    values = {**ending.values, **endings.sums(ending, attempts.of(execution_id))}
+    rows = attempts.of(execution_id)
+    values = {**ending.values, **endings.sums(ending, rows)}
+    if values.get("partial"):
+        attempts.hand_over(execution_id, values["output"], rows)
     _write(execution_id, sa.true(), next_attempt_at=None, lease_owner=None, lease_until=None, **values)
     return True
 

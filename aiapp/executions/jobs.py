@@ -22,6 +22,7 @@ from aiapp.executions.rounds import Round
 from aiapp.executions.states import Work
 from aiapp.extensions import redis
 from aiapp.gateway.complete import Outcome, complete
+from aiapp.gateway.holding import hold
 from aiapp.observability.logs import log
 from aiapp.providers.types import ProviderError
 
@@ -73,7 +74,7 @@ def _take(execution_id: str, publisher: Publisher) -> Round | None:
 
 def _ask(asked: Round, publisher: Publisher) -> None:
     """Have the prompt answered and settle the row, whatever happens meanwhile."""
-    with leases.holding(asked.work.id) as lease:
+    with leases.holding(asked.work.id) as lease, hold(lease.cancel) as held:
         answer: dict[str, Any] = {}
         try:
             outcome = complete(
@@ -83,6 +84,7 @@ def _ask(asked: Round, publisher: Publisher) -> None:
                 cancel=lease.cancel,
                 first_number=asked.number,
                 clock=asked.clock,
+                held=held,
             )
             if outcome.completion is not None:
                 answer = endings.answer(asked.work, outcome.completion, outcome.attempts[-1].target)
@@ -130,7 +132,10 @@ def _settle(asked: Round, outcome: Outcome, answer: dict[str, Any], publisher: P
 
 def _leave(work: Work, ending: Ending, at: datetime) -> None:
     """Move the row, with the sums of its attempts. `at` is the database's time."""
-    ending.values.update(endings.sums(ending, attempts.of(work.id)))
+    rows = attempts.of(work.id)
+    ending.values.update(endings.sums(ending, rows))
+    if ending.values.get("partial"):
+        attempts.hand_over(work.id, ending.values["output"], rows)
     ending.values["status"] = ending.status
     if ending.status != "pending":
         ending.values["completed_at"] = at

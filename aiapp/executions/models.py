@@ -146,7 +146,8 @@ class Attempt(Model):
     """One call to one target. `reason` says why this target, `next_reason` why the execution went on or ended after it.
 
     The credential's name is copied: the attempt outlives it. `prices` are the prices that `cost` was computed with. `output` is
-    the text that had arrived when a call failed, `retry_after` the seconds that the provider then asked to wait.
+    the text that had arrived when a call failed (its beginning, see gateway.outcomes.Partial; the longest one moves to an
+    execution that ends without an answer), `retry_after` the seconds that the provider then asked to wait.
     `passed_over` are the candidates that stood before this one and were not asked, each
     `{"credential_id", "credential_name", "provider", "model", "because"}`. `raw` is what the provider answered, cut to a bound
     and without the key; only its own page reads it.

@@ -26,6 +26,9 @@ MAX_ENTRIES = 10_000
 # How long, and how much of what Redis does not take is kept for when it is back.
 PATIENCE_SECONDS = 20.0
 MAX_WAITING_CHARACTERS = 32 * 2**20
+# Of one round of an execution: it is as much as nearly every answer has. Readers find what follows in the row.
+MOST_TOLD = 512 * 2**10
+WRITTEN_AT_ONCE = 2**20
 _IDLE_SECONDS = 10.0
 
 
@@ -38,7 +41,7 @@ class _Entry:
     def fields(self) -> dict[Any, Any]:
         """Return the entry as it stands in the stream (the type is as wide as redis-py's)."""
         data = {**self.data, "text": "".join(self.pieces)} if self.pieces else self.data
-        return {"event": self.event, "data": json.dumps(data)}
+        return {"event": self.event, "data": json.dumps(data, ensure_ascii=False)}
 
 
 @dataclass(slots=True)
@@ -48,6 +51,10 @@ class _Backlog:
     client: Redis
     entries: list[_Entry] = field(default_factory=list)
     since: float = field(default_factory=time.monotonic)
+
+    def size(self) -> int:
+        """Return the characters of its deltas."""
+        return sum(len(piece) for entry in self.entries for piece in entry.pieces)
 
 
 _changed = threading.Condition()
@@ -71,6 +78,8 @@ class Publisher:
         self._key = key_of(execution_id)
         self._attempt = 0
         self._position = 0
+        self._told = 0
+        self._left_out = False
 
     def status(self, status: str, **facts: Any) -> None:
         """Say where the execution stands."""
@@ -78,14 +87,19 @@ class Publisher:
 
     def attempt(self, number: int, **facts: Any) -> None:
         """Say that a call begins: the answer starts anew."""
-        self._attempt, self._position = number, 0
+        self._attempt, self._position, self._left_out = number, 0, False
         self._put(_Entry("attempt", {"number": number, **facts}))
 
     def delta(self, text: str) -> None:
-        """Say what has arrived of the answer."""
-        if text:
-            self._put(_Entry("delta", {"attempt": self._attempt, "at": self._position}, [text]))
-            self._position += len(text)
+        """Say what has arrived of the answer; beyond MOST_TOLD only that something is missing."""
+        told = text[: MOST_TOLD - self._told]
+        if told:
+            self._put(_Entry("delta", {"attempt": self._attempt, "at": self._position}, [told]))
+        self._told += len(told)
+        self._position += len(text)
+        if len(told) < len(text) and not self._left_out:
+            self._left_out = True
+            self._put(_Entry("delta", {"attempt": self._attempt, "at": self._position, "text": ""}))
 
     def done(self, status: str, **facts: Any) -> None:
         """Say that the execution has ended. Call it after the commit: readers then read the row."""
@@ -96,7 +110,7 @@ class Publisher:
         with _changed:
             backlog = _backlogs.setdefault(self._key, _Backlog(self._client))
             last = backlog.entries[-1] if backlog.entries else None
-            if last is not None and last.event == entry.event == "delta":
+            if last is not None and last.event == "delta" and entry.pieces:
                 last.pieces.extend(entry.pieces)  # of the same attempt: between two attempts there is an event
             else:
                 backlog.entries.append(entry)
@@ -145,11 +159,16 @@ def _write_batch(batch: dict[str, _Backlog]) -> bool:
         mine = {key: backlog for key, backlog in batch.items() if backlog.client is client}
         try:
             with client.pipeline(transaction=False) as pipeline:
+                size = 0
                 for key, backlog in mine.items():
                     for entry in backlog.entries:
                         pipeline.xadd(key, entry.fields(), maxlen=MAX_ENTRIES, approximate=True)
                     ended = backlog.entries[-1].event == "done"
                     pipeline.expire(key, ENDED_SECONDS if ended else LIVE_SECONDS)
+                    size += backlog.size()
+                    if size > WRITTEN_AT_ONCE:  # each command is in memory three times until it is sent
+                        pipeline.execute()
+                        size = 0
                 pipeline.execute()
         except RedisError as error:
             failed = True
@@ -164,9 +183,9 @@ def _keep(batch: dict[str, _Backlog]) -> None:
     """Put back what is young enough, before what has come since; a part that was written twice is told by its position."""
     now = time.monotonic()
     with _changed:
-        waiting = sum(len(piece) for known in _backlogs.values() for entry in known.entries for piece in entry.pieces)
+        waiting = sum(known.size() for known in _backlogs.values())
         for key, old in batch.items():
-            waiting += sum(len(piece) for entry in old.entries for piece in entry.pieces)
+            waiting += old.size()
             if now - old.since > PATIENCE_SECONDS or waiting > MAX_WAITING_CHARACTERS:
                 continue
             new = _backlogs.get(key)

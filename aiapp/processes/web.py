@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import signal
@@ -15,14 +14,13 @@ from granian.server import Server
 
 from aiapp import create_app
 from aiapp.executions import stream
+from aiapp.processes import memory
 from aiapp.processes.children import die_with_parent
 from aiapp.processes.listening import STOP_SECONDS, free_address
 
 BACKLOG = 1024
 # Beyond so many requests at once a process answers slower, not more.
 REQUESTS_AT_ONCE = 1000
-M_MMAP_THRESHOLD = -3  # in glibc's malloc.h
-LARGE_BLOCK = 1 << 20
 
 _prepared: Flask | None = None
 
@@ -62,20 +60,9 @@ def main(host: str, port: int, *, processes: int, threads: int) -> int:
 def load() -> Flask:
     """Return the application, in a process that granian has just started."""
     die_with_parent()
-    _give_back_large_blocks()
+    memory.give_back_large_blocks()
     _set_when_stopping(stream.closing)
     return _prepared or create_app()  # where processes are not forked, nothing was handed on
-
-
-def _give_back_large_blocks() -> None:
-    """Have freed memory of large blocks go back to the system.
-
-    Checking a password takes 19 MB. glibc gives the first such block back, then takes that size for usual (mallopt(3),
-    M_MMAP_THRESHOLD) and keeps one for each of the threads' arenas: sixteen on two cores, 300 MB after a few sign-ins at once.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 def _set_when_stopping(closing: threading.Event) -> None:

@@ -14,6 +14,7 @@ from redis import Redis
 
 from aiapp import config, create_app
 from aiapp.extensions import db
+from aiapp.processes import memory
 from aiapp.processes.threaded import REDIS_SECONDS, Perform, ThreadedWorker
 
 # Redis may name these functions and no others: whoever can write to it shall not choose what a worker calls.
@@ -35,6 +36,8 @@ def main(names: Sequence[str], concurrency: int) -> int:
         with app.app_context():
             return pauses.closed_to(worker)
 
+    memory.give_back_large_blocks()
+    memory.share_arenas(2)
     settings = config.load()
     app = create_app(settings)
     worker = ThreadedWorker(

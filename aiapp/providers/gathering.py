@@ -11,13 +11,18 @@ from aiapp.providers.wire_json import as_text, mapping, sequence, storable, stor
 
 # No model calls more tools at once; a hostile stream would fill the memory with them.
 MAX_CALLS = 1_000
+# Characters of their arguments together: nobody sees them arrive, so that they are counted here.
+MAX_ARGUMENTS = 2**20
 
 
 class Pieces:
-    """Text that arrives in pieces. Half a surrogate pair is held back until its other half comes."""
+    """Text that arrives in pieces. Half a surrogate pair is held back until its other half comes.
+
+    Kept as bytes in one block: pieces of a few letters would take thirty times their size, and one wide letter makes all wide.
+    """
 
     def __init__(self) -> None:
-        self._all: list[str] = []
+        self._all = bytearray()
         self._half = ""
 
     def add(self, piece: str) -> str:
@@ -29,18 +34,18 @@ class Pieces:
         if "\ud800" <= piece[-1] <= "\udbff":
             piece, self._half = piece[:-1], piece[-1]
         piece = storable(piece)
-        self._all.append(piece)
+        self._all += piece.encode()
         return piece
 
     def end(self) -> str:
         """Return what was still held back."""
         rest = storable(self._half)
         self._half = ""
-        self._all.append(rest)
+        self._all += rest.encode()
         return rest
 
     def __str__(self) -> str:
-        return "".join(self._all)
+        return self._all.decode()
 
 
 @dataclass(slots=True)
@@ -83,6 +88,7 @@ class ToolCalls:
     def __init__(self) -> None:
         self._calls: list[_Call] = []
         self._by_index: dict[int | str, _Call] = {}  # the latest call of each
+        self._characters = 0
 
     def add_whole(self, calls: Any) -> None:
         """Take the `tool_calls` of a message: each is complete, and arguments may be an object."""
@@ -95,17 +101,17 @@ class ToolCalls:
         for piece in map(mapping, sequence(pieces)):
             name, arguments = _called(piece)
             call = self._call(piece.get("index"), string(piece.get("id")), name)
-            call.arguments.append("" if arguments is None else as_text(arguments))
+            call.arguments.append(self._text(arguments))
 
     def begin(self, index: Any, call_id: str, name: str, arguments: Any = None) -> None:
         """Take the start of the call number `index`; `arguments` count unless pieces of them follow."""
-        self._keep(_Call(index, call_id, name, "" if arguments is None else as_text(arguments)))
+        self._keep(_Call(index, call_id, name, self._text(arguments)))
 
     def extend(self, index: Any, arguments: str) -> None:
         """Take a piece of the arguments of the call that began with `index`; one that is not ours (a server's) began not here."""
         known = self._begun(index)
         if known is not None:
-            known.arguments.append(arguments)
+            known.arguments.append(self._text(arguments))
 
     def complete(self, index: Any, call_id: str, name: str, arguments: Any) -> None:
         """Take the whole of the call number `index`, which may have begun; `arguments` count unless pieces of them came."""
@@ -113,7 +119,7 @@ class ToolCalls:
         if known is None:
             self.begin(index, call_id, name, arguments)
         elif arguments:
-            known.announced = as_text(arguments)
+            known.announced = self._text(arguments)
 
     def all(self) -> tuple[ToolCall, ...]:
         """Return the calls in the order in which they began. No arguments at all are an empty object."""
@@ -123,6 +129,15 @@ class ToolCalls:
             )
             for call in self._calls
         )
+
+    def _text(self, arguments: Any) -> str:
+        text = "" if arguments is None else as_text(arguments)
+        self._characters += len(text)
+        if self._characters > MAX_ARGUMENTS:
+            raise ProviderError(
+                "too_large", f"The provider's answer calls tools with more than {MAX_ARGUMENTS:,} characters."
+            )
+        return text
 
     def _begun(self, index: Any) -> _Call | None:
         return self._by_index.get(index) if isinstance(index, int | str) else None

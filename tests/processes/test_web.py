@@ -8,12 +8,12 @@ import sys
 SIGN_INS = """
 import sys, threading
 from aiapp.accounts.passwords import _hasher
-from aiapp.processes import web
+from aiapp.processes import memory
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096 // 2**20
 
-web._give_back_large_blocks()
+memory.give_back_large_blocks()
 _hasher.hash("x" * 20)
 before, barrier = resident(), threading.Barrier(8)
 
