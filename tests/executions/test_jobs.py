@@ -246,6 +246,7 @@ def test_where_everything_breaks_off_the_longest_text_is_kept_as_partial(engine,
     assert (row.status, row.error_class) == ("failed", "bad_response")
     assert (row.output, row.partial) == ("A longer half of an answer", True)
     assert row.output_data is None
+    assert row.attempts[0].output is None  # the execution has it now
 
 
 def test_text_that_no_database_takes_is_made_storable(engine, provider):

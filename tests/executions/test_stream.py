@@ -349,3 +349,17 @@ def test_where_too_many_read_a_page_asks_every_second_instead_of_streaming(engin
     shown = bob.get(page).get_data(as_text=True)
     assert "_stream?" not in shown
     assert 'hx-trigger="every 1s"' in shown
+
+
+def test_of_a_very_long_answer_readers_are_told_the_beginning_and_find_the_rest_in_the_row(engine, ended):
+    client = redis()
+    client.delete(key_of(ended))
+    told = publishing.Publisher(client, ended)
+    told.attempt(1)
+    for _ in range(4):
+        told.delta("x" * (publishing.MOST_TOLD // 2))
+    told.done("completed")
+    publishing.flush(10)
+    entries = [fields[b"data"] for _, fields in client.xrange(key_of(ended))]
+    assert publishing.MOST_TOLD < sum(map(len, entries)) < publishing.MOST_TOLD + 1000
+    assert text_of(read(ended)) == engine.row(ended).output
