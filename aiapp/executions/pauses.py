@@ -95,7 +95,7 @@ def told(pause: QueuePause) -> str:
     if pause.what.startswith(of_workspace("")):
         return f"The workspace's executions are paused by {pause.by}"
     if pause.what.startswith(of_worker("")):
-        return f"No worker takes anything: drained by {pause.by}"
+        return f"Every worker of the queue is drained by {pause.by}"
     return f"The queue is paused by {pause.by}"
 
 

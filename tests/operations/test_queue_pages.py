@@ -307,7 +307,7 @@ def test_where_all_workers_are_drained_whoever_waits_is_told_and_one_that_takes_
 
     root.submit("/admin/queue/pause", {"what": "worker:abc", "reason": "New disk"})
     page = bob.get(f"/w/acme/executions/{waiting}").get_data(as_text=True)
-    assert "No worker takes anything: drained by Charlie" in page
+    assert "Every worker of the queue is drained by Charlie" in page
     assert "New disk. It starts once a worker takes work again." in page
     assert not told(bob, f"/w/acme/executions/{low}")
     assert not told(adam, "/w/acme/queue")
