@@ -207,7 +207,7 @@ def read(path: ExecutionPath, query: ReadQuery) -> Execution:
     return show(access, access.get(rows.Execution, path.execution_id))
 
 
-@executions.get("/executions/<id:execution_id>/attempts/<int(max=1000000):number>/raw", summary="What the provider sent")
+@executions.get("/executions/<id:execution_id>/attempts/<int:number>/raw", summary="What the provider sent")
 @needs("viewer", "read")
 def raw(path: AttemptPath) -> RawAnswer:
     """The first 48 KB and the last 16 KB of it, without the key; null where nothing came or it is not kept (any more)."""

@@ -14,6 +14,7 @@ from aiapp.workspaces.access import Access
 
 # So many in one transaction: others want to write, too.
 BATCH = 500
+MOST_ATTEMPTS = 1_000_000
 
 
 def read(access: Access, execution_id: str, number: int) -> str | None:
@@ -23,7 +24,8 @@ def read(access: Access, execution_id: str, number: int) -> str | None:
     """
     execution = access.get(Execution, execution_id)
     attempt = sa.select(Attempt.raw).where(Attempt.execution_id == execution.id, Attempt.number == number)
-    found = db.session.execute(attempt).first()
+    # a number that no database can hold is no attempt's either
+    found = db.session.execute(attempt).first() if number < MOST_ATTEMPTS else None
     if found is None:
         raise NotFound("This execution has no such attempt.")
     return found[0]

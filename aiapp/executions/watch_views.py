@@ -85,7 +85,7 @@ def output(access: Access, execution_id: str) -> Response:
     return _file(known.source(execution.output), name, known.media_type)
 
 
-@blueprint.get("/w/<workspace>/executions/<id:execution_id>/attempts/<int(max=1000000):number>/raw")
+@blueprint.get("/w/<workspace>/executions/<id:execution_id>/attempts/<int:number>/raw")
 @require()
 def raw_answer(access: Access, execution_id: str, number: int) -> Response:
     """What the provider sent to an attempt, as a text file."""
@@ -95,7 +95,7 @@ def raw_answer(access: Access, execution_id: str, number: int) -> Response:
     return _file(text, f"execution-{execution_id[-6:]}-attempt-{number}.txt", "text/plain")
 
 
-@blueprint.get("/w/<workspace>/executions/<id:execution_id>/attempts/<int(max=1000000):number>/_raw")
+@blueprint.get("/w/<workspace>/executions/<id:execution_id>/attempts/<int:number>/_raw")
 @require()
 def raw_answer_shown(access: Access, execution_id: str, number: int) -> Response:
     """The same in the fold of its attempt."""

@@ -31,7 +31,11 @@ class Reading:
 
 
 def read(text: str) -> Reading:
-    """Return the JSON value in `text`. Raises NotJson: for what JSON has not (NaN), for several values, for nesting too deep."""
+    """Return the JSON value in `text`.
+
+    Raises NotJson: for what JSON has not (NaN), for several values, for a key that is there
+    twice (one of its values would be lost), for nesting too deep.
+    """
     plain = unfenced(text)
     if not plain:
         raise NotJson("The answer is empty.")
@@ -43,7 +47,7 @@ def read(text: str) -> Reading:
             return Reading(_checked(found[0]), "The JSON stood in other text, which was left out.")
         if found:
             raise NotJson("There are several JSON values in the text, so none of them is the answer.") from error
-        raise NotJson(f"This is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from error
+        raise _mistake(plain, error) from error
     except RecursionError as error:
         raise NotJson(_TOO_DEEP) from error
     except NotJson:
@@ -63,6 +67,21 @@ def unfenced(text: str) -> str:
     if first.startswith("```") and "`" not in first[3:] and len(body) < len(rest):
         return body.strip()
     return text
+
+
+def _mistake(text: str, error: json.JSONDecodeError) -> NotJson:
+    """Return what is wrong with the first value that was begun in a text, else with the text."""
+    opening = _OPENING.search(text)
+    try:
+        if opening is not None:
+            _decoder.raw_decode(text, opening.start())
+    except json.JSONDecodeError as inside:
+        error = inside
+    except NotJson as inside:
+        return inside
+    except (ValueError, RecursionError):
+        pass
+    return NotJson(f"This is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).")
 
 
 def _in_prose(text: str) -> list[Any]:
@@ -118,8 +137,17 @@ def _float(text: str) -> float:
     return value
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise NotJson(f"The key {twice[:40]} is there twice.")
+    return value
+
+
 def _refuse(constant: str) -> None:
     raise NotJson(f"JSON has no {constant}.")
 
 
-_decoder = json.JSONDecoder(parse_float=_float, parse_constant=_refuse)
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_refuse)

@@ -79,6 +79,7 @@ def test_a_member_reads_it_by_the_api(engine, provider, api):
     (raw,), vera = raw_of(execution_id), api("vera", "read")
     assert vera("GET", f"/executions/{execution_id}/attempts/1/raw").json == {"number": 1, "raw": raw}
     assert vera("GET", f"/executions/{execution_id}/attempts/2/raw").status_code == 404
+    assert vera("GET", f"/executions/{execution_id}/attempts/{10**24}/raw").status_code == 404
 
 
 def test_it_is_forgotten_after_so_many_days_and_the_page_says_so(engine, provider, sign_in, monkeypatch):
