@@ -187,7 +187,8 @@ function paint(area) {
   const found = area.value.length > MARKED ? null : [...area.value.matchAll(VARIABLE)].filter(([one]) => !one.startsWith("\\"));
   if (frame.classList.toggle("unmarked", !found || found.length > MOST_MARKS)) {
     find("pre", frame).replaceChildren();
-    if (!frame.nextElementSibling?.matches("[data-unmarked]")) frame.after(find("#unmarked").content.cloneNode(true));
+    const note = find("#unmarked"); // forms that are no editor have none
+    if (note && !frame.nextElementSibling?.matches("[data-unmarked]")) frame.after(note.content.cloneNode(true));
     return;
   }
   if (frame.nextElementSibling?.matches("[data-unmarked]")) frame.nextElementSibling.remove();

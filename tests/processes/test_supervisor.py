@@ -76,8 +76,8 @@ def test_a_port_that_is_taken_is_one_clear_line(running, tmp_path, command):
 def test_deliveries_that_name_no_row_or_no_job_of_ours_do_no_harm(running):
     connection = Redis.from_url(f"unix://{config.redis_socket(running.home)}")
     with connection.pipeline() as pipeline:
-        queue.push(pipeline, connection, "aiapp.executions.jobs.run", [new_id()], "high")
-        queue.push(pipeline, connection, "os.system", ["true"], "high")
+        queue.push(pipeline, connection, "aiapp.executions.jobs.run", [(new_id(), new_id())], "high")
+        queue.push(pipeline, connection, "os.system", [("true", new_id())], "high")
         pipeline.execute()
     assert eventually(lambda: connection.zcard("rq:failed:high") == 1)
     assert "PermissionError" in running.output()
