@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -9,10 +11,25 @@ import click
 from aiapp.processes.failures import WrongUse
 
 if TYPE_CHECKING:
+    from aiapp.config import Settings
     from aiapp.workspaces.access import Access
 
 workspace = click.option("--workspace", "slug", metavar="SLUG", help="Default: the only workspace there is.")
 user = click.option("--user", "email", metavar="EMAIL", help="Whose deed it is: a member. Default: the owner.")
+
+
+@contextmanager
+def application(settings: Settings) -> Iterator[None]:
+    """Be in an app of these settings; at the end its connections to the database are closed."""
+    from aiapp import create_app
+    from aiapp.extensions import db
+
+    with create_app(settings).app_context():
+        try:
+            yield
+        finally:
+            db.session.remove()
+            db.engine.dispose()
 
 
 def enter(slug: str | None, email: str | None, role: str) -> Access:

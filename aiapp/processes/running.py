@@ -53,14 +53,14 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 @click.option("--json", "as_json", is_flag=True, help="Print the execution as the API shows it.")
 def run(slug: str | None, email: str | None, wait: bool, timeout: float, as_json: bool, **asked: Any) -> None:
     """Execute the prompt template SLUG; a worker does the work. Exit code 1 where it failed, 124 where --timeout ran out."""
-    from aiapp import config, create_app
+    from aiapp import config
     from aiapp.errors import InvalidInput
 
     settings = config.load()
     if not os.environ.get("AIAPP_LOG_LEVEL"):
         settings = replace(settings, log_level="warning")  # what is printed here is read by people
     context = _context(asked["file"], asked["variables"])
-    with create_app(settings).app_context():
+    with entering.application(settings):
         access = entering.enter(slug, email, "viewer")
         try:
             execution = _submit(access, context, asked)
