@@ -24,7 +24,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
     from flask_openapi3.models.server import Server
     from flask_openapi3.openapi import OpenAPI
 
-    from aiapp import config, errors, extensions, filters, headers
+    from aiapp import config, error_handlers, extensions, filters, headers
     from aiapp.api.views import invalid
     from aiapp.observability import logs
 
@@ -55,7 +55,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         app.config["TRUSTED_HOSTS"] = ["localhost", "127.0.0.1", "[::1]", settings.host]
     app.url_map.converters["id"] = headers.IdConverter
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    for part in (errors, headers, filters):
+    for part in (error_handlers, headers, filters):
         part.init_app(app)
     extensions.init_app(app, settings)
     _register_blueprints(app)

@@ -19,17 +19,11 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request, url_for
-from flask_limiter.errors import RateLimitExceeded
+from flask import Response, g, jsonify, make_response, render_template, request, url_for
 from flask_login import current_user
-from flask_wtf.csrf import CSRFError, generate_csrf
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
-from sqlalchemy.orm.exc import ObjectDeletedError, StaleDataError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, SecurityError
 
 FieldErrors = Sequence[Mapping[str, str]]
 
@@ -126,10 +120,9 @@ class Unavailable(AppError):
     status, code, title = 503, "unavailable", "A part of the system is not reachable"
 
 
-# The words of the tree above, and of what only werkzeug raises.
+# The tree above by status; what features add to it later is none of werkzeug's business.
 _TREE: list[type[AppError]] = [AppError, *AppError.__subclasses__()]
-_HTTP_CODES = {one.status: one.code for one in _TREE}
-_HTTP_CODES |= {405: "method_not_allowed", 413: "too_large", 500: "internal"}
+BY_STATUS: Mapping[int, type[AppError]] = {one.status: one for one in _TREE}
 
 
 def request_id() -> str:
@@ -161,21 +154,6 @@ def problem(error: AppError) -> Response:
     return response
 
 
-def init_app(app: Flask) -> None:
-    """Make every error of `app` answer in the form that its reader expects."""
-    app.register_error_handler(AppError, answer)
-    app.register_error_handler(CSRFError, _on_csrf)
-    app.register_error_handler(HTTPException, _on_http)
-    app.register_error_handler(SecurityError, _on_host)
-    app.register_error_handler(RateLimitExceeded, _on_limit)
-    app.register_error_handler(OperationalError, _on_database)
-    for overtaken in (IntegrityError, StaleDataError, ObjectDeletedError):
-        app.register_error_handler(overtaken, _on_overtaken)
-    app.register_error_handler(Exception, _on_crash)
-    app.before_request(_begin_request)
-    app.after_request(_name_request)
-
-
 def answer(error: AppError) -> Response:
     """Return `error` as a problem under /api, a toast for htmx, a page otherwise."""
     if request.path.startswith(("/api/", "/v1/")):
@@ -201,104 +179,6 @@ def to_login_again() -> Response:
     )  # checked where it leads (accounts/views.py)
     target = url_for("accounts.login", next=here)
     return Response(status=401, headers={"HX-Redirect": target, "Vary": "HX-Request", "Cache-Control": "no-store"})
-
-
-def _on_csrf(error: CSRFError) -> Response:
-    """Refuse a request without the token of its session; htmx is told what has become of that session.
-
-    Where somebody has signed in since, it gets their token and who they are: a page of the same person can go on (static/app.js).
-    No page of another site reads these headers: that would take CORS.
-    """
-    refusal = AppError("The form is too old or came from elsewhere. Reload the page and send it again.", code="csrf")
-    if request.headers.get("HX-Request") != "true":
-        return answer(refusal)
-    if not signed_in():
-        return to_login_again()
-    response = answer(refusal)
-    response.headers["X-CSRFToken"] = generate_csrf()
-    response.headers["X-User"] = current_user.id
-    return response
-
-
-def _on_limit(error: RateLimitExceeded) -> Response:
-    seconds = error.limit.limit.get_expiry()
-    return answer(TooManyRequests("Wait a moment, then try again.", retry_after=seconds))
-
-
-def _on_host(error: SecurityError) -> Response:
-    return Response(
-        "This name does not lead to a site here.\n", 400, mimetype="text/plain"
-    )  # no page: no URL can be made
-
-
-def _on_http(error: HTTPException) -> Response:
-    if error.response is not None:  # abort(response), a redirect of the router
-        return make_response(error.get_response())
-    status = error.code or 500
-    known = _by_status(status)
-    detail = "" if status in {404, 500} else (error.description or "")
-    response = answer(known(detail, code=_HTTP_CODES.get(status, "bad_request")))
-    if isinstance(error, MethodNotAllowed) and error.valid_methods:
-        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
-    return response
-
-
-def _by_status(status: int) -> type[AppError]:
-    for known in (
-        UnsupportedMediaType,
-        InvalidInput,
-        Unauthenticated,
-        Denied,
-        NotFound,
-        Conflict,
-        Gone,
-        TooManyRequests,
-        Unavailable,
-    ):
-        if known.status == status:
-            return known
-    titles = {405: "This address does not take that method", 413: "This is too large"}
-    title = titles.get(status, "Something went wrong" if status >= 500 else AppError.title)
-    return type("HttpError", (AppError,), {"status": status, "title": title, "__doc__": title})
-
-
-def _on_database(error: OperationalError) -> Response:
-    # SQLite also uses this class for statements that are wrong: those are ours to mend, not the reader's to repeat.
-    if "sqlite" in type(error.orig).__module__ and not re.search("locked|busy|unable to open|full", str(error.orig)):
-        return _on_crash(error)
-    _log_crash(error)
-    return answer(Unavailable("The database did not answer in time. Nothing was lost; try again.", retry_after=5))
-
-
-def _on_overtaken(error: IntegrityError | StaleDataError | ObjectDeletedError) -> Response:
-    """Answer a request whose ground was taken away between its first look and its commit: a deleted workspace, a taken name."""
-    # A row without a value that it must have is a mistake of ours.
-    if isinstance(error, IntegrityError) and not re.search("(?i)foreign key|unique", str(error.orig)):
-        return _on_crash(error)
-    _log_crash(error)
-    return answer(Conflict("What this belongs to was changed or deleted meanwhile. Reload and look again."))
-
-
-def _on_crash(error: Exception) -> Response:
-    _log_crash(error)
-    return answer(_by_status(500)("The details are in the log under this request id.", code="internal"))
-
-
-def _log_crash(error: Exception) -> None:
-    # What a failed flush left behind would be loaded anew by the error page, and fail again.
-    session = current_app.extensions["sqlalchemy"].session
-    with suppress(SQLAlchemyError):
-        session.rollback()
-    current_app.logger.error("request failed", exc_info=error, extra={"request_id": request_id()})
-
-
-def _begin_request() -> None:
-    request_id()  # from now on the log has it
-
-
-def _name_request(response: Response) -> Response:
-    response.headers["X-Request-ID"] = request_id()
-    return response
 
 
 def signed_in() -> bool:

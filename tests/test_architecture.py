@@ -19,6 +19,7 @@ ORDER = [
     "observability",
     "errors",
     "extensions",
+    "error_handlers",
     "headers",
     "filters",
     "htmx",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from aiapp import audit, queue_figures
 from aiapp.accounts.models import User
@@ -11,7 +10,7 @@ from aiapp.columns import now
 from aiapp.errors import InvalidInput, NotFound, Unavailable
 from aiapp.executions import pauses, sweeper
 from aiapp.executions.models import PRIORITIES, QueuePause
-from aiapp.extensions import db, settings
+from aiapp.extensions import db, insert
 from aiapp.installation.actions import demand_administrator
 from aiapp.workspaces.access import Access
 
@@ -90,7 +89,6 @@ def _checked(reason: str) -> str:
 
 
 def _add(what: str, workspace_id: str | None, by: str, reason: str) -> bool:
-    insert = sqlite.insert if settings().sqlite else postgresql.insert
     values = {"what": what, "workspace_id": workspace_id, "by": by, "reason": reason, "at": now()}
     added = insert(QueuePause).values(**values).on_conflict_do_nothing().returning(QueuePause.what)
     return db.session.scalar(added) is not None

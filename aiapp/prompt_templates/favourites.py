@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from aiapp.extensions import db
+from aiapp.extensions import db, insert
 from aiapp.prompt_templates.models import PromptFavourite, PromptTemplate
 from aiapp.workspaces.access import Access
 
@@ -22,7 +21,6 @@ def keep(access: Access, template: PromptTemplate) -> None:
         "prompt_template_id": template.id,
         "workspace_id": access.workspace.id,
     }
-    insert = postgresql.insert if db.session.get_bind().dialect.name == "postgresql" else sqlite.insert
     db.session.execute(insert(PromptFavourite).values(row).on_conflict_do_nothing())
     db.session.commit()
 

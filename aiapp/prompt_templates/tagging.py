@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from aiapp.columns import new_id
 from aiapp.errors import InvalidInput
-from aiapp.extensions import db
+from aiapp.extensions import db, insert
 from aiapp.prompt_templates import events
 from aiapp.prompt_templates.models import PromptTemplate, Tag, prompt_template_tag
 from aiapp.prompt_templates.text import fields
@@ -33,7 +31,7 @@ def set_tags(access: Access, template: PromptTemplate, names: Sequence[str]) -> 
     if names:
         rows = [{"id": new_id(), "workspace_id": workspace_id, "name": name} for name in names]
         # Two people may use a new word at the same moment: whoever comes second finds it there.
-        db.session.execute(_insert(Tag).values(rows).on_conflict_do_nothing(index_elements=["workspace_id", "name"]))
+        db.session.execute(insert(Tag).values(rows).on_conflict_do_nothing(index_elements=["workspace_id", "name"]))
     wanted = sa.select(Tag.id).where(Tag.workspace_id == workspace_id, Tag.name.in_(names))
     # What stays is left alone: every link that goes or comes is written into the full-text index.
     db.session.execute(
@@ -47,7 +45,7 @@ def set_tags(access: Access, template: PromptTemplate, names: Sequence[str]) -> 
         Tag.workspace_id == workspace_id, Tag.name.in_(names)
     )
     db.session.execute(
-        _insert(links)
+        insert(links)
         .from_select(["prompt_template_id", "tag_id", "workspace_id"], link)
         .on_conflict_do_nothing(index_elements=["prompt_template_id", "tag_id"])
     )
@@ -161,7 +159,7 @@ def _move(tag: Tag, there: Tag) -> None:
         links.c.tag_id == tag.id
     )
     db.session.execute(
-        _insert(links)
+        insert(links)
         .from_select(["prompt_template_id", "tag_id", "workspace_id"], moved)
         .on_conflict_do_nothing(index_elements=["prompt_template_id", "tag_id"])
     )
@@ -171,8 +169,3 @@ def _move(tag: Tag, there: Tag) -> None:
 
 def _note(access: Access, template: PromptTemplate, before: list[str]) -> None:
     events.note_update(access, template, {"tags": before}, {"tags": [tag.name for tag in template.tags]})
-
-
-def _insert(table: Any) -> Any:
-    """Return an INSERT that may say what a conflict does: both databases have it, each as its own."""
-    return (postgresql.insert if db.session.get_bind().dialect.name == "postgresql" else sqlite.insert)(table)
