@@ -19,6 +19,13 @@ from aiapp.installation.offers import Offer, offer, offers
 blueprint = Blueprint("installation", __name__, url_prefix="/admin")
 
 
+@blueprint.get("", strict_slashes=False)
+@administrators
+def index() -> BaseResponse:
+    """Whoever types the beginning of the address finds the first of its pages."""
+    return htmx.go(url_for("installation.providers"))
+
+
 @blueprint.get("/providers")
 @administrators
 def providers() -> str:

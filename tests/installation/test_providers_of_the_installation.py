@@ -223,11 +223,12 @@ def test_a_form_shows_what_it_inherits_and_can_set_it_otherwise(app, team, sign_
 def test_its_pages(app, team, sign_in, visitor, api):
     assert visitor().get(ADMIN).status_code == 303
     browser = sign_in("alice")
-    assert browser.get(ADMIN).status_code == 403
+    assert [browser.get(path).status_code for path in ("/admin", ADMIN)] == [403, 403]
     assert browser.submit(f"{ADMIN}/openai", {}).status_code == 403
     with app.app_context():
         db.session.execute(sa.update(User).where(User.email == "alice@example.com").values(is_admin=True))
         db.session.commit()
+    assert browser.get("/admin").headers["Location"] == ADMIN
     page = browser.get(ADMIN).get_data(as_text=True)
     assert "as it comes" in page
     assert browser.get(f"{ADMIN}/nobody").status_code == 404
