@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aiapp.accounts.models import User
-from aiapp.columns import Id, UtcDateTime, new_id, now
+from aiapp.columns import Id, Json, UtcDateTime, new_id, now
 from aiapp.extensions import Model
 
 # Each role may do everything that the ones before it may.
@@ -16,7 +17,13 @@ ROLES = ("viewer", "editor", "admin", "owner")
 
 
 class Workspace(Model):
-    """A team's room: everything it holds names it. `data_key` encrypts its secrets and is itself wrapped by a master key."""
+    """A team's room: everything it holds names it. `data_key` encrypts its secrets and is itself wrapped by a master key.
+
+    What becomes of its executions: `seals_texts` encrypts their texts too; without `keeps_texts` they are erased soon after the
+    end (and encrypted until then); `texts_days` and `executions_days` are when texts are erased and executions deleted;
+    `private_executions` hides them from all but their author and admins. `resealing` says how far the rows from before a change
+    of the first two are (None: all done), `texts_erased_to` that every execution with a smaller id has no texts any more.
+    """
 
     __tablename__ = "workspace"
 
@@ -24,6 +31,13 @@ class Workspace(Model):
     slug: Mapped[str] = mapped_column(sa.String(60), unique=True)
     name: Mapped[str] = mapped_column(sa.String(100))
     data_key: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    seals_texts: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    keeps_texts: Mapped[bool] = mapped_column(default=True, server_default=sa.true())
+    texts_days: Mapped[int | None] = mapped_column()
+    executions_days: Mapped[int | None] = mapped_column()
+    private_executions: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    resealing: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    texts_erased_to: Mapped[str] = mapped_column(Id, default="", server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
