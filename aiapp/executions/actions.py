@@ -11,7 +11,8 @@ from aiapp.credentials import keeping
 from aiapp.errors import Conflict, InvalidInput
 from aiapp.executions import beside, cancelling, deliveries
 from aiapp.executions.beside import AvailableProvider, NotFinishedError
-from aiapp.executions.listing import Filters, Page, estimated_completion, list_executions, wait
+from aiapp.executions.filters import Filters
+from aiapp.executions.listing import Page, estimated_completion, list_executions, wait
 from aiapp.executions.models import Execution
 from aiapp.executions.publishing import Publisher
 from aiapp.executions.submission import Submission, asked, columns

@@ -18,7 +18,8 @@ from aiapp.columns import now
 from aiapp.credentials import keeping
 from aiapp.errors import NotFound
 from aiapp.executions import actions
-from aiapp.executions.listing import SEARCHED, using
+from aiapp.executions.filters import SEARCHED
+from aiapp.executions.listing import using
 from aiapp.executions.models import STATUSES, Execution
 from aiapp.executions.routes import blueprint
 from aiapp.extensions import db
@@ -26,7 +27,7 @@ from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.workspaces.access import Access, require
 
 PERIODS = {"1": "Last 24 hours", "7": "Last 7 days", "30": "Last 30 days"}
-FILTERS = ("q", "status", "template", "model", "provider", "period", "mine", "feedback", "kind")
+FILTERS = ("q", "status", "template", "model", "provider", "period", "mine", "feedback", "source")
 OF_TEMPLATE = 10
 LOOKED_AT = 30  # executions, for contexts that are not alike
 POLLED = 50
@@ -49,7 +50,7 @@ def index(access: Access) -> str:
         status_options=[("", "Any status"), *((status, status.capitalize()) for status in STATUSES)],
         template_options=[("", "Any prompt template"), *_templates(access)],
         model_options=[("", "Any model"), *((model, model) for model in _models(access))],
-        kind_options=[("", "Runs and test runs"), ("runs", "Runs"), ("tests", "Test runs")],
+        source_options=[("", "Any source"), ("runs", "Runs"), ("preview", "Test runs")],
         period_options=[("", "Any time"), *PERIODS.items()],
     )
 
@@ -152,7 +153,7 @@ def _filters(given: Mapping[str, str]) -> actions.Filters:
         model=given.get("model"),
         provider=given.get("provider"),
         feedback=given.get("feedback"),
-        kind=given.get("kind"),
+        source=given.get("source"),
         mine=bool(given.get("mine")),
         since=now() - timedelta(days=int(days)) if days in PERIODS else None,
     )

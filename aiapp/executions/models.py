@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -132,7 +132,7 @@ class Execution(Model):
         """Milliseconds from the first start to the end; None while it runs or when it never started."""
         if self.started_at is None or self.completed_at is None:
             return None
-        return round((self.completed_at - self.started_at).total_seconds() * 1000)
+        return (self.completed_at - self.started_at + timedelta(microseconds=500)) // timedelta(milliseconds=1)
 
     @property
     def total_tokens(self) -> int | None:

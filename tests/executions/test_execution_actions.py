@@ -14,7 +14,7 @@ from aiapp import queue
 from aiapp.columns import now
 from aiapp.credentials import actions as credentials
 from aiapp.errors import Conflict, Denied, InvalidInput, NotFound
-from aiapp.executions import actions, cancelling, listing
+from aiapp.executions import actions, cancelling, filters
 from aiapp.executions.actions import Filters, Submission
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
@@ -466,10 +466,10 @@ def test_a_search_looks_only_at_the_newest(engine, monkeypatch):
     old = engine.submit("needle")
     for number in range(3):
         engine.submit(f"hay {number}")
-    monkeypatch.setattr(listing, "SEARCHED", 3)
+    monkeypatch.setattr(filters, "SEARCHED", 3)
     bob = engine.team.access("bob")
     assert actions.list_executions(bob, Filters(q="needle")).rows == []
-    monkeypatch.setattr(listing, "SEARCHED", 4)
+    monkeypatch.setattr(filters, "SEARCHED", 4)
     assert [found.id for found in actions.list_executions(bob, Filters(q="needle")).rows] == [old]
 
 

@@ -1,0 +1,220 @@
+"""What a list of executions is limited to, and how a database is asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from aiapp.errors import InvalidInput
+from aiapp.executions.models import Execution
+from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
+from aiapp.prompt_templates.release_models import Label, LabelledVersion
+from aiapp.providers.wire_json import storable
+from aiapp.workspaces.access import Access
+
+# A text is looked for in the newest executions only: nobody waits for a walk through all of them.
+SEARCHED = 5000
+# A source of lists only: everything but the test runs of the editor.
+RUNS = "runs"
+TEST_RUN = "preview"
+FEEDBACK = ("up", "down", "any", "none")
+
+# at most between the making of a row's id and its created_at
+_SLACK = timedelta(minutes=1)
+_MOST_DOLLARS, _MOST_SECONDS = Decimal(10**6), 10**9
+_MOST_VERSION = 2**31 - 1
+
+# Feedback stands below executions in the order of imports: only its table's name is known here.
+THUMBS = sa.table("feedback", sa.column("workspace_id"), sa.column("execution_id"), sa.column("rating"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What a list is limited to; None and "" do not limit.
+
+    `template` is a slug; `version` a version's number, its semver or a label that points to it, of that prompt template or of
+    any. `source` is where it was asked for, or RUNS. `feedback` is one of FEEDBACK, `user` a user's id. Costs in US dollars and
+    durations in seconds include both bounds, and leave out what is unknown; `since` is included and `until` is not. `q` is a part
+    of an id or of the texts.
+    """
+
+    status: str | None = None
+    template: str | None = None
+    version: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    credential_id: str | None = None
+    user: str | None = None
+    mine: bool = False
+    source: str | None = None
+    feedback: str | None = None
+    error_class: str | None = None
+    cost_from: Decimal | None = None
+    cost_to: Decimal | None = None
+    duration_from: Decimal | None = None
+    duration_to: Decimal | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    q: str | None = None
+
+    @property
+    def nowhere(self) -> bool:
+        """Whether a text is looked for that cannot be stored, so that no row has it; PostgreSQL would refuse to look."""
+        return any(isinstance(value, str) and storable(value) != value for value in astuple(self))
+
+
+def conditions(access: Access, filters: Filters) -> Iterator[sa.ColumnElement[bool]]:
+    """Yield what an execution of the workspace must be like. Raises InvalidInput for an unknown value of `feedback`."""
+    equal: list[tuple[Any, Any]] = [
+        (Execution.status, filters.status),
+        (Execution.provider, filters.provider),
+        (Execution.model, filters.model),
+        (Execution.credential_id, filters.credential_id),
+        (Execution.error_class, filters.error_class),
+        (Execution.source, None if filters.source == RUNS else filters.source),
+        (Execution.user_id, filters.user),
+        (Execution.user_id, access.user.id if filters.mine else None),
+    ]
+    if filters.template:
+        equal.append((Execution.prompt_template_id, _template(access, filters.template).scalar_subquery()))
+    given = [(column, value) for column, value in equal if value is not None and value != ""]
+    others = [*_ranges(filters), *_of_version(access, filters)]
+    if filters.source == RUNS:
+        others.append(Execution.source != TEST_RUN)
+    # Of several filters SQLite would take the index of one and fetch each of its rows to look at the others, also where none
+    # is found; the index that has all of them is walked in a tenth of the time.
+    several = len(given) + len(others) + bool(filters.feedback) > 1
+    for column, value in given:
+        yield (_unindexed(column) if several else column) == value
+    yield from others
+    yield from _at(filters)
+    if filters.feedback:
+        yield _rated(access, filters.feedback)
+    if filters.q:
+        yield from _containing(access, filters.q)
+
+
+def milliseconds() -> sa.ColumnElement[int]:
+    """Return how long an execution took, as Execution.duration_ms says, in SQL."""
+    return _milliseconds(Execution.started_at, Execution.completed_at)
+
+
+def _template(access: Access, slug: str) -> sa.Select[str]:
+    return sa.select(PromptTemplate.id).where(
+        PromptTemplate.workspace_id == access.workspace.id, PromptTemplate.slug == slug
+    )
+
+
+def _of_version(access: Access, filters: Filters) -> Iterator[sa.ColumnElement[bool]]:
+    if not filters.version:
+        return
+    text = filters.version.strip()
+    number = text.removeprefix("v")
+    labelled = (
+        sa.select(LabelledVersion.prompt_version_id)
+        .join(Label, Label.id == LabelledVersion.label_id)
+        .where(Label.workspace_id == access.workspace.id, Label.name == text)
+    )
+    named = [PromptVersion.semver == text, PromptVersion.id.in_(labelled)]
+    if number.isascii() and number.isdigit() and int(number) <= _MOST_VERSION:
+        named.append(PromptVersion.number == int(number))
+    versions = sa.select(PromptVersion.id).where(PromptVersion.workspace_id == access.workspace.id, sa.or_(*named))
+    if filters.template:
+        versions = versions.where(PromptVersion.prompt_template_id.in_(_template(access, filters.template)))
+    yield Execution.prompt_version_id.in_(versions)
+
+
+def _ranges(filters: Filters) -> Iterator[sa.ColumnElement[bool]]:
+    if filters.cost_from is not None:
+        yield Execution.cost >= _between(filters.cost_from, _MOST_DOLLARS)
+    if filters.cost_to is not None:
+        yield Execution.cost <= _between(filters.cost_to, _MOST_DOLLARS)
+    if filters.duration_from is not None:
+        yield milliseconds() >= int(_between(filters.duration_from, _MOST_SECONDS) * 1000)
+    if filters.duration_to is not None:
+        yield milliseconds() <= int(_between(filters.duration_to, _MOST_SECONDS) * 1000)
+
+
+def _between(value: Decimal, most: Decimal | int) -> Decimal:
+    """Return a bound that the databases' whole numbers can hold: nothing costs or takes more."""
+    return max(Decimal(0), min(value, Decimal(most)))
+
+
+def _at(filters: Filters) -> Iterator[sa.ColumnElement[bool]]:
+    # An id begins with the moment of its making: it decides, but for rows near the bound, which alone are fetched for it.
+    if filters.since:
+        yield Execution.id >= _first_id(filters.since, -_SLACK)
+        yield sa.or_(Execution.id >= _first_id(filters.since, _SLACK), Execution.created_at >= filters.since)
+    if filters.until:
+        yield Execution.id < _first_id(filters.until, _SLACK)
+        yield sa.or_(Execution.id < _first_id(filters.until, -_SLACK), Execution.created_at < filters.until)
+
+
+def _first_id(when: datetime, slack: timedelta) -> str:
+    """Return the smallest id that new_id can make `slack` after `when`; numbers, because the calendar ends and they do not."""
+    return f"{max(0, int((when.timestamp() + slack.total_seconds()) * 1000)):012x}".ljust(32, "0")
+
+
+def _rated(access: Access, feedback: str) -> sa.ColumnElement[bool]:
+    if feedback not in FEEDBACK:
+        raise InvalidInput(errors=[{"field": "feedback", "message": f"Choose one of: {', '.join(FEEDBACK)}."}])
+    if feedback == "none":
+        return ~sa.select(sa.literal(1)).select_from(THUMBS).where(THUMBS.c.execution_id == Execution.id).exists()
+    thumbs = sa.select(THUMBS.c.execution_id).where(THUMBS.c.workspace_id == access.workspace.id)
+    if feedback in ("up", "down"):
+        thumbs = thumbs.where(THUMBS.c.rating == feedback)
+    return Execution.id.in_(thumbs)
+
+
+def _containing(access: Access, text: str) -> Iterator[sa.ColumnElement[bool]]:
+    newest = sa.select(Execution.id).where(Execution.workspace_id == access.workspace.id)
+    first = newest.order_by(Execution.id.desc()).offset(SEARCHED).limit(1).scalar_subquery()
+    yield Execution.id > sa.func.coalesce(first, "")
+    columns = (Execution.id, Execution.body, Execution.output)
+    yield sa.or_(*(column.icontains(text.strip(), autoescape=True) for column in columns))
+
+
+class _unindexed(FunctionElement[Any]):
+    """A column that SQLite shall not look up in an index of its own."""
+
+    inherit_cache = True
+
+
+@compiles(_unindexed)
+def _as_it_is(element: _unindexed, compiler: SQLCompiler, **more: Any) -> str:
+    return compiler.process(element.clauses, **more)
+
+
+@compiles(_unindexed, "sqlite")
+def _on_sqlite(element: _unindexed, compiler: SQLCompiler, **more: Any) -> str:
+    return f"+{compiler.process(element.clauses, **more)}"
+
+
+class _milliseconds(FunctionElement[int]):
+    """Whole milliseconds between two times, rounded half up as Execution.duration_ms is."""
+
+    inherit_cache = True
+    type = sa.BigInteger()
+
+
+@compiles(_milliseconds)
+def _by_intervals(element: _milliseconds, compiler: SQLCompiler, **more: Any) -> str:
+    start, end = (compiler.process(each, **more) for each in element.clauses)
+    return f"floor(extract(epoch from ({end} - {start})) * 1000 + 0.5)"
+
+
+@compiles(_milliseconds, "sqlite")
+def _by_texts(element: _milliseconds, compiler: SQLCompiler, **more: Any) -> str:
+    # SQLite's own functions of time know milliseconds at the best; it is stored as 2026-03-18 10:00:00.123456
+    start, end = (compiler.process(each, **more) for each in element.clauses)
+    seconds = f"strftime('%s', {end}) - strftime('%s', {start})"
+    micros = f"substr({end}, 21, 6) - substr({start}, 21, 6)"
+    return f"((({seconds}) * 1000000 + {micros} + 500) / 1000)"
