@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +16,12 @@ from aiapp.prompt_templates import partials
 from aiapp.prompt_templates.actions import runnable_version
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.text import fields
+from aiapp.prompt_templates.text.including import Library
 from aiapp.prompt_templates.text.rendering import RenderedPrompt, render_prompt
 from aiapp.providers.output_formats import WITH_DATA
 from aiapp.workspaces.access import Access, missing
 
-SOURCES = ("page", "api", "preview", "cli", "python")
+SOURCES = ("page", "api", "preview", "cli", "python", "batch")
 MAX_TEMPLATE_BYTES = 2**20
 MAX_CONTEXT_BYTES = 2**20
 # More than any model reads; a value that a template repeats grows the prompt beyond what was sent.
@@ -66,29 +67,89 @@ def columns(access: Access, submission: Submission) -> dict[str, Any]:
     Raises InvalidInput with every mistake by field (a variable's is `context.<name>`), NotFound for an unknown prompt template,
     version or credential, Denied for a viewer who asks for anything but a published version.
     """
+    return prepare(access, submission).columns(submission.context)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A checked submission that lacks its context: as many executions as there are contexts can be made of it.
+
+    `library` is what the texts include, `settings` are columns that say of whom and how it is asked. Of a context that is `kept`
+    what no variable takes is left out; where `unknown` is False nobody is told of it.
+    """
+
+    source: str
+    prompt_template_id: str | None
+    prompt_version_id: str | None
+    template: str | None
+    template_system: str | None
+    system: str
+    body: str
+    variables: Sequence[Mapping[str, Any]]
+    messages: Sequence[Mapping[str, str]]
+    library: Library
+    settings: Mapping[str, Any]
+    kept: bool = False
+    unknown: bool = True
+
+    def columns(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the columns of the execution with this context. Raises InvalidInput."""
+        context = _checked_context(context)
+        prompt = self._rendered(context)
+        left_out = frozenset(prompt.unknown if self.kept else ())
+        return {
+            "source": self.source,
+            "prompt_template_id": self.prompt_template_id,
+            "prompt_version_id": self.prompt_version_id,
+            "template": self.template,
+            "template_system": self.template_system,
+            "context": {name: context[name] for name in context if name not in left_out},
+            "system": prompt.system,
+            "body": prompt.body,
+            "messages": [dict(message) for message in prompt.messages],
+            **self.settings,
+        }
+
+    def _rendered(self, context: Mapping[str, Any]) -> RenderedPrompt:
+        prompt = render_prompt(
+            self.system, self.body, self.variables, context, messages=self.messages, library=self.library
+        )
+        errors = list(_mistakes(prompt, unknown=self.unknown))
+        size = len(prompt.system) + len(prompt.body) + sum(len(message["content"]) for message in prompt.messages)
+        if size > MAX_PROMPT_CHARACTERS:
+            errors.append(
+                {"field": "context", "message": f"The prompt is longer than {MAX_PROMPT_CHARACTERS:,} characters."}
+            )
+        if errors:
+            raise InvalidInput("The prompt cannot be filled.", errors=errors)
+        return prompt
+
+
+def prepare(access: Access, submission: Submission) -> Prepared:
+    """Check everything of a submission but its context. Raises as columns does."""
     if (submission.prompt_template is None) == (submission.template is None):
         raise _mistake("template", "Give a prompt template, or the text of one.")
     version = None
     if submission.prompt_template is not None:
         version = runnable_version(access, submission.prompt_template, submission.version, submission.label)
+        texts: dict[str, Any] = {"system": version.system, "body": version.body}
+        texts |= {"variables": version.variables, "messages": version.messages, "library": partials.of(version)}
     else:
         access.demand("editor")
-    context = _checked_context(submission.context)
-    settings = asked(access, submission, version)
-    prompt = _rendered(access, submission, version, context)
-    left_out = frozenset(prompt.unknown if submission.kept_context else ())
-    return {
-        "source": submission.source,
-        "prompt_template_id": version and version.prompt_template_id,
-        "prompt_version_id": version and version.id,
-        "template": submission.template,
-        "template_system": submission.system if version is None else None,
-        "context": {name: context[name] for name in context if name not in left_out},
-        "system": prompt.system,
-        "body": prompt.body,
-        "messages": [dict(message) for message in prompt.messages],
-        **settings,
-    }
+        texts = {"system": submission.system or "", "body": submission.template or "", "variables": [], "messages": []}
+        texts["library"] = partials.library(access.workspace.id, (texts["system"], texts["body"]))
+    return Prepared(
+        source=submission.source,
+        prompt_template_id=version.prompt_template_id if version is not None else None,
+        prompt_version_id=version.id if version is not None else None,
+        template=submission.template,
+        template_system=submission.system if version is None else None,
+        settings=asked(access, submission, version),
+        kept=submission.kept_context,
+        # The editor's test run sends what its form held before the text was changed.
+        unknown=not submission.kept_context and submission.source != "preview",
+        **texts,
+    )
 
 
 def asked(access: Access, submission: Submission, version: PromptVersion | None) -> dict[str, Any]:
@@ -197,39 +258,17 @@ def _check_value(name: str, value: Any, depth: int) -> None:
             _check_value(name, item, depth + 1)
 
 
-def _rendered(
-    access: Access, submission: Submission, version: PromptVersion | None, context: Mapping[str, Any]
-) -> RenderedPrompt:
-    if version is not None:
-        texts, specs, messages = (version.system, version.body), version.variables, version.messages
-        library = partials.of(version)
-    else:
-        texts, specs, messages = (submission.system or "", submission.template or ""), [], []
-        library = partials.library(access.workspace.id, texts)
-    prompt = render_prompt(*texts, specs, context, messages=messages, library=library)
-    errors = [{**one, "field": _OURS.get(one["field"], one["field"])} for one in prompt.unresolved]
-    errors += [
-        {
-            "field": error["field"] if error["field"] == "context" else f"context.{error['field']}",
-            "message": error["message"],
-        }
-        for error in prompt.errors
-    ]
-    errors += [{"field": f"context.{name}", "message": "This variable needs a value."} for name in prompt.missing]
-    # The editor's test run sends what its form held before the text was changed.
-    if not submission.kept_context and submission.source != "preview":
-        errors += [
-            {"field": f"context.{name[:100]}", "message": f"No variable is called {name[:100]}."}
-            for name in prompt.unknown[:MOST_UNKNOWN]
-        ]
-    size = len(prompt.system) + len(prompt.body) + sum(len(message["content"]) for message in prompt.messages)
-    if size > MAX_PROMPT_CHARACTERS:
-        errors.append(
-            {"field": "context", "message": f"The prompt is longer than {MAX_PROMPT_CHARACTERS:,} characters."}
-        )
-    if errors:
-        raise InvalidInput("The prompt cannot be filled.", errors=errors)
-    return prompt
+def _mistakes(prompt: RenderedPrompt, *, unknown: bool) -> Iterator[dict[str, str]]:
+    """Yield what stands in the way of sending the prompt, by field."""
+    for one in prompt.unresolved:
+        yield {**one, "field": _OURS.get(one["field"], one["field"])}
+    for error in prompt.errors:
+        field = error["field"] if error["field"] == "context" else f"context.{error['field']}"
+        yield {"field": field, "message": error["message"]}
+    for name in prompt.missing:
+        yield {"field": f"context.{name}", "message": "This variable needs a value."}
+    for name in prompt.unknown[:MOST_UNKNOWN] if unknown else ():
+        yield {"field": f"context.{name[:100]}", "message": f"No variable is called {name[:100]}."}
 
 
 def _first(*values: Any) -> Any:
