@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from aiapp import sealing
 from aiapp.columns import Id, Json, UtcDateTime, new_id, now
 from aiapp.extensions import Model
 
@@ -32,3 +33,7 @@ class IdempotencyKey(Model):
     status: Mapped[int | None] = mapped_column()
     answer: Mapped[dict[str, Any] | None] = mapped_column(Json)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+
+
+# Once erased, a retry is answered with the execution as it then is (see idempotency.once).
+sealing.register(IdempotencyKey, {"answer": None}, execution="id", erased={"status": None})

@@ -9,10 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, query_expression, relationship
 
+from aiapp import sealing
 from aiapp.accounts.models import User
 from aiapp.columns import Id, Json, Money, UtcDateTime, new_id, now
 from aiapp.extensions import Model
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
+from aiapp.workspaces.access import Access
 
 STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
 FINISHED = frozenset({"completed", "failed", "cancelled"})
@@ -103,7 +105,7 @@ class Execution(Model):
     finish: Mapped[str | None] = mapped_column(sa.String(60))
     tool_calls: Mapped[list[dict[str, str]]] = mapped_column(Json, default=list)
     error_class: Mapped[str | None] = mapped_column(sa.String(20))
-    error_message: Mapped[str | None] = mapped_column(sa.String(500))
+    error_message: Mapped[str | None] = mapped_column(sa.Text)
     input_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
     output_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
     cached_tokens: Mapped[int | None] = mapped_column(sa.BigInteger)
@@ -113,6 +115,12 @@ class Execution(Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # what is left of texts that were erased: keyed hashes and lengths in characters
+    texts_erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    input_hash: Mapped[str | None] = mapped_column(sa.String(64))
+    output_hash: Mapped[str | None] = mapped_column(sa.String(64))
+    input_characters: Mapped[int | None] = mapped_column()
+    output_characters: Mapped[int | None] = mapped_column()
 
     opening: Mapped[str | None] = query_expression()
     user: Mapped[User | None] = relationship()
@@ -121,6 +129,13 @@ class Execution(Model):
     attempts: Mapped[list[Attempt]] = relationship(
         order_by="Attempt.number", back_populates="execution", passive_deletes=True
     )
+
+    @classmethod
+    def visible_to(cls, access: Access) -> sa.ColumnElement[bool] | None:
+        """Return the condition for those that somebody may see, None where that is all of the workspace (see Access.select)."""
+        if not access.workspace.private_executions or access.allows("admin"):
+            return None
+        return cls.user_id == access.user.id
 
     @property
     def finished(self) -> bool:
@@ -171,7 +186,7 @@ class Attempt(Model):
     reason: Mapped[str] = mapped_column(sa.String(300), default="")
     next_reason: Mapped[str] = mapped_column(sa.String(300), default="")
     error_class: Mapped[str | None] = mapped_column(sa.String(20))
-    error_message: Mapped[str | None] = mapped_column(sa.String(500))
+    error_message: Mapped[str | None] = mapped_column(sa.Text)
     http_status: Mapped[int | None] = mapped_column()
     retry_after: Mapped[float | None] = mapped_column()
     output: Mapped[str | None] = mapped_column(sa.Text)
@@ -195,6 +210,32 @@ class Attempt(Model):
     def why(self) -> str:
         """Why this target, and what followed, in sentences."""
         return " ".join(part if part.endswith(".") else f"{part}." for part in (self.reason, self.next_reason) if part)
+
+
+sealing.register(
+    Execution,
+    {
+        "template": None,
+        "template_system": None,
+        "context": {},
+        "system": "",
+        "body": "",
+        "messages": [],
+        "output": None,
+        "output_data": None,
+        "problems": [],
+        "tool_calls": [],
+        "error_message": None,
+    },
+    execution="id",
+    read_as={"opening": "body"},
+)
+sealing.register(
+    Attempt,
+    {"output": None, "raw": None, "error_message": None},
+    row=("execution_id", "number"),
+    execution="execution_id",
+)
 
 
 class QueuePause(Model):

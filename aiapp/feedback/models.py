@@ -7,9 +7,12 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from aiapp import sealing
 from aiapp.accounts.models import User
 from aiapp.columns import Id, Json, UtcDateTime, new_id, now
+from aiapp.executions.models import Execution
 from aiapp.extensions import Model
+from aiapp.workspaces.access import Access
 
 RATINGS = ("up", "down")
 
@@ -25,9 +28,21 @@ class Feedback(Model):
     execution_id: Mapped[str] = mapped_column(sa.ForeignKey("execution.id", ondelete="CASCADE"))
     user_id: Mapped[str] = mapped_column(sa.ForeignKey("user.id", ondelete="CASCADE"), index=True)
     rating: Mapped[str] = mapped_column(sa.String(4))
-    comment: Mapped[str] = mapped_column(sa.String(2000), default="")
+    comment: Mapped[str] = mapped_column(sa.Text, default="")
     reasons: Mapped[list[str]] = mapped_column(Json, default=list)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
 
     user: Mapped[User] = relationship(lazy="joined")
+
+    @classmethod
+    def visible_to(cls, access: Access) -> sa.ColumnElement[bool] | None:
+        """Return the condition for those on executions that somebody may see, None where that is all (see Access.select)."""
+        condition = Execution.visible_to(access)
+        if condition is None:
+            return None
+        seen = sa.select(Execution.id).where(Execution.workspace_id == access.workspace.id, condition)
+        return cls.execution_id.in_(seen)
+
+
+sealing.register(Feedback, {"comment": ""}, execution="execution_id")

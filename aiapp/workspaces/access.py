@@ -63,8 +63,14 @@ class Access:
             raise Denied(f"This token's scope is {self.scope}; this needs {scope}.", code="scope")
 
     def select(self, table: type[Row]) -> sa.Select[Row]:
-        """Return a query for the rows of `table` that belong to this workspace."""
-        return sa.select(table).where(table.workspace_id == self.workspace.id)  # type: ignore[attr-defined]
+        """Return a query for the rows of `table` that belong to this workspace.
+
+        A table may hide some of them: `visible_to(access)` is then its condition for those that this person may see.
+        """
+        query = sa.select(table).where(table.workspace_id == self.workspace.id)  # type: ignore[attr-defined]
+        limit: Callable[[Access], sa.ColumnElement[bool] | None] | None = getattr(table, "visible_to", None)
+        condition = limit(self) if limit is not None else None
+        return query if condition is None else query.where(condition)
 
     def get(self, table: type[Row], row_id: str) -> Row:
         """Return the row with this id. Raises NotFound, alike for foreign and unknown ids."""
