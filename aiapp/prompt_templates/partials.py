@@ -12,7 +12,7 @@ from aiapp.extensions import db
 from aiapp.prompt_templates import versioning
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.release_models import LabelledVersion
-from aiapp.prompt_templates.text import declaring, fields, grammar, including, rendering
+from aiapp.prompt_templates.text import declaring, fetchers, fields, grammar, including, rendering
 from aiapp.prompt_templates.text.including import Expansion, Library, Source
 from aiapp.workspaces.access import Access
 
@@ -54,6 +54,12 @@ def of(
     return library(version.workspace_id, texts, version.prompt_template.slug)
 
 
+def fetched(texts: Iterable[str], included: Library) -> tuple[str, ...]:
+    """Return the fetchers that `texts` and what they may include use."""
+    sources = (one.text for one in included.sources.values() if isinstance(one, Source))
+    return fetchers.used((*texts, *sources))
+
+
 def expanded(version: PromptVersion) -> Expansion:
     """Return the parts of a version with what they include: system, body, then the example turns."""
     return including.expand(texts_of(version), of(version))
@@ -89,7 +95,7 @@ def described(version: PromptVersion, known: dict[tuple[str, ...], Library] | No
         known[names] = of(version)
     expansion = including.expand(texts, known[names])
     declared = {spec["name"]: spec for spec in version.variables}
-    wanted = dict.fromkeys([*declared, *expansion.names])
+    wanted = dict.fromkeys([*declared, *(name for name in expansion.names if not fetchers.is_one(name))])
     return [including.inheriting(declared.get(name), expansion.inherited.get(name), name) for name in wanted]
 
 
@@ -143,7 +149,8 @@ def with_variables(access: Access, text: dict[str, Any], slug: str = "", *, tidy
     if not grammar.includes(*texts):
         return versioning.with_variables(text, tidy=tidy)
     expansion = including.expand(texts, library(access.workspace.id, texts, slug))
-    names = list(dict.fromkeys([*declaring.used(text), *expansion.names]))[: declaring.MAX_VARIABLES]
+    asked_for = (name for name in expansion.names if not fetchers.is_one(name))
+    names = list(dict.fromkeys([*declaring.used(text), *asked_for]))[: declaring.MAX_VARIABLES]
     kept = [] if tidy and not expansion.problems else [spec for spec in text["variables"] if spec["name"] not in names]
     kept = kept[: declaring.MAX_VARIABLES]
     return {**text, "variables": [*declaring.declared(names, text["variables"]), *kept]}

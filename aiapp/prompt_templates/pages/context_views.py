@@ -8,7 +8,7 @@ from flask import Response, request
 
 from aiapp import htmx
 from aiapp.extensions import reading
-from aiapp.prompt_templates import contexts, library
+from aiapp.prompt_templates import contexts, facts, library
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.pages import editor_views, forms, workbench
 from aiapp.prompt_templates.pages.routes import blueprint
@@ -31,12 +31,10 @@ def context(access: Access, slug: str, version: int) -> Response:
     specs = workbench.build(found, {}, **texts).specs
     typed, text = _filled(access, found, specs)
     shows = request.form.get("show", "json" if "context" in request.form else "inputs")
-    bench = workbench.build(found, typed, keep_typed=True, touched=forms.touched(), **texts)
+    bench = workbench.build(found, typed, keep_typed=True, touched=forms.touched(), facts=facts.of(access), **texts)
     shown = None
     if shows == "json" or text is not None:  # what cannot be read stays to be corrected
-        shown = contexts.pasted(
-            contexts.written(specs, typed) if text is None else text, [one.name for one in bench.inputs]
-        )
+        shown = contexts.pasted(contexts.written(specs, typed) if text is None else text, bench.takes)
     beside = {**editor_views.beside(access, found, bench), "pasted": shown}
     if not htmx.wanted():
         return editor_views.page(access, found, 200, again=beside["editable"], text=_text(found, texts), **beside)

@@ -12,7 +12,7 @@ from aiapp import htmx
 from aiapp.columns import new_id
 from aiapp.errors import AppError, Conflict, InvalidInput
 from aiapp.extensions import db, reading
-from aiapp.prompt_templates import actions, branches, estimating, library, revisions, versioning
+from aiapp.prompt_templates import actions, branches, estimating, facts, library, revisions, versioning
 from aiapp.prompt_templates.comparing.changes import texts_between
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.pages import forms, workbench
@@ -76,7 +76,9 @@ def preview_fragment(access: Access, slug: str, version: int) -> Response:
     touched = None if keep else forms.touched()
     pasted = forms.pasted(())
     whole = pasted is not None and not pasted.error
-    bench = workbench.build(found, forms.typed_values(), **typed, keep_typed=keep, whole=whole, touched=touched)
+    bench = workbench.build(
+        found, forms.typed_values(), **typed, keep_typed=keep, whole=whole, touched=touched, facts=facts.of(access)
+    )
     return htmx.fragment("prompt_templates/_preview.html", **beside(access, found, bench), version=found, fragment=True)
 
 
@@ -97,7 +99,7 @@ def run(access: Access, slug: str, version: int) -> BaseResponse:
     typed = forms.typed_values()
     return htmx.fragment(
         "prompt_templates/_run.html",
-        **beside(access, found, workbench.build(found, typed)),
+        **beside(access, found, workbench.build(found, typed, facts=facts.of(access))),
         version=found,
         target=target,
         values=[(f"var-{name}", value) for name, value in typed.items()],
@@ -158,7 +160,7 @@ def page(
     typed = forms.typed_text() if again else {}
     typed_values = forms.typed_values() if again else None
     touched = None if again else ()
-    bench = workbench.build(version, typed_values, **typed, keep_typed=again, touched=touched)
+    bench = workbench.build(version, typed_values, **typed, keep_typed=again, touched=touched, facts=facts.of(access))
     context = {
         **shell(access, template, version, "prompt"),
         **beside(access, version, bench),
@@ -181,7 +183,7 @@ def beside(access: Access, version: PromptVersion, bench: workbench.Workbench) -
         "estimate": estimating.estimate(version, bench.tokens, access.user.id),
         "editable": _editable(access, version),
         "variables_url": address(version, "settings", workspace=access.workspace.slug, _anchor="variables"),
-        "pasted": forms.pasted(one.name for one in bench.inputs),
+        "pasted": forms.pasted(bench.takes),
     }
 
 

@@ -8,7 +8,7 @@ from flask import Response, request
 
 from aiapp.columns import new_id
 from aiapp.extensions import reading
-from aiapp.prompt_templates import contexts, library, partials
+from aiapp.prompt_templates import contexts, facts, library, partials
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.pages import forms, workbench
 from aiapp.prompt_templates.pages.routes import answer, blueprint, shell
@@ -70,7 +70,13 @@ def _page(
         status,
         **shell(access, template, shown, ""),
         ready=version is not None and template.active,
-        bench=workbench.build(shown, typed, keep_typed=typed is not None, touched=() if typed is None else None),
+        bench=workbench.build(
+            shown,
+            typed,
+            keep_typed=typed is not None,
+            touched=() if typed is None else None,
+            facts=facts.of(access),
+        ),
         context=workbench.sample_context(shown),
         parts=workbench.written(shown),
         providers=[("", "As the version says"), *((kind, one.label) for kind, one in PROVIDERS.items())],

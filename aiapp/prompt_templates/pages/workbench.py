@@ -9,7 +9,8 @@ from typing import Any
 
 from aiapp.prompt_templates import partials
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.text import declaring, including, rendering
+from aiapp.prompt_templates.text import declaring, fetchers, including, rendering
+from aiapp.prompt_templates.text.fetchers import Facts
 from aiapp.prompt_templates.text.grammar import Token
 
 SHOWN = 50_000  # characters of a part that the preview shows
@@ -59,7 +60,9 @@ class Workbench:
     """The inputs, the filled parts, and what is noteworthy about them.
 
     `rows` are the inputs, short ones two and two; `specs` is what is declared of their variables. `literal` is what looks like
-    a variable and is none. `problem` says why there is no preview, `unresolved` by field what is included and cannot be.
+    a variable and is none. `problem` says why there is no preview, `unresolved` by field what is included and cannot be (by name
+    what is fetched and cannot be: `mistaken`). `later` are fetchers that are filled when it is run, `takes` all names
+    that a context may give.
     """
 
     inputs: list[Input]
@@ -73,6 +76,9 @@ class Workbench:
     problem: str
     unresolved: dict[str, str]
     broken: tuple[str, ...]
+    mistaken: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> list[list[Input]]:
@@ -87,7 +93,7 @@ class Workbench:
     @property
     def marks(self) -> tuple[str, ...]:
         """What the editor marks as missing: variables, and with > before them includes."""
-        return (*self.missing, *(f">{name}" for name in self.broken))
+        return (*self.missing, *self.mistaken, *(f">{name}" for name in self.broken))
 
     @property
     def filled(self) -> int:
@@ -105,6 +111,7 @@ def build(
     keep_typed: bool = False,
     whole: bool = False,
     touched: Collection[str] | None = None,
+    facts: Facts | None = None,
 ) -> Workbench:
     """Return the workbench of a version.
 
@@ -115,6 +122,7 @@ def build(
             takes over the answer changes no input that somebody is typing in.
         whole: `typed` is all that there is, as in a run; without it, what is not typed stands for itself (see typed).
         touched: the variables whose empty inputs say that something is required; None for all, as after a submit.
+        facts: what fetchers draw from; without it they stay as they are written.
     """
     system = version.system if system is None else system
     body = version.body if body is None else body
@@ -125,8 +133,13 @@ def build(
     specs = expansion.specs(version.variables)[: declaring.MAX_VARIABLES]
     names = [spec["name"] for spec in specs]
     first = {spec["name"]: declaring.first_value(spec) for spec in specs}
-    typed = {name: (typed or {}).get(name, "" if whole else first[name]) for name in names}
-    prompt = rendering.render_prompt(system, body, specs, typed, messages=messages, library=library)
+    whole_context = typed or {}
+    typed = {name: whole_context.get(name, "" if whole else first[name]) for name in names}
+    fetching = partials.fetched(texts, library)
+    given = {name: value for name in fetching if (value := whole_context.get(name))}
+    fetched = fetchers.fetch([name for name in fetching if name not in given], facts)
+    values = {**typed, **given, **fetched.values, **{name: f"{{{{{name}}}}}" for name in fetched.later}}
+    prompt = rendering.render_prompt(system, body, specs, values, messages=messages, library=library)
     wrong = {error["field"]: error["message"] for error in prompt.errors}
     wrong |= dict.fromkeys(prompt.missing, "")
     said = {name: "Required: no value and no default." for name in prompt.missing if touched is None or name in touched}
@@ -151,7 +164,10 @@ def build(
         system_tokens=_tokens(system),
         body_tokens=_tokens(body),
         problem=problem,
-        unresolved=_by_field(prompt.unresolved),
+        unresolved=_by_field(prompt.unresolved) | fetched.problems,
+        mistaken=tuple(fetched.problems),
+        later=fetched.later,
+        takes=(*names, *fetching),
         broken=tuple(
             dict.fromkeys(token.name for part in expansion.parts for token in part if token.kind == "partial")
         ),
@@ -176,6 +192,8 @@ def sample_context(version: PromptVersion) -> dict[str, Any]:
     """Return a context with which the version can be tried: samples, else defaults, else a word that says what to put there."""
     context = {}
     for spec in version.variables:
+        if fetchers.is_one(spec["name"]):
+            continue
         given = [value for value in (spec.get("sample"), spec.get("default")) if value is not None]
         if given:
             context[spec["name"]] = given[0]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiapp.errors import InvalidInput
-from aiapp.prompt_templates.text import rendering, values
+from aiapp.prompt_templates.text import fetchers, rendering, values
 from aiapp.prompt_templates.text.wording import NestedError, Reader, check_json, flag, line, objects, one_of, text
 
 MAX_VALUE = 20 * 1024
@@ -18,9 +18,12 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
 def used(version: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the variables that the parts of a version use, in order. Raises InvalidInput where they are too many."""
+    """Return the variables that the parts of a version use, in order, but for fetchers.
+
+    Raises InvalidInput where they are too many.
+    """
     texts = [version["system"], version["body"], *(message["content"] for message in version["messages"])]
-    names = rendering.variables(*texts)
+    names = tuple(name for name in rendering.variables(*texts) if not fetchers.is_one(name))
     message = ""
     if len(names) > MAX_VARIABLES:
         message = f"This uses {len(names):,} variables; use at most {MAX_VARIABLES}."

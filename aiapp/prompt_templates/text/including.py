@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from aiapp.prompt_templates.text import fetchers
 from aiapp.prompt_templates.text.grammar import Token, names, parse
 from aiapp.prompt_templates.text.values import blank
 
@@ -61,9 +62,10 @@ class Expansion:
         return names(token for part in self.parts for token in part)
 
     def specs(self, own: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Return what is declared of each variable: `own` where it says something, else what an included one says."""
+        """Return what is declared of each variable (fetchers are none): `own` where it says something, else what is included."""
         known = {spec["name"]: spec for spec in own}
-        return [inheriting(known.get(name), self.inherited.get(name), name) for name in self.names]
+        asked_for = (name for name in self.names if not fetchers.is_one(name))
+        return [inheriting(known.get(name), self.inherited.get(name), name) for name in asked_for]
 
 
 def unknown(name: str) -> str:

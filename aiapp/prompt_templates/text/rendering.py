@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain, groupby
 from typing import Any, Literal, NamedTuple
 
-from aiapp.prompt_templates.text import grammar, including
+from aiapp.prompt_templates.text import fetchers, grammar, including
 from aiapp.prompt_templates.text.grammar import Token
 from aiapp.prompt_templates.text.grammar import literal_braces as literal_braces
 from aiapp.prompt_templates.text.grammar import parse as parse
@@ -137,7 +137,8 @@ def render_prompt(
         system, body: templates.
         variables_spec: `{name, type, required, default, choices, …}` for each declared variable; one that is only used is
             what an included template declares, else it counts as required text without a default.
-        context: JSON values by name; `{{user.name}}` takes `context["user.name"]`, else `context["user"]["name"]`.
+        context: JSON values by name; `{{user.name}}` takes `context["user.name"]`, else `context["user"]["name"]`. What fetchers
+            give is among them (fetchers.fetch).
             For a declared variable None and "" are no value: its default is used.
         messages: example turns `{role, content}` whose contents are templates too.
         library: what the parts may include (partials.py fetches it).
@@ -148,6 +149,8 @@ def render_prompt(
     for spec in expanded.specs(variables_spec):
         name = spec["name"]
         filled.add(name, look_up(context, name), spec if name in own or name in expanded.inherited else None)
+    for name in filter(fetchers.is_one, expanded.names):
+        filled.add(name, look_up(context, name), None)
     texts = filled.render(expanded.parts)
     known = chain(expanded.names, own)
     used = {key for name in known for key in (name, name.partition(".")[0])}
