@@ -63,7 +63,7 @@ def unknown(context: Mapping[str, Any], names: Iterable[str]) -> tuple[str, ...]
 
 def written(specs: Iterable[Mapping[str, Any]], texts: Mapping[str, str]) -> str:
     """Return the JSON of what the inputs hold: each value of its variable's type, where it is one; empty ones are left out."""
-    context = {spec["name"]: _value(texts[spec["name"]], spec) for spec in specs if texts.get(spec["name"])}
+    context = {spec["name"]: of_type(texts[spec["name"]], spec) for spec in specs if texts.get(spec["name"])}
     return json.dumps(context, indent=2, ensure_ascii=False)
 
 
@@ -78,7 +78,8 @@ def _walk(context: Mapping[str, Any], before: str, depth: int) -> Iterator[tuple
                 yield from _walk(value, f"{before}{key}.", depth + 1)
 
 
-def _value(text: str, spec: Mapping[str, Any]) -> Any:
+def of_type(text: str, spec: Mapping[str, Any]) -> Any:
+    """Return what a text says where its variable's type has values of its own (number, boolean, json), else the text."""
     if spec["type"] not in ("number", "boolean", "json"):
         return text
     try:
