@@ -10,6 +10,7 @@ execution again. Anything else is not made twice: the retry is told that the ans
 from __future__ import annotations
 
 import hashlib
+import hmac
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,11 +21,12 @@ import sqlalchemy as sa
 from flask import Response, current_app, g, jsonify, request
 from sqlalchemy.exc import IntegrityError
 
+from aiapp import sealing
 from aiapp.api.asking import asking
 from aiapp.api.models import IdempotencyKey
 from aiapp.columns import new_id, now
 from aiapp.errors import Conflict, InvalidInput, Unavailable
-from aiapp.extensions import db
+from aiapp.extensions import db, settings
 
 View = TypeVar("View", bound=Callable[..., Any])
 KEPT = timedelta(hours=24)
@@ -99,8 +101,10 @@ def forget_old() -> int:
 
 
 def _digest() -> str:
-    parts = (request.method.encode(), request.path.encode(), request.get_data())
-    return hashlib.sha256(b"\n".join(parts)).hexdigest()
+    whose = asking().workspace.id
+    parts = (whose.encode(), request.method.encode(), request.path.encode(), request.get_data())
+    # keyed: nobody who reads the database shall try out what a short request may have said
+    return hmac.new(settings().secret_key.encode(), b"\n".join(parts), hashlib.sha256).hexdigest()
 
 
 def _reserve(key: str, *, repeatable: bool) -> tuple[IdempotencyKey, bool]:
@@ -158,10 +162,9 @@ def _keep(row_id: str, response: Response, shown_once: str | None) -> bool:
     answer = dict(response.get_json())
     if shown_once is not None:
         answer[shown_once] = None
+    stored = sealing.sealed(IdempotencyKey, asking().workspace.id, row_id, {"answer": answer})
     change = sa.update(IdempotencyKey).where(IdempotencyKey.id == row_id, IdempotencyKey.status.is_(None))
-    kept = db.session.execute(
-        change.values(status=response.status_code, answer=answer).returning(IdempotencyKey.id)
-    ).all()
+    kept = db.session.execute(change.values(status=response.status_code, **stored).returning(IdempotencyKey.id)).all()
     db.session.commit()
     return bool(kept)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from aiapp import sealing
 from aiapp.columns import UtcDateTime, now
 from aiapp.credentials import breakers, circuit, health
 from aiapp.credentials.checks import SAMPLED_EVERY, USED_EVERY, mark_used, record_call, sample
@@ -21,30 +23,40 @@ from aiapp.providers.types import Target
 LOST = "The worker that made this call was lost."
 HANDED_BACK = "Handed back at shutdown."
 
-Rows = Sequence[sa.Row[Any]]
-
 _SUMMED = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens", "cost")
-_READ = (
-    "number",
-    "credential_id",
-    "credential_name",
-    "provider",
-    "model",
-    "status",
-    "error_class",
-    "error_message",
-    "started_at",
-    "duration_ms",
-    "retry_after",
-    "output",
-    *_SUMMED,
-)
 
+
+class Row(NamedTuple):
+    """The columns of an attempt that the engine reads."""
+
+    workspace_id: str
+    execution_id: str
+    number: int
+    credential_id: str | None
+    credential_name: str
+    provider: str
+    model: str
+    status: str
+    error_class: str | None
+    error_message: str | None
+    started_at: datetime
+    duration_ms: int | None
+    retry_after: float | None
+    output: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    cost: Decimal | None
+
+
+Rows = Sequence[Row]
 _table = Attempt.metadata.tables[Attempt.__tablename__]
 _row = _table.c
 _under_way = sa.and_(_row.execution_id == sa.bindparam("b_execution"), _row.status == "processing")
 _OF = (
-    sa.select(*(_row[name] for name in _READ))
+    sa.select(*(_row[name] for name in Row._fields))
     .where(_row.execution_id == sa.bindparam("b_execution"))
     .order_by(_row.number)
 )
@@ -74,8 +86,8 @@ _noted: dict[tuple[str, str], float] = {}
 
 
 def of(execution_id: str) -> Rows:
-    """Return the attempts of an execution, oldest first, as rows of the columns that the engine reads."""
-    return db.session.connection().execute(_OF, {"b_execution": execution_id}).all()
+    """Return the attempts of an execution, oldest first."""
+    return [_opened(row) for row in db.session.connection().execute(_OF, {"b_execution": execution_id})]
 
 
 def begin(
@@ -110,7 +122,9 @@ def finish(execution_id: str, result: AttemptResult, next_reason: str = "") -> N
     Arguments:
         next_reason: what follows, where that is decided after the round; default: the result's own.
     """
-    values = {**_ended(result), "next_reason": (next_reason or result.next_reason)[:300]}
+    workspace_id, row_id = result.target.workspace_id, f"{execution_id}/{result.number}"
+    values = sealing.sealed(Attempt, workspace_id, row_id, _ended(result))
+    values["next_reason"] = (next_reason or result.next_reason)[:300]
     db.session.connection().execute(_FINISH, {**values, "b_execution": execution_id, "b_number": result.number})
     _note(result)
 
@@ -172,6 +186,11 @@ def hand_over(execution_id: str, partial: str, rows: Rows) -> None:
     """Let the execution alone keep a text that it has from one of its attempts."""
     number = next(row.number for row in rows if row.output == partial)
     db.session.connection().execute(_HAND_OVER, {"b_execution": execution_id, "b_number": number})
+
+
+def _opened(row: sa.Row[Any]) -> Row:
+    row_id = f"{row.execution_id}/{row.number}"
+    return Row(**sealing.opened(Attempt, row.workspace_id, row_id, row._asdict()))
 
 
 def _ended(result: AttemptResult) -> dict[str, Any]:
@@ -238,7 +257,9 @@ def _note_circuit(result: AttemptResult, credential_id: str) -> None:
     recent = db.session.connection().execute(_RECENT, given).scalars().all()
     opening = circuit.opening(target.model, error.error_class, error.retry_after, recent, before, at, breakers.rules())
     if opening is not None:
-        breakers.open_circuit(target.workspace_id, credential_id, opening, error.error_class, error.message, at)
+        # everybody who may ask the credential reads it there; a provider's words may quote a prompt
+        told = "" if sealing.is_on(target.workspace_id) else error.message
+        breakers.open_circuit(target.workspace_id, credential_id, opening, error.error_class, told, at)
 
 
 def _noted_lately(credential_id: str, what: str, every: timedelta = USED_EVERY) -> bool:

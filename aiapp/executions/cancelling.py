@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from aiapp import sealing
 from aiapp.executions import attempts, endings, states
 from aiapp.executions.models import FINISHED, Execution
 from aiapp.extensions import db
@@ -23,6 +24,7 @@ def end_unworked(execution_id: str) -> bool:
     values = {**ending.values, **endings.sums(ending, rows)}
     if values.get("partial"):
         attempts.hand_over(execution_id, values["output"], rows)
+        values = sealing.sealed(Execution, rows[0].workspace_id, execution_id, values)
     _write(execution_id, sa.true(), next_attempt_at=None, lease_owner=None, lease_until=None, **values)
     return True
 

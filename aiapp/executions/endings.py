@@ -56,6 +56,11 @@ def failed(error: ProviderError, reason: str = "") -> Ending:
     return Ending("failed", {"error_class": error.error_class, "error_message": error.message}, reason)
 
 
+def unreadable() -> Ending:
+    """The prompt is encrypted, and no key opens it."""
+    return Ending("failed", {"error_class": "no_credential", "output": None})
+
+
 def cancelled(values: dict[str, Any] | None = None) -> Ending:
     """Somebody wanted it to end; an answer that had come nevertheless (`values`) is kept."""
     cause = {"error_class": "cancelled", "error_message": "Cancelled."}

@@ -12,7 +12,9 @@ from typing import Any
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
+from aiapp import sealing
 from aiapp.columns import now
+from aiapp.credentials import vault
 from aiapp.executions import attempts, deliveries, endings, leases, rounds, states
 from aiapp.executions.endings import Ending
 from aiapp.executions.leases import cancel_all, shutdown
@@ -59,9 +61,10 @@ def _take(execution_id: str, publisher: Publisher) -> Round | None:
         if any(row.status == "processing" for row in rows):
             attempts.lose(execution_id, attempts.LOST, "Another worker took over.")
             rows = attempts.of(execution_id)
-        planned = rounds.plan(work, rows)
+        planned = _planned(work, rows)
         if isinstance(planned, Round):
             attempts.begin(execution_id, planned.number, planned.targets[0], planned.clock(), planned.passed_over[0])
+            publisher.seal_with(sealing.sealer(work.workspace_id), work.workspace_id)
         else:
             _leave(work, planned, rounds.clock_of(work)())
     if not isinstance(planned, Round):
@@ -70,6 +73,14 @@ def _take(execution_id: str, publisher: Publisher) -> Round | None:
     publisher.status("processing", round=work.round)
     log(__name__).info("execution.started", **work.names, targets=len(planned.targets))
     return planned
+
+
+def _planned(work: Work, rows: attempts.Rows) -> Round | Ending:
+    try:
+        return rounds.plan(states.opened(work), rows)
+    except vault.Unreadable:
+        # nor can a credential be read; words of ours that say so could not be stored either
+        return endings.unreadable()
 
 
 def _ask(asked: Round, publisher: Publisher) -> None:
@@ -141,7 +152,7 @@ def _leave(work: Work, ending: Ending, at: datetime) -> None:
         ending.values["completed_at"] = at
     elif ending.wait > 0:
         ending.values["next_attempt_at"] = at + timedelta(seconds=ending.wait)
-    states.leave(work.id, leases.owner(), ending.values)
+    states.leave(work, leases.owner(), ending.values)
 
 
 def _tell(work: Work, ending: Ending, publisher: Publisher) -> None:

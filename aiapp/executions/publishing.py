@@ -10,6 +10,7 @@ import atexit
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +18,12 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from aiapp.observability.logs import log
+from aiapp.sealing import Sealer
 
 BATCH_SECONDS = 0.04
 LIVE_SECONDS = 3600
+# What the vault calls a text in a stream.
+PLACE = "stream"
 # The row has it all by then: only readers that reconnect still look here.
 ENDED_SECONDS = 60
 MAX_ENTRIES = 10_000
@@ -37,10 +41,11 @@ class _Entry:
     event: str
     data: dict[str, Any]
     pieces: list[str] = field(default_factory=list)
+    seal: Callable[[str], str] = str
 
     def fields(self) -> dict[Any, Any]:
         """Return the entry as it stands in the stream (the type is as wide as redis-py's)."""
-        data = {**self.data, "text": "".join(self.pieces)} if self.pieces else self.data
+        data = {**self.data, "text": self.seal("".join(self.pieces))} if self.pieces else self.data
         return {"event": self.event, "data": json.dumps(data, ensure_ascii=False)}
 
 
@@ -75,11 +80,20 @@ class Publisher:
 
     def __init__(self, client: Redis, execution_id: str) -> None:
         self._client = client
+        self._execution_id = execution_id
         self._key = key_of(execution_id)
         self._attempt = 0
         self._position = 0
         self._told = 0
         self._left_out = False
+        self._seal: Callable[[str], str] = str
+        self._place: dict[str, str] = {}
+
+    def seal_with(self, sealer: Sealer, workspace_id: str) -> None:
+        """Write what follows of the answer as the workspace wants its texts to be written."""
+        execution_id = self._execution_id
+        self._seal = lambda text: sealer.text(execution_id, PLACE, text)
+        self._place = {"workspace": workspace_id} if sealer.key is not None else {}
 
     def status(self, status: str, **facts: Any) -> None:
         """Say where the execution stands."""
@@ -94,7 +108,8 @@ class Publisher:
         """Say what has arrived of the answer; beyond MOST_TOLD only that something is missing."""
         told = text[: MOST_TOLD - self._told]
         if told:
-            self._put(_Entry("delta", {"attempt": self._attempt, "at": self._position}, [told]))
+            where = {"attempt": self._attempt, "at": self._position, **self._place}
+            self._put(_Entry("delta", where, [told], self._seal))
         self._told += len(told)
         self._position += len(text)
         if len(told) < len(text) and not self._left_out:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from aiapp import sealing
 from aiapp.columns import now
 from aiapp.errors import NotFound
 from aiapp.executions.models import Attempt, Execution
@@ -23,12 +24,15 @@ def read(access: Access, execution_id: str, number: int) -> str | None:
     Raises NotFound where the workspace has no such execution or attempt.
     """
     execution = access.get(Execution, execution_id)
-    attempt = sa.select(Attempt.raw).where(Attempt.execution_id == execution.id, Attempt.number == number)
+    attempt = sa.select(Attempt.raw, Attempt.workspace_id).where(
+        Attempt.execution_id == execution.id, Attempt.number == number
+    )
     # a number that no database can hold is no attempt's either
     found = db.session.execute(attempt).first() if number < MOST_ATTEMPTS else None
     if found is None:
         raise NotFound("This execution has no such attempt.")
-    return found[0]
+    text: str | None = sealing.opened(Attempt, found.workspace_id, f"{execution.id}/{number}", {"raw": found.raw})["raw"]
+    return text
 
 
 def forget_old() -> int:

@@ -12,7 +12,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -24,8 +24,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from aiapp import sealing
+from aiapp.credentials import vault
 from aiapp.executions.models import FINISHED, Execution
-from aiapp.executions.publishing import key_of
+from aiapp.executions.publishing import PLACE, key_of
 from aiapp.extensions import db, reading
 from aiapp.observability.logs import log
 
@@ -166,7 +168,12 @@ class Relay:
         answer: Any = self._client.xread(dict(streams), count=ENTRIES_AT_ONCE, block=block)  # type: ignore[arg-type]
         # RESP2 answers with pairs, RESP3 with a mapping to lists of lists
         pairs = ((key, value[0]) for key, value in answer.items()) if isinstance(answer, dict) else answer or ()
-        return {key.decode(): [_entry(entry_id, fields) for entry_id, fields in entries] for key, entries in pairs}
+        news = {key.decode(): [_entry(entry_id, fields) for entry_id, fields in entries] for key, entries in pairs}
+        if any(_is_sealed(entry) for entries in news.values() for entry in entries):
+            with self._app.app_context(), reading():
+                news = {key: list(_opened(key, entries)) for key, entries in news.items()}
+                db.session.remove()
+        return news
 
     def _addressed(self, news: Mapping[str, list[Entry]]) -> list[tuple[Follower, Sequence[Entry]]]:
         """Note how far the streams were read, and return whom to tell what."""
@@ -243,3 +250,21 @@ def _entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
         return Entry(entry_id.decode(), fields[b"event"].decode(), json.loads(fields[b"data"]))
     except (KeyError, ValueError):
         return Entry(entry_id.decode(), "", {})
+
+
+def _is_sealed(entry: Entry) -> bool:
+    return str(entry.data.get("text", "")).startswith(sealing.MARK)
+
+
+def _opened(key: str, entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Yield the entries of a stream with their texts; one that cannot be read is none of ours: readers notice the gap."""
+    for entry in entries:
+        if not _is_sealed(entry):
+            yield entry
+            continue
+        whose, execution_id = str(entry.data.get("workspace", "")), key.removeprefix(key_of(""))
+        try:
+            text = sealing.open_value(whose, execution_id, PLACE, entry.data["text"])
+            yield Entry(entry.id, entry.name, {**entry.data, "text": text})
+        except (vault.Unreadable, SQLAlchemyError):
+            yield Entry(entry.id, "", {})

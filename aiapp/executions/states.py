@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from aiapp import sealing
 from aiapp.columns import UtcDateTime
 from aiapp.executions import pauses
 from aiapp.executions.models import Execution
@@ -141,10 +142,16 @@ _EXTEND = (
 _LEAVE = sa.update(_table).where(_mine)
 
 
+def opened(work: Work) -> Work:
+    """Return it with its texts as they were before they were sealed. Raises vault.Unreadable."""
+    texts = {name: getattr(work, name) for name in ("system", "body", "messages")}
+    return replace(work, **sealing.opened(Execution, work.workspace_id, work.id, texts, strict=True))
+
+
 def claim(execution_id: str, owner: str) -> Work | None:
     """Take the lease of a row that is due or abandoned; None where there is nothing to do (any more).
 
-    A row whose worker was lost enters its next round.
+    A row whose worker was lost enters its next round. Its texts are as they are stored (see opened).
     """
     values = {"b_id": execution_id, "b_owner": owner, "b_seconds": settings().lease_seconds}
     row = db.session.connection().execute(_CLAIM, values).first()
@@ -164,11 +171,12 @@ def extend(owner: str) -> None:
     db.session.connection().execute(_EXTEND, {"b_owner": owner, "b_seconds": settings().lease_seconds})
 
 
-def leave(execution_id: str, owner: str, values: Mapping[str, Any]) -> None:
-    """Give up the lease and write `values`; nothing happens where `owner` has it no more.
+def leave(work: Work, owner: str, values: Mapping[str, Any]) -> None:
+    """Give up the lease and write `values`, texts sealed; nothing happens where `owner` has it no more.
 
     Arguments:
         values: columns; `status` is one of them, and not processing.
     """
-    given = {**values, "lease_owner": None, "lease_until": None, "b_id": execution_id, "b_owner": owner}
+    stored = sealing.sealed(Execution, work.workspace_id, work.id, values)
+    given = {**stored, "lease_owner": None, "lease_until": None, "b_id": work.id, "b_owner": owner}
     db.session.connection().execute(_LEAVE, given)

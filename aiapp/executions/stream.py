@@ -16,12 +16,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty
 from random import SystemRandom
+from types import SimpleNamespace
 from typing import Any, Self
 
 import sqlalchemy as sa
 from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
+from aiapp import sealing
 from aiapp.executions.models import FINISHED, Attempt, Execution
 from aiapp.executions.relay import ENDED, FIRST, SENT_AWAY, Entry, Follower, Relay
 from aiapp.executions.relay import closing as closing
@@ -32,6 +34,7 @@ SHARE_OF_THREADS = 0.8
 MAX_SECONDS = 900.0
 HEARTBEAT_SECONDS = 15.0
 _slots = threading.BoundedSemaphore(512)
+_LOOKING = threading.BoundedSemaphore(16)  # each takes a connection to the database
 _rng = SystemRandom()
 
 
@@ -140,7 +143,8 @@ class _Feed:
         """Yield the events; None now and then, so that a reader that left is noticed."""
         ended = False
         with suppress(SQLAlchemyError):
-            row = self._row()
+            with _LOOKING:
+                row = self._row()
             ended = row is None or row.status in FINISHED
             if not self._resumed:
                 yield Event("status", {"status": row.status if row is not None else "deleted"})
@@ -238,13 +242,17 @@ class _Feed:
             events.append(Event("delta", {"attempt": row.number or 0, "at": 0, "text": row.output}))
         return [*events, Event("done", {"status": row.status, "error_class": row.error_class})]
 
-    def _row(self) -> sa.Row[Any] | None:
+    def _row(self) -> SimpleNamespace | None:
         number = sa.select(sa.func.max(Attempt.number)).where(Attempt.execution_id == Execution.id).scalar_subquery()
-        columns = (Execution.status, Execution.error_class, Execution.output, Execution.provider, Execution.model)
+        told = (Execution.status, Execution.error_class, Execution.provider, Execution.model)
+        columns = (*told, Execution.output, Execution.workspace_id)
         with self._app.app_context(), reading():
-            return db.session.execute(
+            row = db.session.execute(
                 sa.select(*columns, number.label("number")).where(Execution.id == self._execution_id)
             ).first()
+            if row is None:
+                return None
+            return SimpleNamespace(**sealing.opened(Execution, row.workspace_id, self._execution_id, row._asdict()))
 
 
 def _order(entry_id: str) -> tuple[int, ...]:
