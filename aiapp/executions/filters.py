@@ -43,7 +43,7 @@ class Filters:
     `template` is a slug; `version` a version's number, its semver or a label that points to it, of that prompt template or of
     any. `source` is where it was asked for, or RUNS. `feedback` is one of FEEDBACK, `user` a user's id. Costs in US dollars and
     durations in seconds include both bounds, and leave out what is unknown; `since` is included and `until` is not. `q` is a part
-    of an id or of the texts.
+    of an id or of the texts; where these are encrypted, of the id, the prompt template's name, the model or the credential's name.
     """
 
     status: str | None = None
@@ -178,8 +178,19 @@ def _containing(access: Access, text: str) -> Iterator[sa.ColumnElement[bool]]:
     newest = sa.select(Execution.id).where(Execution.workspace_id == access.workspace.id)
     first = newest.order_by(Execution.id.desc()).offset(SEARCHED).limit(1).scalar_subquery()
     yield Execution.id > sa.func.coalesce(first, "")
-    columns = (Execution.id, Execution.body, Execution.output)
-    yield sa.or_(*(column.icontains(text.strip(), autoescape=True) for column in columns))
+    wanted = text.strip()
+    if access.workspace.searches_texts:
+        columns = (Execution.id, Execution.body, Execution.output)
+        yield sa.or_(*(column.icontains(wanted, autoescape=True) for column in columns))
+        return
+    named = (PromptTemplate.name, PromptTemplate.slug)
+    templates = sa.select(PromptTemplate.id).where(
+        PromptTemplate.workspace_id == access.workspace.id,
+        sa.or_(*(column.icontains(wanted, autoescape=True) for column in named)),
+    )
+    facts = (Execution.id, Execution.model, Execution.credential_name)
+    found = [column.icontains(wanted, autoescape=True) for column in facts]
+    yield sa.or_(Execution.prompt_template_id.in_(templates), *found)
 
 
 class _unindexed(FunctionElement[Any]):

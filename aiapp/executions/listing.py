@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import defer, joinedload, with_expression
 
+from aiapp import sealing
 from aiapp.columns import now
 from aiapp.errors import InvalidInput
 from aiapp.executions.filters import SEARCHED, Filters, conditions
@@ -22,9 +23,12 @@ from aiapp.workspaces.access import Access
 
 MAX_LIMIT = 200
 MAX_WAIT_SECONDS = 60.0
+# More are not counted for a page.
+COUNTED = 10_000
 _SHOWN_USERS = 20
 _RECENT = 50
 _OPENING = 200
+_SEALED = 20_000
 _LOOK_SECONDS = (0.05, 0.5)
 
 _TEXTS = (
@@ -73,7 +77,11 @@ def list_executions(
     if not texts:
         query = query.options(*(defer(column) for column in _TEXTS))
     if openings:
-        nameless = sa.case((Execution.prompt_template_id.is_(None), sa.func.substr(Execution.body, 1, _OPENING)))
+        # an encrypted text is read whole or not at all
+        sealed = Execution.body.startswith(sealing.MARK, autoescape=True)
+        whole = sa.case((sa.func.length(Execution.body) <= _SEALED, Execution.body), else_="")
+        opening = sa.case((sealed, whole), else_=sa.func.substr(Execution.body, 1, _OPENING))
+        nameless = sa.case((Execution.prompt_template_id.is_(None), opening))
         query = query.options(with_expression(Execution.opening, nameless))
     if cursor:
         if not re.fullmatch("[0-9a-f]{32}", cursor):
@@ -86,6 +94,15 @@ def list_executions(
     limit = max(1, min(limit, MAX_LIMIT))
     rows = list(db.session.scalars(query.order_by(Execution.id.desc()).limit(limit + 1)))
     return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+
+def count_executions(access: Access, filters: Filters) -> int:
+    """Return how many executions of the workspace there are, COUNTED + 1 where there are more than COUNTED."""
+    if filters.nowhere:
+        return 0
+    query = access.select(Execution).where(*conditions(access, filters)).with_only_columns(Execution.id)
+    counted = query.limit(COUNTED + 1).subquery()
+    return db.session.scalar(sa.select(sa.func.count()).select_from(counted)) or 0
 
 
 def using(access: Access, credential_id: str) -> list[tuple[PromptTemplate | None, int]]:

@@ -40,6 +40,16 @@ class Workspace(Model):
     texts_erased_to: Mapped[str] = mapped_column(Id, default="", server_default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
+    @property
+    def encrypts_texts(self) -> bool:
+        """Whether texts of executions are encrypted when they are written: also those that are not kept, until they are erased."""
+        return self.seals_texts or not self.keeps_texts
+
+    @property
+    def searches_texts(self) -> bool:
+        """Whether the database can look for words in texts: it can not while any may be encrypted."""
+        return not self.encrypts_texts and self.resealing is None
+
 
 class Membership(Model):
     """A user's role in a workspace."""
