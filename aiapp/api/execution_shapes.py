@@ -141,6 +141,9 @@ class Execution(ExecutionSummary):
 
     priority: str
     context: dict[str, Any]
+    fetched: Annotated[
+        list[str], Field(description="the names of the context whose values filled themselves (`user.name`)")
+    ]
     prompt: Prompt
     output: str | None
     output_data: Annotated[Any, Field(description="the value of the output, where the format is json or yaml")]
@@ -194,6 +197,7 @@ def show(access: Access, row: rows.Execution) -> Execution:
         **summary(row),
         "priority": row.priority,
         "context": row.context,
+        "fetched": row.fetched,
         "prompt": {"system": row.system, "messages": row.messages, "body": row.body},
         "output": row.output,
         "output_data": row.output_data,

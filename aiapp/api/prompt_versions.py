@@ -26,10 +26,12 @@ from aiapp.api.prompt_shapes import (
 )
 from aiapp.api.release_shapes import Approval, show_approval
 from aiapp.api.shapes import Slug, SlugPath, dollars
-from aiapp.prompt_templates import actions, approvals, labels, library, partials, publishing_rules
+from aiapp.executions import earlier
+from aiapp.prompt_templates import actions, approvals, facts, labels, library, partials, publishing_rules
 from aiapp.prompt_templates import models as rows
 from aiapp.prompt_templates.comparing.contents import compare
-from aiapp.prompt_templates.text.rendering import estimate_tokens, render_prompt
+from aiapp.prompt_templates.text import fetchers
+from aiapp.prompt_templates.text.rendering import estimate_tokens, not_given, render_prompt
 from aiapp.usage import pricing
 
 prompt_versions = APIBlueprint(
@@ -150,8 +152,11 @@ def render(path: SlugPath, body: RenderBody) -> RenderedPrompt:
     else:
         found = library.published(access, template) or library.current(access, template)
     library_now = partials.of(found)
+    known = facts.of(access, earlier.outputs(access, template.id))
+    fetched = fetchers.fetch(partials.fetched(partials.texts_of(found), library_now), known)
+    context = {**body.context, **not_given(body.context, fetched.values)}
     prompt = render_prompt(
-        found.system, found.body, found.variables, body.context, messages=found.messages, library=library_now
+        found.system, found.body, found.variables, context, messages=found.messages, library=library_now
     )
     partials.demand(prompt.unresolved)
     texts = (prompt.system, prompt.body, *(message["content"] for message in prompt.messages))
@@ -164,7 +169,7 @@ def render(path: SlugPath, body: RenderBody) -> RenderedPrompt:
         "body": prompt.body,
         "variables": cast("list[Variable]", partials.variables(found)),
         "missing": list(prompt.missing),
-        "unknown": list(prompt.unknown),
+        "unknown": [name for name in prompt.unknown if name in body.context],
         "errors": list(prompt.errors),
         "tokens": count,
         "estimated_cost": dollars(priced),

@@ -46,6 +46,7 @@ _PROMPT = (
     "template",
     "template_system",
     "context",
+    "fetched",
     "system",
     "body",
     "messages",
@@ -243,6 +244,7 @@ def _resubmission(access: Access, execution: Execution, changes: Mapping[str, An
         system=execution.template_system,
         context=execution.context,
         kept_context=changes.get("context") is None,
+        fetched=execution.fetched,
         format=execution.format,
         provider=execution.requested_provider,
         credential_id=execution.requested_credential_id,
@@ -260,6 +262,9 @@ def _resubmission(access: Access, execution: Execution, changes: Mapping[str, An
         submission = replace(submission, credential_id=None, model=None)
     elif "credential_id" in given:
         submission = replace(submission, provider=None, model=None)
+    if "context" in given:  # what filled itself stays as it was, where nothing else is given for it now
+        kept = [name for name in execution.fetched if name not in given["context"]]
+        given |= {"context": {**{name: execution.context[name] for name in kept}, **given["context"]}, "fetched": kept}
     return replace(submission, **given)
 
 

@@ -32,22 +32,30 @@ class Execution(Model):
     retry (`next_attempt_at`) or when a worker was lost. `round` counts the retries. `partial` says that
     `output` broke off. `template` and `template_system` are texts that were sent instead of the name of a prompt template.
     `provider`, `model` and the credential are those that answered, else that were asked last. `unpinned`: it repeats one that
-    asked a certain credential, which whoever repeats it cannot use, and takes what there is instead. `opening` is no column:
+    asked a certain credential, which whoever repeats it cannot use, and takes what there is instead. `fetched` are the names of
+    the context whose values filled themselves (prompt_templates/text/fetchers.py). `opening` is no column:
     lists that leave `body` in the database have its beginning there, where no prompt template gives a name.
     """
 
     __tablename__ = "execution"
     __table_args__ = (
-        # every filter of the list, so that a walk by id reads no row that it does not show (see listing.py)
+        # every filter of the list, so that a walk by id reads no row that it does not show (see filters.py)
         sa.Index(
             "ix_execution_listed",
             "workspace_id",
             "id",
             "status",
+            "source",
             "provider",
             "model",
             "prompt_template_id",
+            "prompt_version_id",
+            "credential_id",
             "user_id",
+            "error_class",
+            "cost",
+            "started_at",
+            "completed_at",
         ),
         sa.Index("ix_execution_workspace_id_status_id", "workspace_id", "status", "id"),
         sa.Index("ix_execution_workspace_id_prompt_template_id_id", "workspace_id", "prompt_template_id", "id"),
@@ -72,6 +80,7 @@ class Execution(Model):
     template: Mapped[str | None] = mapped_column(sa.Text)
     template_system: Mapped[str | None] = mapped_column(sa.Text)
     context: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    fetched: Mapped[list[str]] = mapped_column(Json, default=list, server_default=sa.text("'[]'"))
     system: Mapped[str] = mapped_column(sa.Text, default="")
     body: Mapped[str] = mapped_column(sa.Text, default="")
     messages: Mapped[list[dict[str, str]]] = mapped_column(Json, default=list)

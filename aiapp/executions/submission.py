@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,22 +10,21 @@ from typing import Any
 from aiapp.credentials import keeping
 from aiapp.credentials.models import Credential
 from aiapp.errors import InvalidInput
+from aiapp.executions import contexts, earlier
 from aiapp.executions.models import PRIORITIES
-from aiapp.prompt_templates import partials
+from aiapp.prompt_templates import facts, partials
 from aiapp.prompt_templates.actions import runnable_version
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.text import fields
+from aiapp.prompt_templates.text import fetchers, fields
 from aiapp.prompt_templates.text.including import Library
-from aiapp.prompt_templates.text.rendering import RenderedPrompt, render_prompt
+from aiapp.prompt_templates.text.rendering import RenderedPrompt, not_given, render_prompt
 from aiapp.providers.output_formats import WITH_DATA
 from aiapp.workspaces.access import Access, missing
 
 SOURCES = ("page", "api", "preview", "cli", "python", "batch")
 MAX_TEMPLATE_BYTES = 2**20
-MAX_CONTEXT_BYTES = 2**20
 # More than any model reads; a value that a template repeats grows the prompt beyond what was sent.
 MAX_PROMPT_CHARACTERS = 4_000_000
-MAX_CONTEXT_DEPTH = 32
 # Who sends more values that no variable takes has meant another prompt template: the first ones tell.
 MOST_UNKNOWN = 10
 
@@ -40,7 +38,7 @@ class Submission:
 
     Either a prompt template by its slug (the published version, the one with the number `version`, or the one that `label`
     points to), or the text `template` with `system`. `kept_context` says that the context is an earlier execution's: what no
-    variable takes any more is left out.
+    variable takes any more is left out. `fetched` are the names of the context whose values filled themselves there.
     """
 
     prompt_template: str | None = None
@@ -50,6 +48,7 @@ class Submission:
     system: str | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
     kept_context: bool = False
+    fetched: Sequence[str] = ()
     format: str | None = None
     provider: str | None = None
     credential_id: str | None = None
@@ -75,7 +74,8 @@ class Prepared:
     """A checked submission that lacks its context: as many executions as there are contexts can be made of it.
 
     `library` is what the texts include, `settings` are columns that say of whom and how it is asked. Of a context that is `kept`
-    what no variable takes is left out; where `unknown` is False nobody is told of it.
+    what no variable takes is left out; where `unknown` is False nobody is told of it. `fetching` are the fetchers that the texts
+    use, `values` and `problems` what became of them, `fetched` those whose values come with the context.
     """
 
     source: str
@@ -89,32 +89,46 @@ class Prepared:
     messages: Sequence[Mapping[str, str]]
     library: Library
     settings: Mapping[str, Any]
+    fetching: Sequence[str]
+    values: Mapping[str, str]
+    problems: Mapping[str, str]
+    fetched: Sequence[str] = ()
     kept: bool = False
     unknown: bool = True
 
     def columns(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Return the columns of the execution with this context. Raises InvalidInput."""
-        context = _checked_context(context)
+        given = {name: value for name, value in contexts.checked(context).items() if name not in self._dropped}
+        fetched = not_given(given, self.values)
+        context = {**given, **fetched}
         prompt = self._rendered(context)
-        left_out = frozenset(prompt.unknown if self.kept else ())
+        # what only a text uses that could not be included was fetched in vain
+        left_out = {name for name in prompt.unknown if self.kept or name in fetched}
+        filled = [name for name in context if name not in left_out]
         return {
             "source": self.source,
             "prompt_template_id": self.prompt_template_id,
             "prompt_version_id": self.prompt_version_id,
             "template": self.template,
             "template_system": self.template_system,
-            "context": {name: context[name] for name in context if name not in left_out},
+            "context": {name: context[name] for name in filled},
+            "fetched": [name for name in filled if name in fetched or name in self.fetched],
             "system": prompt.system,
             "body": prompt.body,
             "messages": [dict(message) for message in prompt.messages],
             **self.settings,
         }
 
+    @property
+    def _dropped(self) -> set[str]:
+        """What filled itself in an earlier execution, and nothing takes any more."""
+        return set(self.fetched).difference(self.fetching)
+
     def _rendered(self, context: Mapping[str, Any]) -> RenderedPrompt:
         prompt = render_prompt(
             self.system, self.body, self.variables, context, messages=self.messages, library=self.library
         )
-        errors = list(_mistakes(prompt, unknown=self.unknown))
+        errors = list(_mistakes(prompt, self.problems, self.fetching, unknown=self.unknown))
         size = len(prompt.system) + len(prompt.body) + sum(len(message["content"]) for message in prompt.messages)
         if size > MAX_PROMPT_CHARACTERS:
             errors.append(
@@ -138,13 +152,21 @@ def prepare(access: Access, submission: Submission) -> Prepared:
         access.demand("editor")
         texts = {"system": submission.system or "", "body": submission.template or "", "variables": [], "messages": []}
         texts["library"] = partials.library(access.workspace.id, (texts["system"], texts["body"]))
+    written = (texts["system"], texts["body"], *(message["content"] for message in texts["messages"]))
+    template_id = version.prompt_template_id if version is not None else None
+    fetching = partials.fetched(written, texts["library"])
+    fetched = fetchers.fetch(fetching, facts.of(access, earlier.outputs(access, template_id)))
     return Prepared(
         source=submission.source,
-        prompt_template_id=version.prompt_template_id if version is not None else None,
+        prompt_template_id=template_id,
         prompt_version_id=version.id if version is not None else None,
         template=submission.template,
         template_system=submission.system if version is None else None,
         settings=asked(access, submission, version),
+        fetching=fetching,
+        values=fetched.values,
+        problems=fetched.problems,
+        fetched=submission.fetched,
         kept=submission.kept_context,
         # The editor's test run sends what its form held before the text was changed.
         unknown=not submission.kept_context and submission.source != "preview",
@@ -225,49 +247,19 @@ def _check_credential(credential: Credential, provider: str | None) -> None:
         raise _mistake("credential_id", f"{credential.name} is not a credential of that provider.")
 
 
-def _checked_context(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the context as both databases store it. Raises InvalidInput."""
-    if not isinstance(context, Mapping):
-        raise _mistake("context", "This is not an object of variables.")
-    try:
-        size = len(json.dumps(context, allow_nan=False))
-    except (TypeError, ValueError, RecursionError):
-        raise _mistake("context", "This cannot be written as JSON.") from None
-    if size > MAX_CONTEXT_BYTES:
-        raise _mistake("context", f"This is longer than {MAX_CONTEXT_BYTES // 1024} KB.")
-    for name, value in context.items():
-        _check_value(name, name, 0)
-        _check_value(name, value, 1)
-    return dict(context)
-
-
-def _check_value(name: str, value: Any, depth: int) -> None:
-    if depth > MAX_CONTEXT_DEPTH:
-        raise _mistake(f"context.{name}", f"This is nested more than {MAX_CONTEXT_DEPTH} levels deep.")
-    if isinstance(value, str):
-        try:
-            fields.text(value, MAX_CONTEXT_BYTES)
-        except ValueError as error:
-            raise _mistake(f"context.{name}", str(error)) from None
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            _check_value(name, key, depth + 1)
-            _check_value(name, item, depth + 1)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _check_value(name, item, depth + 1)
-
-
-def _mistakes(prompt: RenderedPrompt, *, unknown: bool) -> Iterator[dict[str, str]]:
-    """Yield what stands in the way of sending the prompt, by field."""
+def _mistakes(
+    prompt: RenderedPrompt, problems: Mapping[str, str], fetching: Sequence[str], *, unknown: bool
+) -> Iterator[dict[str, str]]:
+    """Yield what stands in the way of sending the prompt, by field; `problems` say why something could not be fetched."""
     for one in prompt.unresolved:
         yield {**one, "field": _OURS.get(one["field"], one["field"])}
     for error in prompt.errors:
         field = error["field"] if error["field"] == "context" else f"context.{error['field']}"
         yield {"field": field, "message": error["message"]}
     for name in prompt.missing:
-        yield {"field": f"context.{name}", "message": "This variable needs a value."}
-    for name in prompt.unknown[:MOST_UNKNOWN] if unknown else ():
+        yield {"field": f"context.{name}", "message": problems.get(name, "This variable needs a value.")}
+    not_taken = [name for name in prompt.unknown if name not in fetching]
+    for name in not_taken[:MOST_UNKNOWN] if unknown else ():
         yield {"field": f"context.{name[:100]}", "message": f"No variable is called {name[:100]}."}
 
 

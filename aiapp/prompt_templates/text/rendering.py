@@ -185,6 +185,11 @@ def look_up(context: Mapping[str, Any], name: str) -> Any:
     return node
 
 
+def not_given(context: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, str]:
+    """Return those values of fetchers for which the context itself gives none."""
+    return {name: value for name, value in values.items() if look_up(context, name) in (None, "")}
+
+
 def estimate_tokens(text: str) -> int:
     """Estimate the number of tokens of `text`, without a tokeniser: show it as an estimate.
 
