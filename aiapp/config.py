@@ -52,6 +52,7 @@ class Settings:
     max_response_bytes: int
     health_check_seconds: float
     raw_days: int
+    retention_days: int
     log_level: str
     log_prompts: bool
     sign_up: bool
@@ -100,6 +101,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         max_response_bytes=env.number("AIAPP_MAX_RESPONSE_BYTES", 10 * 2**20, low=1024, high=2**30),
         health_check_seconds=env.number("AIAPP_HEALTH_CHECK_SECONDS", 900.0, low=0.0, high=86400.0),
         raw_days=env.number("AIAPP_RAW_DAYS", 30, low=0, high=3650),
+        retention_days=env.number("AIAPP_RETENTION_DAYS", 0, low=0, high=36_500),
         log_level=env.choice("AIAPP_LOG_LEVEL", "info", {"debug", "info", "warning", "error"}),
         log_prompts=env.flag("AIAPP_LOG_PROMPTS", default=False),
         sign_up=env.flag("AIAPP_SIGN_UP", default=demo),

@@ -144,6 +144,8 @@ def give_up(workspace: Workspace) -> bool:
         _unwrap(workspace.id, workspace.data_key)
     except Unreadable:
         workspace.data_key = None
+        if workspace.encrypts_texts:
+            make_data_key(workspace)
         db.session.commit()
         return True
     return False

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from aiapp import sealing
 from aiapp.columns import new_id
 from aiapp.credentials import keeping
 from aiapp.errors import Conflict, InvalidInput
@@ -191,6 +192,7 @@ def cancel(access: Access, execution: Execution) -> Execution:
         raise Conflict("It has ended already.", code="finished")
     if execution.status == "cancelled":
         Publisher(redis(), execution.id).done("cancelled", error_class="cancelled")
+        deliveries.ended(execution.id, execution.workspace_id, execution.priority, execution.source)
     event = "execution.cancelled" if execution.status == "cancelled" else "execution.cancel_requested"
     log(__name__).info(event, **_names(execution), user_id=access.user.id)
     return execution
@@ -229,7 +231,14 @@ def _insert(
 
 
 def _demand_repeatable(access: Access, execution: Execution) -> None:
-    """A viewer repeats what a viewer may run: the published version of a prompt template."""
+    """A viewer repeats what a viewer may run: the published version of a prompt template.
+
+    Raises Denied; Conflict `texts_erased` and `texts_unreadable` where nobody knows what was asked.
+    """
+    if execution.texts_erased_at is not None:
+        raise Conflict("Its texts were not kept, so nobody knows what was asked.", code="texts_erased")
+    if not sealing.readable(execution):
+        raise Conflict(sealing.UNREADABLE, code="texts_unreadable")
     version = execution.prompt_version
     if version is None or version.status != "published":
         access.demand("editor")

@@ -60,9 +60,11 @@ def main() -> int:
 def make(settings: Settings) -> Scheduler:
     """Return a scheduler with everything that this product has done again and again."""
     from aiapp.api import idempotency
+    from aiapp.batches.sweeper import forget_old_drafts, sweep_batches
     from aiapp.credentials import checks, schedule
     from aiapp.executions import raw_answers
     from aiapp.executions.sweeper import sweep
+    from aiapp.retention import erasing, resealing
     from aiapp.webhooks.sweeper import forget_old_deliveries, sweep_webhooks
 
     duties = (
@@ -72,8 +74,12 @@ def make(settings: Settings) -> Scheduler:
         Duty(idempotency.forget_old, FORGET_SECONDS),
         Duty(checks.forget_old, FORGET_SECONDS),
         Duty(raw_answers.forget_old, FORGET_SECONDS),
+        Duty(sweep_batches, settings.sweep_seconds),
+        Duty(forget_old_drafts, FORGET_SECONDS),
         Duty(sweep_webhooks, settings.sweep_seconds),
         Duty(forget_old_deliveries, FORGET_SECONDS),
+        Duty(erasing.sweep, erasing.SWEEP_SECONDS),
+        Duty(resealing.step, resealing.STEP_SECONDS),
     )
     return Scheduler(create_app(settings), connect_redis(settings), duties)
 

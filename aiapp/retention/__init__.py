@@ -1,0 +1,1 @@
+"""What is kept of executions, for how long, encrypted or not, and who sees it."""

@@ -1,0 +1,134 @@
+"""Encrypts the rows from before a workspace turned that on, or opens them after it turned it off.
+
+The scheduler does it, some rows at a time and a table after the other; how far it is stands in the workspace's row and moves
+with the rows, so that whoever goes on does nothing twice. Meanwhile both kinds of rows are read alike.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from aiapp import sealing
+from aiapp.credentials import vault
+from aiapp.extensions import db, reading, settings
+from aiapp.observability.logs import log
+from aiapp.retention import pages
+from aiapp.sealing import Kind, Sealer
+from aiapp.workspaces.models import Workspace
+
+# Others want to write meanwhile, and an answer may have ten megabytes.
+BATCH = 50
+# What was begun before the change, and by its rules, has been written by then.
+SETTLED_SECONDS = 5.0
+STEP_SECONDS = 1.0
+CLEANING = "cleaning"
+
+
+def begin(workspace: Workspace) -> None:
+    """Have every row of the workspace brought to the rule that it has now, uncommitted."""
+    total = sum(
+        db.session.scalar(sa.select(sa.func.count()).select_from(kind.model).where(_mine(kind, workspace.id))) or 0
+        for kind in sealing.KINDS.values()
+    )
+    first = _order()[0]
+    workspace.resealing = {"table": first, "after": "", "done": 0, "total": total, "since": time.time()}
+
+
+def step() -> int:
+    """Go on for about a second and return how many rows were looked at. The scheduler calls it. Commits, some rows at a time."""
+    with reading():
+        waiting = sa.select(Workspace.id, Workspace.resealing).where(Workspace.resealing.is_not(None))
+        due = [row.id for row in db.session.execute(waiting) if time.time() - row.resealing["since"] > SETTLED_SECONDS]
+        db.session.remove()
+    end, looked_at = time.monotonic() + STEP_SECONDS, 0
+    for workspace_id in due:
+        while time.monotonic() < end:
+            found = reseal_some(workspace_id)
+            if found is None:
+                break
+            looked_at += found
+    return looked_at
+
+
+def reseal_some(workspace_id: str) -> int | None:
+    """Bring the next rows of a workspace to its rule and commit; return how many, None where there is nothing (more) to do."""
+    locked = sa.select(Workspace).where(Workspace.id == workspace_id).with_for_update(key_share=True)
+    workspace = db.session.scalar(locked.execution_options(populate_existing=True))
+    if workspace is None or workspace.resealing is None:
+        db.session.rollback()
+        return None
+    progress = dict(workspace.resealing)
+    if progress["table"] == CLEANING:
+        db.session.rollback()
+        if pages.overwrite_free():
+            _finish(workspace_id)
+        return None
+    kind = next(kind for kind in sealing.KINDS.values() if kind.model.__tablename__ == progress["table"])
+    rows = _rows(kind, workspace_id, progress["after"])
+    writes = sealing.sealer(workspace_id)
+    for row in rows:
+        _reseal(kind, row, writes)
+    order = [*_order(), CLEANING]
+    if len(rows) == BATCH:
+        progress["after"] = rows[-1]["id"]
+    else:
+        progress |= {"table": order[order.index(progress["table"]) + 1], "after": ""}
+    progress["done"] += len(rows)
+    workspace.resealing = progress
+    db.session.commit()
+    return len(rows)
+
+
+def _finish(workspace_id: str) -> None:
+    workspace = db.session.get(Workspace, workspace_id, populate_existing=True)
+    if workspace is not None and workspace.resealing is not None and workspace.resealing["table"] == CLEANING:
+        log(__name__).info("texts.resealed", workspace_id=workspace_id, rows=workspace.resealing["done"])
+        workspace.resealing = None
+    db.session.commit()
+
+
+def _order() -> list[str]:
+    return sorted(kind.model.__tablename__ for kind in sealing.KINDS.values())
+
+
+def _mine(kind: Kind, workspace_id: str) -> sa.ColumnElement[bool]:
+    condition: sa.ColumnElement[bool] = kind.model.workspace_id == workspace_id
+    return condition
+
+
+def _rows(kind: Kind, workspace_id: str, after: str) -> list[Mapping[str, Any]]:
+    table = kind.model.__table__
+    names = dict.fromkeys(("id", "workspace_id", *kind.row, *kind.fields))
+    query = sa.select(*(table.c[name] for name in names)).where(_mine(kind, workspace_id), table.c.id > after)
+    query = query.order_by(table.c.id).limit(BATCH)
+    if not settings().sqlite:
+        query = query.with_for_update()
+    return [row._asdict() for row in db.session.connection().execute(query)]
+
+
+def _reseal(kind: Kind, row: Mapping[str, Any], writes: Sealer) -> None:
+    wrong = [name for name in kind.fields if _is_wrong(row[name], writes)]
+    if not wrong:
+        return
+    row_id, values = kind.row_id(row), {}
+    try:
+        for name in wrong:
+            plain = sealing.open_value(row["workspace_id"], row_id, kind.place(name), row[name])
+            seal = writes.json if name in kind.json else writes.text
+            values[name] = seal(row_id, kind.place(name), plain)
+    except vault.Unreadable:
+        log(__name__).warning("texts.unreadable", table=kind.model.__tablename__, id=row["id"])
+        return
+    table = kind.model.__table__
+    same = {column.name: column for column in table.columns if column.onupdate is not None}
+    db.session.connection().execute(sa.update(table).where(table.c.id == row["id"]).values({**same, **values}))
+
+
+def _is_wrong(value: Any, writes: Sealer) -> bool:
+    if value in (None, "", [], {}):
+        return False
+    return sealing.is_sealed(value) != (writes.key is not None)
