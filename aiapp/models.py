@@ -3,8 +3,10 @@
 from aiapp.accounts.models import ApiToken, PasswordReset, User, UserSession
 from aiapp.api.models import IdempotencyKey
 from aiapp.audit import AuditEvent
+from aiapp.batches.models import Batch, BatchRow
 from aiapp.credentials.models import Credential, CredentialCheck
 from aiapp.executions.models import Attempt, Execution, QueuePause
+from aiapp.executions.view_models import ListPreference, SavedView
 from aiapp.feedback.models import Feedback
 from aiapp.installation.models import ProviderSetting
 from aiapp.prompt_templates import search_tables
@@ -24,6 +26,8 @@ __all__ = [
     "ApiToken",
     "Attempt",
     "AuditEvent",
+    "Batch",
+    "BatchRow",
     "Credential",
     "CredentialCheck",
     "Execution",
@@ -32,6 +36,7 @@ __all__ = [
     "Invitation",
     "Label",
     "LabelledVersion",
+    "ListPreference",
     "Membership",
     "PasswordReset",
     "PreviewLink",
@@ -44,6 +49,7 @@ __all__ = [
     "ProviderSetting",
     "PublishingRule",
     "QueuePause",
+    "SavedView",
     "Tag",
     "User",
     "UserSession",

@@ -10,6 +10,8 @@ from aiapp.errors import Unavailable
 from aiapp.observability.logs import log
 
 RUN = "aiapp.executions.jobs.run"
+# Batches stand below executions in the order of imports: only what follows is known here.
+OF_BATCH = "aiapp.batches.jobs.ended"
 
 
 def wake(execution_id: str, workspace_id: str, priority: str) -> None:
@@ -23,6 +25,12 @@ def wake_at(execution_id: str, workspace_id: str, priority: str, when: datetime)
         queue.enqueue_at(RUN, execution_id, workspace_id, when, priority=priority)
     except Unavailable:
         log(__name__).warning("execution.wake_up_lost", execution_id=execution_id)
+
+
+def ended(execution_id: str, workspace_id: str, priority: str, source: str) -> None:
+    """Have what follows the end of an execution done: of a batch the next row. Call it after the commit; it may be lost."""
+    if source == "batch":
+        queue.try_enqueue(OF_BATCH, execution_id, workspace_id, priority=priority)
 
 
 def wake_many(executions: Iterable[tuple[str, str]], priority: str) -> None:

@@ -170,6 +170,7 @@ def _tell(work: Work, ending: Ending, publisher: Publisher) -> None:
             error_class=error_class,
             ms=taken // timedelta(milliseconds=1),
         )
+        deliveries.ended(work.id, work.workspace_id, work.priority, work.source)
         return
     publisher.status("pending", retry_in=round(ending.wait, 1))
     log(__name__).info("execution.waiting", **facts, seconds=round(ending.wait, 1), reason=ending.reason)

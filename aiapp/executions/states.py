@@ -86,6 +86,7 @@ class Work:
     workspace_id: str
     user_id: str | None
     prompt_template_id: str | None
+    source: str
     priority: str
     round: int
     system: str

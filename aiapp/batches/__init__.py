@@ -1,0 +1,1 @@
+"""Batches: a prompt template run with the rows of a table, each row an execution."""

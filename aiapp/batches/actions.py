@@ -1,0 +1,255 @@
+"""What people do with batches; each verb commits once. Workers feed the rows (feeding.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from aiapp.batches import checking, feeding, frozen, jobs, listing, wishes
+from aiapp.batches.checking import Checked, Sources
+from aiapp.batches.models import Batch, BatchRow
+from aiapp.batches.tables import Table
+from aiapp.batches.wishes import Wish
+from aiapp.columns import new_id, now
+from aiapp.errors import Conflict
+from aiapp.executions import cancelling
+from aiapp.executions.models import Execution
+from aiapp.executions.publishing import Publisher
+from aiapp.executions.submission import Prepared, prepare
+from aiapp.extensions import db, reading, redis
+from aiapp.observability.logs import log
+from aiapp.workspaces.access import Access
+
+RETRIED = {"failed": ("failed",), "cancelled": ("cancelled",), "all": ("failed", "cancelled")}
+
+
+def create(
+    access: Access,
+    table: Table,
+    wish: Wish,
+    *,
+    mapping: Sources | None = None,
+    file_name: str = "",
+    start: bool = False,
+) -> Batch:
+    """Store a table as a batch; `start` it at once, or leave it a draft that can be looked at and changed.
+
+    Arguments:
+        mapping: what each variable takes (see Batch.mapping); None goes by the names of the columns.
+    Raises InvalidInput with every mistake by row and column: then nothing is stored. NotFound, Conflict as submitting does.
+    """
+    wishes.demand_readable(table)
+    wish.check()
+    prepared, mapping, checked = _looked_at(access, wish, table.columns, mapping, enumerate(table.rows, 1))
+    if start:
+        wishes.demand_ready(checked)
+    batch = Batch(
+        id=new_id(),
+        workspace_id=access.workspace.id,
+        user_id=access.user.id,
+        token_name=access.token_name,
+        name=wish.name or file_name[: wishes.LONGEST_NAME] or wish.prompt_template,
+        file_name=file_name[:200],
+        size=len(table.rows),
+        columns=table.columns,
+        **_settings(wish, prepared, mapping, checked),
+    )
+    db.session.add(batch)
+    db.session.flush()
+    db.session.add_all(
+        BatchRow(id=new_id(), workspace_id=batch.workspace_id, batch_id=batch.id, number=number, context=row)
+        for number, row in enumerate(table.rows, 1)
+    )
+    if start:
+        batch.status, batch.started_at, batch.prompt = "running", now(), frozen.freeze(prepared)
+        _note(access, batch, "start")
+    db.session.commit()
+    log(__name__).info("batch.created", batch_id=batch.id, workspace_id=batch.workspace_id, rows=batch.size)
+    if start:
+        jobs.wake(batch.id, batch.workspace_id, batch.priority)
+    return batch
+
+
+def change(access: Access, batch: Batch, wish: Wish, mapping: Sources) -> Batch:
+    """Change a draft's settings and mapping, and look at all its rows again. Raises as create does, Conflict where it is none."""
+    wish.check()
+    prepared, mapping, checked = _looked_at(access, wish, batch.columns, mapping, listing.contexts(batch.id))
+    values = _settings(wish, prepared, mapping, checked) | {"name": wish.name or batch.name}
+    _move_draft(batch, values)
+    db.session.commit()
+    return listing.again(access, batch.id)
+
+
+def start(access: Access, batch: Batch) -> Batch:
+    """Start a draft whose rows can all be run: its prompt never changes from then on.
+
+    Raises InvalidInput with the rows that cannot be run; Conflict where it is no draft (any more), and as create does.
+    """
+    wish = wishes.of(batch)
+    prepared, _, checked = _looked_at(access, wish, batch.columns, batch.mapping, listing.contexts(batch.id))
+    wishes.demand_ready(checked)
+    values = {"status": "running", "started_at": now(), "prompt": frozen.freeze(prepared)}
+    values |= {"prompt_version_id": prepared.prompt_version_id, "checked": checked.as_json()}
+    values |= {"user_id": access.user.id, "token_name": access.token_name}
+    _move_draft(batch, values)
+    _note(access, batch, "start")
+    db.session.commit()
+    jobs.wake(batch.id, batch.workspace_id, batch.priority)
+    return listing.again(access, batch.id)
+
+
+def discard(access: Access, batch: Batch) -> None:
+    """Delete a draft. Raises Conflict for what is none."""
+    found = _locked(access, batch)
+    if found.status != "draft":
+        raise _started()
+    access.delete(found)
+    db.session.commit()
+
+
+def pause(access: Access, batch: Batch) -> Batch:
+    """Begin no more rows; what is under way goes on to its end. Pausing twice is no error. Raises Conflict `finished`."""
+    found = _locked(access, batch)
+    if found.status not in ("running", "paused"):
+        raise _finished(found)
+    if found.status == "running":
+        found.status, found.note = "paused", ""
+        _note(access, found, "pause")
+    db.session.commit()
+    return found
+
+
+def resume(access: Access, batch: Batch) -> Batch:
+    """Go on. Whoever resumes what somebody left behind who may run batches no more, takes it over. Raises Conflict `finished`."""
+    found = _locked(access, batch)
+    if found.status not in ("running", "paused"):
+        raise _finished(found)
+    if found.note:
+        found.user_id, found.token_name, found.note = access.user.id, access.token_name, ""
+    if found.status == "paused":
+        found.status = "running"
+        _note(access, found, "resume")
+    db.session.commit()
+    jobs.wake(found.id, found.workspace_id, found.priority)
+    return found
+
+
+def cancel(access: Access, batch: Batch) -> Batch:
+    """End it: rows that wait get no execution, executions under way are cancelled. Cancelling twice is no error.
+
+    Raises Conflict `finished` for one that has ended.
+    """
+    found = _locked(access, batch)
+    if found.status == "cancelled":
+        return found
+    if found.status not in ("running", "paused"):
+        raise _finished(found)
+    feeding.settle(found.id)
+    waiting = sa.and_(BatchRow.batch_id == found.id, BatchRow.state == "waiting")
+    _write(sa.update(BatchRow).where(waiting).values(state="cancelled").returning(BatchRow.id))
+    running = sa.select(BatchRow.execution_id).where(BatchRow.batch_id == found.id, BatchRow.state == "running")
+    under_way = [one for one in db.session.scalars(running) if one is not None]
+    for execution_id in under_way:
+        cancelling.cancel(execution_id)
+    feeding.settle(found.id)
+    found.status, found.note, found.ended_at = "cancelled", "", now()
+    _note(access, found, "cancel")
+    ended = sa.select(Execution.id).where(Execution.id.in_(under_way), Execution.status == "cancelled")
+    stopped = list(db.session.scalars(ended))
+    db.session.commit()
+    for execution_id in stopped:
+        Publisher(redis(), execution_id).done("cancelled", error_class="cancelled")
+    return found
+
+
+def retry(access: Access, batch: Batch, which: str = "failed") -> Batch:
+    """Have rows that failed (`which` is a key of RETRIED) run again, each with its last execution as the parent of the next.
+
+    A batch that has ended runs again; a paused one stays paused. Raises Conflict `nothing_to_retry`, and for a draft.
+    """
+    found = _locked(access, batch)
+    if found.status == "draft":
+        raise _finished(found)
+    feeding.settle(found.id)
+    again = sa.update(BatchRow).where(BatchRow.batch_id == found.id, BatchRow.state.in_(RETRIED[which]))
+    spent = sa.func.coalesce(BatchRow.earlier_cost, 0) + sa.func.coalesce(BatchRow.cost, 0)
+    again = again.values(
+        state="waiting",
+        parent_id=sa.func.coalesce(BatchRow.execution_id, BatchRow.parent_id),
+        execution_id=None,
+        earlier_cost=sa.case((BatchRow.cost.is_not(None), spent), else_=BatchRow.earlier_cost),
+        cost=None,
+        valid=None,
+        error=None,
+    )
+    rows = len(_write(again.returning(BatchRow.id)))
+    if not rows:
+        raise Conflict("No row of it can be tried again.", code="nothing_to_retry")
+    if found.status in ("ended", "cancelled"):
+        found.status, found.ended_at = "running", None
+    _note(access, found, "retry", rows=rows, which=which)
+    db.session.commit()
+    jobs.wake(found.id, found.workspace_id, found.priority)
+    return found
+
+
+def _looked_at(
+    access: Access, wish: Wish, columns: list[str], mapping: Sources | None, rows: checking.Rows
+) -> tuple[Prepared, Sources, Checked]:
+    """Fill every row's prompt, as a reader: on SQLite nobody else could write for as long as that takes."""
+    db.session.commit()
+    with reading():
+        prepared = prepare(access, wish.submission())
+        if mapping is None:
+            mapping = checking.mapped_by_name(checking.variables(prepared), columns)
+        checked = checking.check(prepared, mapping, columns, rows)
+        db.session.commit()
+    return prepared, mapping, checked
+
+
+def _settings(wish: Wish, prepared: Prepared, mapping: Sources, checked: Checked) -> dict[str, Any]:
+    return {
+        "prompt_template_id": prepared.prompt_template_id,
+        "prompt_version_id": prepared.prompt_version_id,
+        "mapping": {name: dict(source) for name, source in mapping.items()},
+        "asked": wish.asked,
+        "checked": checked.as_json(),
+        "priority": wish.priority,
+        "at_once": wish.at_once,
+        "per_minute": wish.per_minute,
+    }
+
+
+def _move_draft(batch: Batch, values: Mapping[str, Any]) -> None:
+    """Change a draft that is as it was read. Raises Conflict."""
+    same = sa.and_(Batch.id == batch.id, Batch.status == "draft", Batch.revision == batch.revision)
+    if not _write(sa.update(Batch).where(same).values(**values, revision=batch.revision + 1).returning(Batch.id)):
+        raise _started()
+
+
+def _locked(access: Access, batch: Batch) -> Batch:
+    """Return the batch as it is, and keep others from moving it until the commit. Raises NotFound."""
+    query = access.select(Batch).where(Batch.id == batch.id).with_for_update()
+    found = db.session.scalars(query.execution_options(populate_existing=True)).first()
+    return found if found is not None else access.get(Batch, batch.id)
+
+
+def _write(change: Any) -> list[Any]:
+    return list(db.session.execute(change.execution_options(synchronize_session=False)).all())
+
+
+def _started() -> Conflict:
+    return Conflict("It was changed or started meanwhile: look at it again.", code="stale")
+
+
+def _finished(batch: Batch) -> Conflict:
+    if batch.status == "draft":
+        return Conflict("It was not started yet.", code="not_started")
+    return Conflict("It has ended already.", code="finished")
+
+
+def _note(access: Access, batch: Batch, verb: str, **more: Any) -> None:
+    access.audit(f"batch.{verb}", batch.name, after={"rows": batch.size, **more})
+    log(__name__).info(f"batch.{verb}", batch_id=batch.id, workspace_id=batch.workspace_id, user_id=access.user.id)

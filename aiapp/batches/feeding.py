@@ -1,0 +1,133 @@
+"""Feeds the rows of a batch to the workers, some at a time: a row gets its execution in the transaction that makes it.
+
+Whoever feeds holds the batch's row, so that several at once are harmless; nothing is lost with one that dies, because the rows
+say what is left to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from aiapp.batches import checking, frozen
+from aiapp.batches.models import Batch, BatchRow
+from aiapp.columns import new_id, now
+from aiapp.errors import InvalidInput
+from aiapp.executions.models import FINISHED, Execution
+from aiapp.executions.states import database_time
+from aiapp.extensions import db
+from aiapp.workspaces.models import ROLES, Membership
+
+# In one transaction, so that nobody waits long for the database.
+STEP = 50
+MINUTE = timedelta(minutes=1)
+LEFT = "Whoever started it can no longer run batches here. Who resumes it takes it over."
+
+
+@dataclass(slots=True)
+class Fed:
+    """What a step did: the executions that it made. `again` says that there is room for more, `later` when there will be."""
+
+    workspace_id: str = ""
+    priority: str = "low"
+    made: list[str] = field(default_factory=list)
+    again: bool = False
+    later: datetime | None = None
+    ended: bool = False
+
+
+def step(batch_id: str) -> Fed:
+    """Copy what has ended and make the executions that there is room for, in the caller's transaction."""
+    batch = db.session.scalars(
+        sa.select(Batch).where(Batch.id == batch_id, Batch.status != "draft").with_for_update()
+    ).first()
+    if batch is None:
+        return Fed()
+    fed = Fed(batch.workspace_id, batch.priority)
+    settle(batch_id)
+    if batch.status == "running" and not _may_go_on(batch):
+        batch.status, batch.note = "paused", LEFT
+    if batch.status == "running":
+        _make(batch, fed)
+    if batch.status in ("running", "paused") and not _left(batch_id):
+        batch.status, batch.ended_at, fed.ended = "ended", now(), True
+    return fed
+
+
+def settle(batch_id: str) -> None:
+    """Copy the ends of executions to their rows: each once, because then the row runs no longer."""
+    running = sa.and_(BatchRow.batch_id == batch_id, BatchRow.state == "running")
+    ended = sa.and_(Execution.id == BatchRow.execution_id, Execution.status.in_(FINISHED))
+    copied = sa.update(BatchRow).where(running, ended)
+    copied = copied.values(state=Execution.status, valid=Execution.valid, cost=Execution.cost)
+    gone = sa.update(BatchRow).where(running, ~sa.exists().where(Execution.id == BatchRow.execution_id))
+    for change in (copied, gone.values(state="failed", error="Its execution was deleted.")):
+        db.session.execute(change.execution_options(synchronize_session=False))
+
+
+def _make(batch: Batch, fed: Fed) -> None:
+    room = batch.at_once - _number(batch.id, BatchRow.state == "running")
+    if batch.per_minute is not None:
+        begun = sa.select(sa.func.count(), sa.func.min(BatchRow.fed_at)).where(BatchRow.batch_id == batch.id)
+        recent, oldest = db.session.execute(begun.where(BatchRow.fed_at > database_time(-60.0))).one()
+        if recent + room > batch.per_minute:
+            fed.later = (oldest or now()) + MINUTE
+        room = min(room, batch.per_minute - recent)
+    if room <= 0:
+        return
+    waiting = sa.select(BatchRow).where(BatchRow.batch_id == batch.id, BatchRow.state == "waiting")
+    rows = db.session.scalars(waiting.order_by(BatchRow.number).limit(min(room, STEP))).all()
+    prepared = frozen.thaw(batch.prompt or {})
+    specs = {spec["name"]: spec for spec in checking.variables(prepared)}
+    for row in rows:
+        try:
+            columns = prepared.columns(checking.values(specs, batch.mapping, row.context))
+        except InvalidInput as error:  # it could be filled when the batch was started
+            told = "; ".join(f"{item['field']}: {item['message']}" for item in error.errors) or str(error)
+            row.state, row.error = "failed", told[:500]
+            continue
+        fed.made.append(_begin(batch, row, columns))
+    fed.again = len(rows) == STEP < room
+
+
+def _begin(batch: Batch, row: BatchRow, columns: dict[str, object]) -> str:
+    """Make the row's execution, if it waits for one: else the whole transaction is given up."""
+    execution_id = new_id()
+    execution = Execution(
+        id=execution_id,
+        workspace_id=batch.workspace_id,
+        user_id=batch.user_id,
+        token_name=batch.token_name,
+        parent_id=row.parent_id,
+        **columns,
+    )
+    db.session.add(execution)
+    db.session.flush()
+    taken = sa.update(BatchRow).where(
+        BatchRow.id == row.id, BatchRow.state == "waiting", BatchRow.execution_id.is_(None)
+    )
+    taken = taken.values(state="running", execution_id=execution_id, fed_at=database_time()).returning(BatchRow.id)
+    db.session.execute(taken.execution_options(synchronize_session=False)).one()
+    return execution_id
+
+
+def _may_go_on(batch: Batch) -> bool:
+    """Whether the one who started it may still do that: a change of their role acts on what is not begun yet."""
+    role = db.session.scalar(
+        sa.select(Membership.role).where(
+            Membership.workspace_id == batch.workspace_id, Membership.user_id == batch.user_id
+        )
+    )
+    return role is not None and ROLES.index(role) >= ROLES.index("editor")
+
+
+def _left(batch_id: str) -> bool:
+    return bool(_number(batch_id, BatchRow.state.in_(("waiting", "running"))))
+
+
+def _number(batch_id: str, condition: sa.ColumnElement[bool]) -> int:
+    return db.session.scalars(
+        sa.select(sa.func.count()).select_from(BatchRow).where(BatchRow.batch_id == batch_id, condition)
+    ).one()
