@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from aiapp import sealing
 from aiapp.columns import new_id
-from aiapp.credentials import keeping
 from aiapp.errors import Conflict, InvalidInput
-from aiapp.executions import beside, cancelling, deliveries
+from aiapp.executions import beside, cancelling, deliveries, repeating
 from aiapp.executions.beside import AvailableProvider, NotFinishedError
 from aiapp.executions.filters import Filters
 from aiapp.executions.listing import Page, estimated_completion, list_executions, wait
 from aiapp.executions.models import Execution
 from aiapp.executions.publishing import Publisher
-from aiapp.executions.submission import Submission, asked, columns
+from aiapp.executions.submission import Submission, columns
 from aiapp.extensions import db, redis
 from aiapp.observability.logs import log
 from aiapp.workspaces import acting
@@ -30,6 +27,8 @@ __all__ = [
     "Submission",
     "available_providers",
     "cancel",
+    "compare",
+    "compare_again",
     "estimated_completion",
     "list_executions",
     "regenerate",
@@ -40,30 +39,7 @@ __all__ = [
     "wait",
 ]
 
-# What a repetition takes over as it was.
-_PROMPT = (
-    "prompt_template_id",
-    "prompt_version_id",
-    "template",
-    "template_system",
-    "context",
-    "fetched",
-    "system",
-    "body",
-    "messages",
-)
-_ASKED = (
-    "format",
-    "json_schema",
-    "requested_provider",
-    "requested_credential_id",
-    "requested_model",
-    "temperature",
-    "max_tokens",
-    "stream",
-    "priority",
-)
-CHANGEABLE = ("context", "provider", "credential_id", "model", "version", "temperature")
+MOST_COMPARED = 6
 
 
 def submit(access: Access, submission: Submission, *, execution_id: str | None = None) -> Execution:
@@ -119,62 +95,71 @@ def available_providers(workspace: str, *, user: str | None = None) -> list[Avai
 
 
 def rerun(access: Access, execution: Execution, *, execution_id: str | None = None) -> Execution:
-    """Ask the same once more: the same texts, even where the prompt template has changed since. Raises Denied.
-
-    A credential that it asked and that is not there for whoever repeats it is let go of (`unpinned`).
-
-    `execution_id` is as in submit.
-    """
+    """Ask the same once more (see repeating.same). `execution_id` is as in submit. Raises Denied."""
     made = _made_before(access, execution_id)
-    if made is not None:
-        return made
-    _demand_repeatable(access, execution)
-    values = {name: getattr(execution, name) for name in (*_PROMPT, *_ASKED)}
-    if rerun_unpins(access, execution):
-        values |= {"requested_credential_id": None, "unpinned": True}
-    values["source"] = _source(access, execution)
-    return _insert(access, values, parent=execution, execution_id=execution_id)
+    return made or _insert(access, repeating.same(access, execution), parent=execution, execution_id=execution_id)
 
 
 def regenerate(
     access: Access, execution: Execution, changes: Mapping[str, Any], *, execution_id: str | None = None
 ) -> Execution:
-    """Ask again with changes: any of CHANGEABLE; what is not given stays as it was. `execution_id` is as in submit.
+    """Ask again with changes (see repeating.changed). `execution_id` is as in submit.
 
-    Another context or version fills the prompt anew. Another provider lets go of a pinned credential and of the model.
-
-    Raises InvalidInput, NotFound, Denied; Conflict `gone` where the prompt template that had to be filled anew was deleted.
+    Raises InvalidInput, NotFound, Denied, Conflict as repeating.changed does.
     """
     made = _made_before(access, execution_id)
     if made is not None:
         return made
-    unknown = sorted(set(changes) - set(CHANGEABLE))
-    if unknown:
-        raise InvalidInput(errors=[{"field": name, "message": "This cannot be changed."} for name in unknown])
-    _demand_repeatable(access, execution)
-    submission = _resubmission(access, execution, changes)
-    chosen = any(changes.get(name) is not None for name in ("provider", "credential_id"))
-    told = {"source": _source(access, execution), "unpinned": not chosen and unpins(access, execution)}
-    if changes.get("context") is None and changes.get("version") is None:
-        taken_over = {name: getattr(execution, name) for name in _PROMPT}
-        version = execution.prompt_version if submission.prompt_template is not None else None
-        values = {**taken_over, **asked(access, submission, version), **told}
-        return _insert(access, values, parent=execution, execution_id=execution_id)
-    if submission.prompt_template is None and execution.template is None:
-        raise Conflict("The prompt template of this execution was deleted.", code="gone")
-    values = {**columns(access, submission), **told}
+    values = repeating.changed(access, execution, changes)
     return _insert(access, values, parent=execution, execution_id=execution_id)
 
 
-def unpins(access: Access, execution: Execution) -> bool:
-    """Whether it asked one credential that the asking person cannot use: deleted since, or personal and somebody else's."""
-    pinned = execution.requested_credential_id
-    return pinned is not None and not keeping.knows(access, pinned)
+def compare(
+    access: Access, submissions: Sequence[Submission], *, execution_ids: Sequence[str | None] | None = None
+) -> list[Execution]:
+    """Submit several that are to be looked at beside each other: all of them, or none.
+
+    Arguments:
+        submissions: 2 to MOST_COMPARED.
+        execution_ids: as in submit, one for each.
+
+    Raises as submit does; an error's field begins with the place of its submission, from 1 (`variants.1.model`).
+    """
+    _check_number(len(submissions), 2)
+    ids = execution_ids or [None] * len(submissions)
+    made = [_made_before(access, one) for one in ids]
+    if all(made):
+        return [one for one in made if one is not None]
+    values = [_placed(number, columns, access, one) for number, one in enumerate(submissions, 1)]
+    return _insert_all(access, [*zip(values, ids, strict=True)], parent=None)
 
 
-def rerun_unpins(access: Access, execution: Execution) -> bool:
-    """Whether a rerun lets go of the credential that it asked; one's own rather fails where that was deleted."""
-    return execution.user_id != access.user.id and unpins(access, execution)
+def compare_again(access: Access, execution: Execution, variants: Sequence[Mapping[str, Any]]) -> list[Execution]:
+    """Ask an execution's prompt again with each of these changes: all of them, or none; they are linked to it.
+
+    Arguments:
+        variants: changes as regenerate takes them, 1 to MOST_COMPARED - 1 (the execution itself is beside them).
+
+    Raises as regenerate does, an error's field as compare says.
+    """
+    _check_number(len(variants) + 1, 2)
+    values = [_placed(number, repeating.changed, access, execution, one) for number, one in enumerate(variants, 1)]
+    return _insert_all(access, [(one, None) for one in values], parent=execution)
+
+
+def _check_number(number: int, least: int) -> None:
+    if not least <= number <= MOST_COMPARED:
+        message = f"Compare {least} to {MOST_COMPARED} at once."
+        raise InvalidInput(errors=[{"field": "variants", "message": message}])
+
+
+def _placed(number: int, verb: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """Return what `verb` does; its mistakes say in which place it was."""
+    try:
+        return verb(*arguments)
+    except InvalidInput as error:
+        errors = [{**one, "field": f"variants.{number}.{one['field']}"} for one in error.errors]
+        raise InvalidInput(error.detail, errors=errors) from error
 
 
 def cancel(access: Access, execution: Execution) -> Execution:
@@ -207,81 +192,37 @@ def _made_before(access: Access, execution_id: str | None) -> Execution | None:
 def _insert(
     access: Access, values: Mapping[str, Any], *, parent: Execution | None, execution_id: str | None
 ) -> Execution:
-    execution = Execution(
-        id=execution_id or new_id(),
-        workspace_id=access.workspace.id,
-        user_id=access.user.id,
-        token_name=access.token_name,
-        parent_id=parent.id if parent is not None else None,
-        attempts=[],  # known without asking: on SQLite each question after the commit would take the writer's lock again
-        **values,
-    )
-    db.session.add(execution)
+    return _insert_all(access, [(values, execution_id)], parent=parent)[0]
+
+
+def _insert_all(
+    access: Access, given: Sequence[tuple[Mapping[str, Any], str | None]], *, parent: Execution | None
+) -> list[Execution]:
+    made = [
+        Execution(
+            id=execution_id or new_id(),
+            workspace_id=access.workspace.id,
+            user_id=access.user.id,
+            token_name=access.token_name,
+            parent_id=parent.id if parent is not None else None,
+            attempts=[],  # known without asking: on SQLite each question after the commit would take the writer's lock again
+            **values,
+        )
+        for values, execution_id in given
+    ]
+    db.session.add_all(made)
     db.session.commit()
-    log(__name__).info(
-        "execution.submitted",
-        **_names(execution),
-        user_id=access.user.id,
-        source=execution.source,
-        priority=execution.priority,
-        parent_id=execution.parent_id,
-    )
-    deliveries.wake(execution.id, execution.workspace_id, execution.priority)
-    return execution
-
-
-def _demand_repeatable(access: Access, execution: Execution) -> None:
-    """A viewer repeats what a viewer may run: the published version of a prompt template.
-
-    Raises Denied; Conflict `texts_erased` and `texts_unreadable` where nobody knows what was asked.
-    """
-    if execution.texts_erased_at is not None:
-        raise Conflict("Its texts were not kept, so nobody knows what was asked.", code="texts_erased")
-    if not sealing.readable(execution):
-        raise Conflict(sealing.UNREADABLE, code="texts_unreadable")
-    version = execution.prompt_version
-    if version is None or version.status != "published":
-        access.demand("editor")
-
-
-def _resubmission(access: Access, execution: Execution, changes: Mapping[str, Any]) -> Submission:
-    template, version = execution.prompt_template, execution.prompt_version
-    submission = Submission(
-        prompt_template=template.slug if template is not None else None,
-        version=version.number if version is not None else None,
-        template=execution.template,
-        system=execution.template_system,
-        context=execution.context,
-        kept_context=changes.get("context") is None,
-        fetched=execution.fetched,
-        format=execution.format,
-        provider=execution.requested_provider,
-        credential_id=execution.requested_credential_id,
-        model=execution.requested_model,
-        temperature=execution.temperature,
-        max_tokens=execution.max_tokens,
-        priority=execution.priority,
-        stream=execution.stream,
-        source="page",
-    )
-    given = {name: value for name, value in changes.items() if value is not None}
-    if unpins(access, execution):
-        submission = replace(submission, credential_id=None)
-    if "provider" in given:
-        submission = replace(submission, credential_id=None, model=None)
-    elif "credential_id" in given:
-        submission = replace(submission, provider=None, model=None)
-    if "context" in given:  # what filled itself stays as it was, where nothing else is given for it now
-        kept = [name for name in execution.fetched if name not in given["context"]]
-        given |= {"context": {**{name: execution.context[name] for name in kept}, **given["context"]}, "fetched": kept}
-    return replace(submission, **given)
-
-
-def _source(access: Access, execution: Execution) -> str:
-    """Return where the repetition of `execution` comes from; that of a test run is one too."""
-    if access.token_name:
-        return "api"
-    return "preview" if execution.source == "preview" else "page"
+    for execution in made:
+        log(__name__).info(
+            "execution.submitted",
+            **_names(execution),
+            user_id=access.user.id,
+            source=execution.source,
+            priority=execution.priority,
+            parent_id=execution.parent_id,
+        )
+        deliveries.wake(execution.id, execution.workspace_id, execution.priority)
+    return made
 
 
 def _names(execution: Execution) -> dict[str, str | None]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, request, url_for
 
-from aiapp.executions import actions, explaining, formats, pauses, round_words, rounds, showing, stream
+from aiapp.executions import explaining, formats, pauses, repeating, round_words, rounds, showing, stream
 from aiapp.executions.models import Execution
 from aiapp.workspaces.access import Access
 
@@ -60,7 +60,7 @@ def shown(access: Access, execution: Execution) -> dict[str, Any]:
         "pause_ends": pauses.ends(pause) if pause is not None else "",
         "stream_url": url_for("executions.stream_text", attempt=last, **path) if streams else None,
         "side": side if (side := request.values.get("side")) in SIDES else "",
-        "unpins": showing.UNPINS if actions.rerun_unpins(access, execution) else "",
+        "unpins": showing.UNPINS if repeating.rerun_unpins(access, execution) else "",
         "unpinned": showing.UNPINNED if execution.unpinned else "",
         "may_run": access.allows("editor") or (version is not None and version.status == "published"),
     }

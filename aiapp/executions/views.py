@@ -18,6 +18,7 @@ from aiapp.executions import (
     list_views,
     once,
     pair_views,
+    repeating,
     selection_views,
     showing,
     version_views,
@@ -128,7 +129,7 @@ def _form(access: Access, values: Mapping[str, Any], errors: Mapping[str, str], 
         action = url_for("executions.regenerate", workspace=access.workspace.slug, execution_id=parent.id)
     else:
         action = url_for("executions.create", workspace=access.workspace.slug)
-    unpins = parent is not None and actions.unpins(access, parent)
+    unpins = parent is not None and repeating.unpins(access, parent)
     providers = [("", "Any"), *((kind, provider.label) for kind, provider in PROVIDERS.items())]
     return render_template(
         "executions/form.html",
