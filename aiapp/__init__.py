@@ -79,6 +79,7 @@ def _register_blueprints(app: OpenAPI) -> None:
     from aiapp.prompt_templates.pages import publishing_settings_views as publishing
     from aiapp.prompt_templates.pages import tag_views as tags
     from aiapp.prompt_templates.pages import views as prompt_templates
+    from aiapp.retention import views as retention
     from aiapp.webhooks import views as webhooks
     from aiapp.workspaces import views as workspaces
 
@@ -96,6 +97,7 @@ def _register_blueprints(app: OpenAPI) -> None:
         previews,
         executions,
         feedback,
+        retention,
         operations,
         home,
     )

@@ -11,7 +11,8 @@ from flask import Response, current_app, g, request
 
 from aiapp.accounts import tokens
 from aiapp.accounts.models import ApiToken
-from aiapp.errors import AppError, Unauthenticated, UnsupportedMediaType
+from aiapp.errors import AppError, NotFound, Unauthenticated, UnsupportedMediaType
+from aiapp.executions.models import Execution
 from aiapp.extensions import db, reading
 from aiapp.workspaces.access import Access
 from aiapp.workspaces.models import Membership
@@ -81,13 +82,14 @@ def recognise(*, note: bool = False) -> None:
     g.token_expires_at = token.expires_at
 
 
-def still_valid(authorization: str) -> bool:
-    """Whether the token of an open stream still works: it may have been revoked, its user removed."""
+def still_valid(authorization: str, execution_id: str) -> bool:
+    """Whether the token of an open stream may still read it: it may have been revoked, its user removed, executions hidden."""
     try:
-        _found(authorization)
-    except Unauthenticated:
+        token, membership = _found(authorization)
+        access = Access(membership.workspace, token.user, membership.role, scope=token.scope)
+        return bool(access.get(Execution, execution_id))
+    except (Unauthenticated, NotFound):
         return False
-    return True
 
 
 def challenge(response: Response) -> Response:

@@ -223,8 +223,8 @@ def events(path: ExecutionPath) -> Events:
     reader = stream.follow(
         path.execution_id,
         last_event_id=request.headers.get("Last-Event-ID"),
-        allowed=lambda: still_valid(authorization),
-        who=authorization,
+        allowed=lambda: still_valid(authorization, path.execution_id),
+        who=(authorization, path.execution_id),
     )
     if reader is None:
         raise Unavailable("Too many streams are open. Ask with ?wait= instead.", retry_after=5)

@@ -26,6 +26,7 @@ from aiapp.api.asking import asking
 from aiapp.api.models import IdempotencyKey
 from aiapp.columns import new_id, now
 from aiapp.errors import Conflict, InvalidInput, Unavailable
+from aiapp.executions.models import Execution
 from aiapp.extensions import db, settings
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -64,6 +65,8 @@ def once(*, shown_once: str | None = None, execution: bool = False) -> Callable[
                 raise InvalidInput(errors=[{"field": "Idempotency-Key", "message": message}])
             row, first = _reserve(key, repeatable=execution)
             if row.status is not None:
+                if execution:
+                    asking().get(Execution, row.id)  # hidden from this member, or deleted since
                 return _replay(row)
             try:
                 g.new_id = row.id

@@ -8,7 +8,9 @@ from flask_openapi3.openapi import OpenAPI
 from pydantic import ValidationError
 
 from aiapp.api.asking import authenticate, challenge, public
+from aiapp.api.batches import batches
 from aiapp.api.credentials import credentials
+from aiapp.api.data import data
 from aiapp.api.describing import document
 from aiapp.api.executions import executions
 from aiapp.api.locating import locate
@@ -39,8 +41,10 @@ PARTS = (
     prompt_links,
     prompt_files,
     executions,
+    batches,
     queue,
     webhooks,
+    data,
 )
 MOST_ERRORS = 100
 

@@ -55,7 +55,7 @@ def stream_text(access: Access, execution_id: str) -> Response:
     def allowed() -> bool:
         user = session_user(secret)
         try:
-            return user is not None and bool(enter(user, slug))
+            return user is not None and bool(enter(user, slug).get(Execution, execution_id))
         except NotFound:
             return False
 
@@ -65,7 +65,7 @@ def stream_text(access: Access, execution_id: str) -> Response:
         last_event_id=request.headers.get("Last-Event-ID"),
         encode=encode,
         allowed=allowed,
-        who=(secret, slug),
+        who=(secret, execution_id),
     )
     if reader is None:  # too many readers: the page goes on asking every few seconds
         return Response(status=204)

@@ -46,6 +46,10 @@ def rate(
     if kept is not None and len(kept) > COMMENT:
         message = f"This is too long: {len(kept):,} characters. Use at most {COMMENT:,}."
         errors.append({"field": "comment", "message": message})
+    if kept and not access.workspace.keeps_texts:
+        errors.append(
+            {"field": "comment", "message": "This workspace keeps no texts: a thumb counts, a comment cannot."}
+        )
     if reasons is not None and (len(reasons) > REASONS or any(not 1 <= len(reason) <= 100 for reason in reasons)):
         errors.append({"field": "reasons", "message": f"Use at most {REASONS} reasons of at most 100 characters."})
     if errors:
@@ -99,10 +103,11 @@ def counts_of(access: Access, template: PromptTemplate) -> Counts:
 def newest_of(access: Access, template: PromptTemplate) -> list[tuple[Feedback, int | None]]:
     """Return the newest feedback on a prompt template, each with the number of the version that ran."""
     rows = db.session.execute(
-        sa.select(Feedback, PromptVersion.number)
+        access.select(Feedback)
+        .add_columns(PromptVersion.number)
         .join(Execution, Execution.id == Feedback.execution_id)
         .outerjoin(PromptVersion, PromptVersion.id == Execution.prompt_version_id)
-        .where(Feedback.workspace_id == access.workspace.id, Execution.prompt_template_id == template.id)
+        .where(Execution.prompt_template_id == template.id)
         .order_by(Feedback.updated_at.desc())
         .limit(ROWS)
     )

@@ -94,6 +94,7 @@ PLACES = (
     Place("approvals-empty", "/w/empty/approvals"),
     Place("approval", "{approval}", shows="main .diff, main h2"),
     Place("publishing", "/w/demo/settings/publishing"),
+    Place("data", "/w/demo/settings/data"),
     Place("label-delete", "/w/demo/settings/publishing/labels/{label}/delete", shows="dialog[open]"),
     Place("prompt-template-delete", "/w/demo/prompt-templates/support-reply/delete", shows="dialog[open]"),
     Place("prompt-template-run", "/w/demo/prompt-templates/support-reply/run", shows="#run-form"),
