@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import defer, joinedload, with_expression
 
 from aiapp import sealing
+from aiapp.accounts.models import User
 from aiapp.columns import now
 from aiapp.errors import InvalidInput
 from aiapp.executions.filters import SEARCHED, Filters, conditions
 from aiapp.executions.models import FINISHED, Execution
 from aiapp.executions.stream import closing
 from aiapp.extensions import db, reading
-from aiapp.prompt_templates.models import PromptTemplate
+from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.workspaces.access import Access
 
 MAX_LIMIT = 200
@@ -41,6 +42,13 @@ _TEXTS = (
     Execution.json_schema,
     Execution.output,
     Execution.output_data,
+)
+
+# What a list shows of others, and nothing of what these are related to.
+RELATED = (
+    joinedload(Execution.prompt_template).load_only(PromptTemplate.name, PromptTemplate.slug).lazyload("*"),
+    joinedload(Execution.prompt_version).load_only(PromptVersion.number).lazyload("*"),
+    joinedload(Execution.user).load_only(User.name).lazyload("*"),
 )
 
 
@@ -71,9 +79,7 @@ def list_executions(
 
     Raises InvalidInput for a cursor that is none and for an unknown value of `feedback`.
     """
-    query = access.select(Execution).options(
-        joinedload(Execution.prompt_template), joinedload(Execution.prompt_version), joinedload(Execution.user)
-    )
+    query = access.select(Execution).options(*RELATED)
     if not texts:
         query = query.options(*(defer(column) for column in _TEXTS))
     if openings:
