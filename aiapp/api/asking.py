@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from flask import Response, current_app, g, request
+from sqlalchemy.orm import lazyload
 
 from aiapp.accounts import tokens
 from aiapp.accounts.models import ApiToken
@@ -19,6 +20,16 @@ from aiapp.workspaces.models import Membership
 
 View = TypeVar("View", bound=Callable[..., Any])
 BODY = frozenset({"POST", "PUT", "PATCH"})
+# Every request asks this, so it is one question, built once; the token's user is the membership's.
+_WHO = (
+    sa.select(ApiToken, Membership)
+    .join(
+        Membership,
+        sa.and_(Membership.workspace_id == ApiToken.workspace_id, Membership.user_id == ApiToken.user_id),
+    )
+    .where(ApiToken.secret_hash == sa.bindparam("secret_hash"))
+    .options(lazyload(ApiToken.user))
+)
 HOW = "Send a token of this workspace as Authorization: Bearer aiapp_…"
 
 
@@ -101,13 +112,12 @@ def challenge(response: Response) -> Response:
 
 def _found(authorization: str) -> tuple[ApiToken, Membership]:
     scheme, _, text = authorization.partition(" ")
-    token = tokens.find(text.strip()) if scheme.lower() == "bearer" else None
-    if token is None:
+    secret_hash = tokens.hash_of(text.strip()) if scheme.lower() == "bearer" else None
+    found = db.session.execute(_WHO, {"secret_hash": secret_hash}).first() if secret_hash else None
+    if found is None:
         raise Unauthenticated(HOW)
-    membership = db.session.scalar(
-        sa.select(Membership).where(Membership.workspace_id == token.workspace_id, Membership.user_id == token.user_id)
-    )
-    if membership is None:
+    token, membership = found
+    if token.expired or not membership.user.active:
         raise Unauthenticated(HOW)
     return token, membership
 

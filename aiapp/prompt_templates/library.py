@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import contains_eager, defer, lazyload
 
 from aiapp.errors import NotFound
 from aiapp.extensions import db
@@ -46,6 +46,25 @@ def versions(access: Access, template: PromptTemplate, limit: int = 200, *, text
 def published(access: Access, template: PromptTemplate) -> PromptVersion | None:
     """Return the version that everybody gets who asks for none in particular."""
     return db.session.scalars(_versions(access, template).where(PromptVersion.status == "published")).first()
+
+
+def published_by_slug(access: Access, slug: str) -> PromptVersion | None:
+    """Return the published version of the prompt template with this slug by one question; None where there is none.
+
+    Both stay with the session: who names them afterwards, as an execution of them does, need not ask again.
+    """
+    template = contains_eager(PromptVersion.prompt_template).lazyload(PromptTemplate.tags)
+    people = lazyload(PromptVersion.author), lazyload(PromptVersion.published_by)
+    query = access.select(PromptVersion).join(PromptVersion.prompt_template).options(template, *people)
+    found = db.session.scalars(
+        query.where(
+            PromptTemplate.workspace_id == access.workspace.id,
+            PromptTemplate.slug == slug,
+            PromptVersion.status == "published",
+        )
+    ).first()
+    db.session.info["published"] = found
+    return found
 
 
 def current(access: Access, template: PromptTemplate) -> PromptVersion:

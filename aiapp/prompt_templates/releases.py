@@ -187,6 +187,10 @@ def runnable_version(access: Access, slug: str, number: int | None = None, label
     Raises InvalidInput where both are given, NotFound, Conflict `inactive`, Denied for a viewer who asks for a number that is
     not the published one's: what viewers get was published, and labelled for them by an editor.
     """
+    if number is None and label in (None, PUBLISHED):
+        published = library.published_by_slug(access, slug)
+        if published is not None and published.prompt_template.active:
+            return published
     template = library.find(access, slug)
     if number is not None and label is not None:
         raise InvalidInput(errors=[{"field": "label", "message": "Name a version or a label, not both."}])
