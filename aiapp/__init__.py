@@ -68,6 +68,7 @@ def _register_blueprints(app: OpenAPI) -> None:
     from aiapp import extensions, health, models  # noqa: F401 - every process has every table
     from aiapp.accounts import views as accounts
     from aiapp.api import views as api
+    from aiapp.batches import views as batches
     from aiapp.credentials import views as credentials
     from aiapp.executions import views as executions
     from aiapp.feedback import views as feedback
@@ -96,6 +97,7 @@ def _register_blueprints(app: OpenAPI) -> None:
         publishing,
         previews,
         executions,
+        batches,
         feedback,
         retention,
         operations,

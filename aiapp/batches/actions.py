@@ -37,12 +37,14 @@ def create(
     """Store a table as a batch; `start` it at once, or leave it a draft that can be looked at and changed.
 
     Arguments:
-        mapping: what each variable takes (see Batch.mapping); None goes by the names of the columns.
+        mapping: what variables take (see Batch.mapping); those that it leaves out go by the names of the columns.
     Raises InvalidInput with every mistake by row and column: then nothing is stored. NotFound, Conflict as submitting does.
     """
     wishes.demand_readable(table)
     wish.check()
-    prepared, mapping, checked = _looked_at(access, wish, table.columns, mapping, enumerate(table.rows, 1))
+    prepared, mapping, checked = _looked_at(
+        access, wish, table.columns, mapping or {}, enumerate(table.rows, 1), by_name=True
+    )
     if start:
         wishes.demand_ready(checked)
     batch = Batch(
@@ -196,14 +198,14 @@ def retry(access: Access, batch: Batch, which: str = "failed") -> Batch:
 
 
 def _looked_at(
-    access: Access, wish: Wish, columns: list[str], mapping: Sources | None, rows: checking.Rows
+    access: Access, wish: Wish, columns: list[str], mapping: Sources, rows: checking.Rows, *, by_name: bool = False
 ) -> tuple[Prepared, Sources, Checked]:
     """Fill every row's prompt, as a reader: on SQLite nobody else could write for as long as that takes."""
     db.session.commit()
     with reading():
         prepared = prepare(access, wish.submission())
-        if mapping is None:
-            mapping = checking.mapped_by_name(checking.variables(prepared), columns)
+        if by_name:
+            mapping = {**checking.mapped_by_name(checking.variables(prepared), columns), **mapping}
         checked = checking.check(prepared, mapping, columns, rows)
         db.session.commit()
     return prepared, mapping, checked

@@ -16,7 +16,7 @@ from aiapp.extensions import db
 from aiapp.workspaces.access import Access
 
 SHOWN = 50
-AT_ONCE = 200
+READ_AT_ONCE = 200
 _UNREAD = (Execution.system, Execution.body, Execution.messages, Execution.context, Execution.json_schema)
 
 
@@ -52,16 +52,16 @@ def lines(batch_id: str, *, state: str = "", after: int = 0, limit: int = SHOWN)
     return [Line(row, execution, now) for row, execution, now in rows]
 
 
-def contexts(batch_id: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def contexts(batch_id: str, at_once: int = READ_AT_ONCE) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield number and values by column of every row, without keeping them all in memory."""
     after = 0
     while True:
         query = sa.select(BatchRow).where(BatchRow.batch_id == batch_id, BatchRow.number > after)
-        rows = db.session.scalars(query.order_by(BatchRow.number).limit(AT_ONCE)).all()
+        rows = db.session.scalars(query.order_by(BatchRow.number).limit(at_once)).all()
         for row in rows:
             yield row.number, row.context
             db.session.expunge(row)
-        if len(rows) < AT_ONCE:
+        if len(rows) < at_once:
             return
         after = rows[-1].number
 

@@ -1,0 +1,232 @@
+"""The API's batches: a prompt template run with the rows of a table."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from flask import Response
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, Field
+
+from aiapp.api.asking import asking, needs
+from aiapp.api.batch_shapes import Batch, BatchRow, show, show_row
+from aiapp.api.executions import Strict
+from aiapp.api.idempotency import once
+from aiapp.api.locating import creates
+from aiapp.api.paging import Listed, PageQuery, page
+from aiapp.api.shapes import GONE, Gone, Id, OptionalBody, Text
+from aiapp.batches import actions, bounds, counting, listing, results, tables, wishes
+from aiapp.batches import models as rows
+from aiapp.errors import InvalidInput
+
+batches = APIBlueprint("batches", __name__, abp_tags=[Tag(name="Batches")], abp_security=[{"token": []}])
+batches.url_value_preprocessor(bounds.raise_them)
+
+
+class BatchPath(BaseModel):
+    """A batch."""
+
+    batch_id: Id
+
+
+class RowsQuery(PageQuery):
+    """Which rows."""
+
+    status: Literal["waiting", "running", "completed", "failed", "cancelled"] | None = None
+
+
+class ResultsQuery(BaseModel):
+    """Which rows."""
+
+    status: Literal["waiting", "running", "completed", "failed", "cancelled"] | None = None
+
+
+class Settings(Strict):
+    """Who answers, and how fast. What is left out is the version's, then the credential's choice."""
+
+    version: int | None = Field(None, description="default: the published one")
+    label: Text | None = Field(None, description="the version that this label points to now, instead of a number")
+    provider: Text | None = Field(None, description="limits the choice to that provider's credentials")
+    credential_id: Text | None = Field(None, description="this credential and no other")
+    model: Text | None = None
+    temperature: float | None = Field(None, description="0 to 2")
+    max_tokens: int | None = None
+    name: Text = ""
+    priority: Text = Field("low", description="high, default or low")
+    at_once: int = Field(wishes.AT_ONCE, description=f"executions under way at the most, 1 to {wishes.MOST_AT_ONCE}")
+    per_minute: int | None = Field(None, description=f"rows begun in a minute at the most, 1 to {wishes.MOST_A_MINUTE}")
+    columns: dict[str, Text] = Field(
+        default_factory=dict, max_length=500, description="the column of a variable; what is left out goes by its name"
+    )
+    values: dict[str, Text] = Field(
+        default_factory=dict, max_length=500, description="of a variable that has the same value in all rows"
+    )
+
+
+class BatchBody(Settings):
+    """A table, as one of rows, csv and jsonl, and what to do with it."""
+
+    prompt_template: Text = Field(description="its slug")
+    rows: Annotated[list[dict[str, Any]], Field(max_length=tables.MOST_ROWS)] | None = None
+    csv: str | None = Field(None, description="with the names of the columns in the first row")
+    jsonl: str | None = Field(None, description="one JSON object a line")
+    start: bool = Field(True, description="false: it stays a draft, whose problems and settings can be looked at first")
+
+
+class RetryBody(OptionalBody, Strict):
+    """Which rows."""
+
+    rows: Literal["failed", "cancelled", "all"] = "failed"
+
+
+class ResultsFile(Response):
+    """A file of results."""
+
+    default_mimetype = "application/octet-stream"
+
+
+@batches.get("/batches", summary="Batches, newest first")
+@needs("viewer", "read")
+def index(query: PageQuery) -> Listed[Batch]:
+    """With how far each is."""
+    if query.cursor and not re.fullmatch("[0-9a-f]{32}", query.cursor):
+        raise _unknown_cursor()
+    found, cursor = listing.batches(asking(), cursor=query.cursor or "", limit=query.limit)
+    counts = counting.of(batch.id for batch in found)
+    return page([show(batch, counts[batch.id]) for batch in found], cursor)
+
+
+@batches.post("/batches", summary="Run a prompt template with a table")
+@creates("batches.read", id="batch_id")
+@once()
+@needs("editor", "run")
+def create(body: BatchBody) -> tuple[Batch, Literal[202]]:
+    """Every row is looked at first: 422 names the mistakes by row and column, and then nothing is stored or run."""
+    given = [value for value in (body.rows, body.csv, body.jsonl) if value is not None]
+    if len(given) != 1:
+        message = "Give the table as one of rows, csv and jsonl."
+        raise InvalidInput(errors=[{"field": "rows", "message": message}])
+    table = tables.from_rows(body.rows or ()) if body.rows is not None else _table(body)
+    made = actions.create(asking(), table, _wish(body, body.prompt_template), mapping=_mapping(body), start=body.start)
+    return _shown(made), 202
+
+
+@batches.get("/batches/<id:batch_id>", summary="One batch")
+@needs("viewer", "read")
+def read(path: BatchPath) -> Batch:
+    """Its counts are those of its rows at this moment."""
+    return _shown(_found(path))
+
+
+@batches.put("/batches/<id:batch_id>", summary="Change a draft")
+@needs("editor", "run")
+def change(path: BatchPath, body: Settings) -> Batch:
+    """All of its settings are replaced, and all rows looked at again: see problems. 409 for one that was started."""
+    batch = _found(path)
+    slug = wishes.of(batch).prompt_template
+    return _shown(actions.change(asking(), batch, _wish(body, slug), _mapping(body)))
+
+
+@batches.delete("/batches/<id:batch_id>", summary="Discard a draft")
+@needs("editor", "run")
+def discard(path: BatchPath) -> Gone:
+    """409 for one that was started."""
+    actions.discard(asking(), _found(path))
+    return GONE
+
+
+@batches.post("/batches/<id:batch_id>/start", summary="Start a draft")
+@needs("editor", "run")
+def start(path: BatchPath) -> tuple[Batch, Literal[202]]:
+    """The version's text is fixed at this moment. 422 where rows cannot be run."""
+    return _shown(actions.start(asking(), _found(path))), 202
+
+
+@batches.post("/batches/<id:batch_id>/pause", summary="Pause a batch")
+@needs("editor", "run")
+def pause(path: BatchPath) -> Batch:
+    """No more rows are begun; what is under way goes on to its end."""
+    return _shown(actions.pause(asking(), _found(path)))
+
+
+@batches.post("/batches/<id:batch_id>/resume", summary="Resume a batch")
+@needs("editor", "run")
+def resume(path: BatchPath) -> tuple[Batch, Literal[202]]:
+    """Goes on with the rows that wait."""
+    return _shown(actions.resume(asking(), _found(path))), 202
+
+
+@batches.post("/batches/<id:batch_id>/cancel", summary="Cancel a batch")
+@needs("editor", "run")
+def cancel(path: BatchPath) -> tuple[Batch, Literal[202]]:
+    """Rows that wait are not begun, executions under way are cancelled. 409 `finished` where it has ended."""
+    return _shown(actions.cancel(asking(), _found(path))), 202
+
+
+@batches.post("/batches/<id:batch_id>/retry", summary="Try failed rows again")
+@needs("editor", "run")
+def retry(path: BatchPath, body: RetryBody) -> tuple[Batch, Literal[202]]:
+    """Only these get a new execution, whose parent is the old one. 409 `nothing_to_retry` where there is none."""
+    return _shown(actions.retry(asking(), _found(path), body.rows)), 202
+
+
+@batches.get("/batches/<id:batch_id>/rows", summary="The rows of a batch")
+@needs("viewer", "read")
+def list_rows(path: BatchPath, query: RowsQuery) -> Listed[BatchRow]:
+    """In the order of the table."""
+    cursor = query.cursor or "0"
+    if not re.fullmatch("[0-9]{1,9}", cursor):
+        raise _unknown_cursor()
+    batch = _found(path)
+    found = listing.lines(batch.id, state=query.status or "", after=int(cursor), limit=query.limit + 1)
+    shown = found[: query.limit]
+    return page([show_row(line) for line in shown], str(shown[-1].row.number) if len(found) > len(shown) else None)
+
+
+@batches.get("/batches/<id:batch_id>/results.csv", summary="The results of a batch as CSV")
+@needs("viewer", "read")
+def results_csv(path: BatchPath, query: ResultsQuery) -> ResultsFile:
+    """A cell that a spreadsheet would take for a formula has an apostrophe before it."""
+    return _file(path, "csv", query.status or "")
+
+
+@batches.get("/batches/<id:batch_id>/results.jsonl", summary="The results of a batch as JSON lines")
+@needs("viewer", "read")
+def results_jsonl(path: BatchPath, query: ResultsQuery) -> ResultsFile:
+    """One object a row; the columns of the table are its `input`."""
+    return _file(path, "jsonl", query.status or "")
+
+
+def _file(path: BatchPath, kind: str, state: str) -> ResultsFile:
+    batch = _found(path)
+    return ResultsFile(
+        bounds.streamed(results.stream(batch.id, batch.columns, kind, state=state)), mimetype=results.KINDS[kind]
+    )
+
+
+def _found(path: BatchPath) -> rows.Batch:
+    return asking().get(rows.Batch, path.batch_id)
+
+
+def _shown(batch: rows.Batch) -> Batch:
+    return show(batch, counting.of([batch.id])[batch.id])
+
+
+def _table(body: BatchBody) -> tables.Table:
+    return tables.read_text(body.jsonl, "jsonl") if body.jsonl is not None else tables.read_text(body.csv or "", "csv")
+
+
+def _wish(body: Settings, slug: str) -> wishes.Wish:
+    names = (*wishes.ASKED, "name", "priority", "at_once", "per_minute")
+    return wishes.Wish(prompt_template=slug, **{name: getattr(body, name) for name in names})
+
+
+def _mapping(body: Settings) -> dict[str, dict[str, str]]:
+    taken = {name: {"column": column} for name, column in body.columns.items()}
+    return taken | {name: {"value": value} for name, value in body.values.items()}
+
+
+def _unknown_cursor() -> InvalidInput:
+    return InvalidInput(errors=[{"field": "cursor", "message": "No list has given this cursor."}])

@@ -1,0 +1,168 @@
+"""The pages of a batch before its start: bring a table, put its columns to the variables, see what it would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+from flask import make_response, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from aiapp import htmx
+from aiapp.batches import actions, checking, estimating, forms, listing, tables, wishes
+from aiapp.batches.models import Batch
+from aiapp.batches.routes import address, blueprint
+from aiapp.errors import AppError, Conflict, InvalidInput, NotFound
+from aiapp.executions.choose_views import published
+from aiapp.executions.submission import Prepared, prepare
+from aiapp.extensions import db
+from aiapp.prompt_templates import library
+from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
+from aiapp.workspaces.access import Access, require
+
+PREVIEWED = 3
+OPENING = 2000
+VERSIONS = 50
+
+
+@blueprint.get("/new")
+@require("editor")
+def new(access: Access) -> str:
+    """The form that takes a table."""
+    return _form(access, {name: request.args.get(name, "") for name in ("prompt_template", "version")}, {})
+
+
+@blueprint.post("")
+@require("editor")
+def create(access: Access) -> Response:
+    """Keep the table as a draft, its columns put to the variables by their names."""
+    table = tables.Table()
+    try:
+        table, file_name = forms.table()
+        batch = actions.create(access, table, forms.wish(), file_name=file_name)
+    except (InvalidInput, NotFound, Conflict) as error:
+        db.session.rollback()
+        return make_response(_form(access, request.form, forms.by_field(error), error, table), error.status)
+    return htmx.go(address(access, batch))
+
+
+@blueprint.post("/<id:batch_id>/check")
+@require("editor")
+def check(access: Access, batch_id: str) -> Response:
+    """Keep the settings, and look at all rows again."""
+    return _changed(access, access.get(Batch, batch_id), start=False)
+
+
+@blueprint.post("/<id:batch_id>/start")
+@require("editor")
+def start(access: Access, batch_id: str) -> Response:
+    """Keep the settings and start, if every row can be run."""
+    return _changed(access, access.get(Batch, batch_id), start=True)
+
+
+@blueprint.post("/<id:batch_id>/discard")
+@require("editor")
+def discard(access: Access, batch_id: str) -> Response:
+    """Delete the draft."""
+    actions.discard(access, access.get(Batch, batch_id))
+    return htmx.go(url_for("batches.index", workspace=access.workspace.slug), "The draft is deleted.")
+
+
+def page(access: Access, batch: Batch, error: AppError | None = None) -> str:
+    """Return the page of a draft; with `error` as it was typed."""
+    wish = wishes.of(batch)
+    try:
+        prepared = prepare(access, wish.submission())
+    except AppError as trouble:
+        error, prepared = error or trouble, None
+    specs = checking.variables(prepared) if prepared is not None else []
+    return render_template(
+        "batches/draft.html",
+        batch=batch,
+        specs=specs,
+        values=forms.typed(_kept(batch)),
+        error=error,
+        errors=forms.by_field(error) if error is not None else {},
+        problems=(batch.checked or {}).get("problems", []),
+        wrong_rows=(batch.checked or {}).get("wrong_rows", 0),
+        samples=_samples(prepared, specs, batch),
+        estimate=estimating.estimate(batch, access.user.id),
+        versions=_versions(access, batch),
+        most_at_once=wishes.MOST_AT_ONCE,
+    )
+
+
+def _changed(access: Access, batch: Batch, *, start: bool) -> Response:
+    if batch.status != "draft":
+        return htmx.go(address(access, batch))
+    try:
+        slug = wishes.of(batch).prompt_template
+        names = [name.removeprefix("column-") for name in request.form if name.startswith("column-")]
+        batch = actions.change(access, batch, forms.wish(slug), forms.mapping(names))
+        if start:
+            batch = actions.start(access, batch)
+    except (InvalidInput, NotFound) as error:
+        db.session.rollback()
+        return make_response(page(access, listing.again(access, batch.id), error), error.status)
+    return htmx.go(address(access, batch))
+
+
+def _kept(batch: Batch) -> dict[str, Any]:
+    """Return the settings of a draft by the names of their inputs."""
+    how_fast = {"priority": batch.priority, "at_once": batch.at_once, "per_minute": batch.per_minute}
+    return {"name": batch.name, **how_fast, **batch.asked}
+
+
+def _samples(
+    prepared: Prepared | None, specs: list[dict[str, Any]], batch: Batch
+) -> list[tuple[int, list[tuple[str, str]]]]:
+    """Return the first rows with their prompts, as (title, text), or what is wrong with them."""
+    if prepared is None:
+        return []
+    found = []
+    known = {spec["name"]: spec for spec in specs}
+    for number, row in islice(listing.contexts(batch.id, PREVIEWED), PREVIEWED):
+        try:
+            made = prepared.columns(checking.values(known, batch.mapping, row))
+        except InvalidInput:
+            continue
+        parts = [("System", made["system"])] if made["system"] else []
+        parts += [(message["role"].capitalize(), message["content"]) for message in made["messages"]]
+        found.append((number, [(title, text[:OPENING]) for title, text in (*parts, ("Prompt", made["body"]))]))
+    return found
+
+
+def _versions(access: Access, batch: Batch) -> list[tuple[str, str]]:
+    rows = db.session.scalars(
+        access.select(PromptVersion)
+        .where(PromptVersion.prompt_template_id == batch.prompt_template_id)
+        .order_by(PromptVersion.number.desc())
+        .limit(VERSIONS)
+    ).unique()
+    return [("", "The published one"), *((str(one.number), f"v{one.number} ({one.status})") for one in rows)]
+
+
+def _form(
+    access: Access,
+    values: Mapping[str, Any],
+    errors: Mapping[str, str],
+    error: AppError | None = None,
+    table: tables.Table | None = None,
+) -> str:
+    options = [(one.prompt_template.slug, one.prompt_template.name) for one in published(access)]
+    slug, version = values.get("prompt_template", ""), values.get("version", "")
+    if slug and slug not in dict(options):
+        template: PromptTemplate = library.find(access, slug)
+        options.insert(0, (template.slug, template.name))
+    return render_template(
+        "batches/new.html",
+        options=options,
+        values=values,
+        version=version,
+        errors=errors,
+        error=error,
+        table=table,
+        most_rows=tables.MOST_ROWS,
+        most_megabytes=tables.MOST_BYTES // 2**20,
+    )

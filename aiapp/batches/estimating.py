@@ -1,0 +1,107 @@
+"""What a batch is likely to cost and how long it may take, before it is started. No provider is called."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from aiapp.batches import wishes
+from aiapp.batches.models import Batch
+from aiapp.credentials.selection import targets_for
+from aiapp.executions.models import Execution
+from aiapp.extensions import db
+from aiapp.prompt_templates.models import PromptVersion
+from aiapp.providers.types import ProviderError
+from aiapp.usage import pricing
+
+_RECENT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is likely for all rows together; None is unknown.
+
+    `tokens` are those that are sent (estimated), `answer_tokens` what the newest answers of the prompt template suggest. `low` is
+    the cost of the input alone in US dollars, `likely` with the answers. `seconds` come from the median duration of those answers
+    and the throttle. `model` would be asked first; with `trouble` nobody can answer.
+    """
+
+    tokens: int | None = None
+    answer_tokens: int | None = None
+    low: Decimal | None = None
+    likely: Decimal | None = None
+    seconds: float | None = None
+    model: str | None = None
+    provider: str | None = None
+    trouble: str = ""
+    window: int | None = None
+
+
+def estimate(batch: Batch, user_id: str | None) -> Estimate:
+    """Return the estimate of a batch whose rows were looked at.
+
+    Arguments:
+        user_id: who would start it: their personal credentials come first.
+    """
+    tokens = (batch.checked or {}).get("tokens") or None
+    durations, answers = _lately(batch)
+    seconds = _seconds(batch, statistics.median(durations)) if durations else None
+    answer_tokens = round(statistics.median(answers)) * batch.size if answers else None
+    try:
+        provider, model = _first(batch, user_id)
+    except ProviderError as error:
+        return Estimate(tokens, answer_tokens, seconds=seconds, trouble=error.message)
+    low = likely = None
+    if tokens is not None:
+        low = _cost(batch, provider, model, tokens, 0)
+        likely = _cost(batch, provider, model, tokens, answer_tokens) if answer_tokens is not None else None
+    window = pricing.context_window(provider, model)
+    return Estimate(tokens, answer_tokens, low, likely, seconds, model, provider, window=window)
+
+
+def _first(batch: Batch, user_id: str | None) -> tuple[str, str]:
+    """Return provider and model of whoever would be asked first. Raises ProviderError."""
+    wish, version = wishes.of(batch), batch.prompt_version
+    provider, model = wish.provider, wish.model
+    if wish.credential_id is None and provider is None:
+        provider = _of(version, "provider")
+    if model is None and _of(version, "provider") in (None, provider):
+        model = _of(version, "model")
+    chosen = {"provider": None if wish.credential_id else provider, "credential_id": wish.credential_id}
+    first = targets_for(batch.workspace_id, user_id=user_id, model=model, **chosen)[0]
+    return first.provider, first.model
+
+
+def _of(version: PromptVersion | None, name: str) -> str | None:
+    return getattr(version, name) if version is not None else None
+
+
+def _cost(batch: Batch, provider: str, model: str, tokens: int, answer_tokens: int) -> Decimal | None:
+    """Price an average row: of some models the price depends on the length of one input."""
+    one = pricing.estimate(provider, model, math.ceil(tokens / batch.size), math.ceil(answer_tokens / batch.size))
+    return None if one is None else one * batch.size
+
+
+def _lately(batch: Batch) -> tuple[list[float], list[int]]:
+    """Return seconds and output tokens of the newest answers that the prompt template has had."""
+    rows = db.session.execute(
+        sa.select(Execution.started_at, Execution.completed_at, Execution.output_tokens)
+        .where(
+            Execution.workspace_id == batch.workspace_id,
+            Execution.prompt_template_id == batch.prompt_template_id,
+            Execution.status == "completed",
+        )
+        .order_by(Execution.id.desc())
+        .limit(_RECENT)
+    ).all()
+    durations = [(end - start).total_seconds() for start, end, _ in rows if start is not None and end is not None]
+    return durations, [written for _, _, written in rows if written is not None]
+
+
+def _seconds(batch: Batch, median: float) -> float:
+    by_turns = math.ceil(batch.size / batch.at_once) * median
+    return by_turns if batch.per_minute is None else max(by_turns, (batch.size - 1) // batch.per_minute * 60 + median)

@@ -1,0 +1,109 @@
+"""What came of the rows of a batch, as CSV and as JSON lines, written while they are read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
+
+from aiapp.batches import listing
+from aiapp.batches.listing import Line
+from aiapp.extensions import db
+
+KINDS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
+# After the row's number, and before the columns of the table, each of which has `input.` before its name.
+COLUMNS = (
+    "status",
+    "output",
+    "valid",
+    "error",
+    "provider",
+    "model",
+    "input_tokens",
+    "output_tokens",
+    "cost",
+    "earlier_cost",
+    "duration_ms",
+    "execution_id",
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_READ_AT_ONCE = 50
+
+
+def of(line: Line) -> dict[str, Any]:
+    """Return what came of a row: money as a plain decimal text, what is unknown as None."""
+    row, execution = line.row, line.execution
+    error = row.error
+    if line.state == "failed" and execution is not None:
+        error = ": ".join(part for part in (execution.error_class, execution.error_message) if part)
+    cost = execution.cost if execution is not None else row.cost
+    return {
+        "status": line.state,
+        "output": execution.output if execution is not None else None,
+        "valid": execution.valid if execution is not None else row.valid,
+        "error": error or None,
+        "provider": execution.provider if execution is not None else None,
+        "model": execution.model if execution is not None else None,
+        "input_tokens": execution.input_tokens if execution is not None else None,
+        "output_tokens": execution.output_tokens if execution is not None else None,
+        "cost": _plain(cost),
+        "earlier_cost": _plain(row.earlier_cost),
+        "duration_ms": execution.duration_ms if execution is not None else None,
+        "execution_id": row.execution_id,
+    }
+
+
+def stream(batch_id: str, columns: Sequence[str], kind: str, *, state: str = "") -> Iterator[str]:
+    """Yield the results a few rows at a time, so that no process holds all of them. Each reading is a transaction of its own.
+
+    Arguments:
+        columns: those of the batch's table.
+        kind: one of KINDS.
+        state: rows of this state only; "" is all of them.
+    """
+    if kind == "csv":
+        yield _record(["row", *COLUMNS, *(f"input.{name}" for name in columns)])
+    for line in _lines(batch_id, state):
+        result = of(line)
+        if kind == "csv":
+            inputs = (line.row.context.get(name) for name in columns)
+            yield _record([line.row.number, *result.values(), *inputs])
+        else:
+            told = {"row": line.row.number, **result, "input": line.row.context}
+            yield json.dumps(told, ensure_ascii=False) + "\n"
+
+
+def cell(value: Any) -> str:
+    """Return a value as a cell that no spreadsheet takes for a formula; numbers stay numbers."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+
+
+def _record(values: Sequence[Any]) -> str:
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\r\n").writerow([cell(value) for value in values])
+    return written.getvalue()
+
+
+def _lines(batch_id: str, state: str) -> Iterator[Line]:
+    after = 0
+    while True:
+        found = listing.lines(batch_id, state=state, after=after, limit=_READ_AT_ONCE)
+        db.session.remove()
+        yield from found
+        if len(found) < _READ_AT_ONCE:
+            return
+        after = found[-1].row.number
+
+
+def _plain(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount.normalize():f}"

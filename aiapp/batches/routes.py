@@ -1,0 +1,60 @@
+"""What the pages of batches share: the blueprint, the words, and what a template needs to show one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, request, url_for
+
+from aiapp.batches import bounds, counting, feeding, listing, results, showing
+from aiapp.batches.models import STATES, Batch
+from aiapp.workspaces.access import Access
+
+blueprint = Blueprint("batches", __name__, url_prefix="/w/<workspace>/batches")
+blueprint.url_value_preprocessor(bounds.raise_them)
+
+OPENING = 300
+
+
+def address(access: Access, batch: Batch) -> str:
+    """Return the path of a batch's page."""
+    return url_for("batches.show", workspace=access.workspace.slug, batch_id=batch.id)
+
+
+def words() -> dict[str, Any]:
+    """Return the words that the templates use."""
+    return {"batch_word": showing.word, "batch_mark": showing.mark, "row_marks": showing.ROW_MARKS}
+
+
+def shown(access: Access, batch: Batch) -> dict[str, Any]:
+    """Return what the page of a batch that was started needs (`?state=` and `?after=` choose the rows)."""
+    counts = counting.of([batch.id])[batch.id]
+    state = request.args.get("state", "")
+    state = state if state in STATES else ""
+    after = request.args.get("after", default=0, type=int)
+    lines = listing.lines(batch.id, state=state, after=min(max(after, 0), 10**9), limit=listing.SHOWN + 1)
+    pace = counting.pace(batch.id) if counts.waiting or counts.running else 0
+    outcome = counting.outcome(batch, counts)
+    return {
+        "batch": batch,
+        "counts": counts,
+        "outcome": outcome,
+        "moving": outcome == "running" or counts.running > 0,
+        "state": state,
+        "states": [(name, getattr(counts, name)) for name in STATES],
+        "after": after,
+        "lines": [(line, results.of(line), _input(batch, line.row.context)) for line in lines[: listing.SHOWN]],
+        "next_after": lines[listing.SHOWN - 1].row.number if len(lines) > listing.SHOWN else None,
+        "pace": pace,
+        "left": showing.left(counts, pace),
+        "left_behind": batch.note == feeding.LEFT,
+        "opening": OPENING,
+        **words(),
+    }
+
+
+def _input(batch: Batch, context: dict[str, Any]) -> str:
+    """Return the longest of a row's values that a variable takes: the one that tells the rows apart."""
+    taken = [source["column"] for source in batch.mapping.values() if "column" in source]
+    texts = [results.cell(context.get(column)) for column in taken or batch.columns]
+    return max(texts, key=len, default="")
