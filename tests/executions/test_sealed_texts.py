@@ -27,7 +27,7 @@ from aiapp.retention import resealing
 
 @pytest.fixture
 def canary():
-    return f"canary{secrets.token_hex(8)}"
+    return f"canary {secrets.randbelow(10**6):06} sang"
 
 
 @pytest.fixture
