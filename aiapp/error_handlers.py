@@ -95,7 +95,9 @@ def _by_status(status: int) -> type[AppError]:
 
 def _on_database(error: OperationalError) -> Response:
     # SQLite also uses this class for statements that are wrong: those are ours to mend, not the reader's to repeat.
-    if "sqlite" in type(error.orig).__module__ and not re.search("locked|busy|unable to open|full", str(error.orig)):
+    if "sqlite" in type(error.orig).__module__ and not re.search(
+        "locked|busy|unable to open|full|disk I/O", str(error.orig)
+    ):
         return _on_crash(error)
     _log_crash(error)
     return answer(Unavailable("The database did not answer in time. Nothing was lost; try again.", retry_after=5))

@@ -22,6 +22,7 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Queue
+from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker_registration import get_keys
 
@@ -195,6 +196,21 @@ def move_due(connection: Redis) -> int:
         pipeline.zrem(LATER, *due)
         pipeline.execute()
     return len(due)
+
+
+def drop_plain(plain: Queue) -> int:
+    """Delete what lies on RQ's own list, where no worker looks, and return how many; other releases delivered there.
+
+    Their rows are delivered again. Raises RedisError.
+    """
+    ids: Any = plain.connection.lrange(plain.key, 0, DUE_AT_ONCE - 1)
+    if ids:
+        with plain.connection.pipeline() as pipeline:
+            pipeline.ltrim(plain.key, len(ids), -1)
+            pipeline.delete(*(Job.key_for(job_id.decode()) for job_id in ids))
+            pipeline.execute()
+        log(__name__).warning("queue.old_deliveries_dropped", queue=plain.name, deliveries=len(ids))
+    return len(ids)
 
 
 class _Records(Queue):

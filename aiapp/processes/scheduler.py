@@ -167,6 +167,7 @@ class Scheduler:
     def _tidy(self) -> None:
         strays: dict[bytes, float] = {}
         for rq_queue in queue.queues(self._connection):
+            queue.drop_plain(rq_queue)
             clean_registries(rq_queue)
             worker_registration.clean_worker_registry(rq_queue)
             strays |= self._bring_back(rq_queue)

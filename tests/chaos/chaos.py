@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "processes"))
 
@@ -17,6 +22,8 @@ from blows import Storm
 from faults import FaultyProvider
 from office import Crowd, Office, audit, database_of
 from stage import Up, eventually
+
+from aiapp import config
 
 # Short, so that what was lost is found while somebody waits.
 SETTINGS = {
@@ -34,6 +41,37 @@ SETTINGS = {
 }
 SLUGS = ("acme", "rival", "third")
 PATIENCE = 180
+HOUR = 3600
+WRONG_CLOCK = Path(__file__).with_name("wrong_clock.py")
+
+
+@contextmanager
+def worker_off_by(seconds: float, up: Up, environ: Mapping[str, str]) -> Iterator[Path]:
+    """A worker beside the others whose clock is wrong; yields its log."""
+    told = up.home.parent / f"worker{seconds:+.0f}.log"
+    own = {"AIAPP_HOME": str(up.home), "REDIS_URL": f"unix://{config.redis_socket(up.home)}", "AIAPP_LOG_LEVEL": "info"}
+    with told.open("wb") as log:
+        command = [sys.executable, str(WRONG_CLOCK), str(seconds), "worker", "--concurrency", "8"]
+        worker = subprocess.Popen(command, env={**os.environ, **environ, **own}, stdout=log, stderr=log)
+    try:
+        yield told
+        worker.terminate()
+        assert worker.wait(30) == 0, told.read_text()[-4000:]
+    finally:
+        if worker.poll() is None:
+            worker.kill()
+            worker.wait()
+
+
+def completed_by(log: Path) -> int:
+    """How many executions the worker of this log has completed."""
+    return log.read_text().count('"event": "execution.completed"')
+
+
+def connections(port: int) -> int:
+    """How many connections the server on this port still has, those among them whose other side has gone."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[1].rpartition(":")[2], 16) == port and row[3] in ("01", "08") for row in rows)
 
 
 def main(executions: int, rate: float) -> None:
@@ -48,7 +86,11 @@ def main(executions: int, rate: float) -> None:
             up.wait_ready()
             office = Office({"AIAPP_HOME": str(home), "DATABASE_URL": settings["DATABASE_URL"]}, provider, SLUGS)
             try:
-                figures = storm(up, office, executions, rate)
+                with contextlib.ExitStack() as late:
+                    clocks = {off: late.enter_context(worker_off_by(off, up, settings)) for off in (-HOUR, HOUR)}
+                    figures = storm(up, office, executions, rate)
+                figures["done an hour off"] = {off: completed_by(log) for off, log in clocks.items()}
+                assert all(figures["done an hour off"].values()), figures
             finally:
                 office.close()
             print(f"{'PostgreSQL' if url else 'SQLite'}:")
@@ -62,7 +104,7 @@ def main(executions: int, rate: float) -> None:
             provider.close()
 
 
-def storm(up: Up, office: Office, executions: int, rate: float) -> dict[str, object]:
+def storm(up: Up, office: Office, executions: int, rate: float) -> dict[str, Any]:
     """Submit through the storm, wait for the end of every execution, and return the audited figures."""
     for slug in SLUGS:
         for name in "abc":
@@ -75,11 +117,13 @@ def storm(up: Up, office: Office, executions: int, rate: float) -> dict[str, obj
     calm = time.monotonic()
     assert eventually(office.ended, PATIENCE), office.statuses()
     ended = time.monotonic()
+    assert eventually(lambda: not connections(up.port), PATIENCE), "who left in mid-stream still has a connection"
     assert up.stop() == 0
     return {
         "blows": dict(storm.struck.most_common()),
         "asked again": dict(office.refused),
         "slowest answer": f"{office.slowest:.1f} s",
+        "with a full disk": f"{storm.slowest_without_room:.1f} s",
         "storm": f"{calm - begun:.0f} s",
         "until all had ended": f"{ended - calm:.0f} s",
         **audit(office),

@@ -89,11 +89,19 @@ class Office:
             time.sleep(0.2)
         raise AssertionError(f"{prompt} was not accepted in {seconds} s")
 
+    def last(self, most: int) -> list[tuple[str, str]]:
+        """What was accepted last: executions' ids, and their workspaces'."""
+        rows = list(self.accepted.items())[-most:]
+        return [(each, self.access[prompt.partition(":")[0]].workspace.id) for each, prompt in rows]
+
+    def token_of(self, workspace_id: str) -> str:
+        """The token for a workspace."""
+        return next(self.tokens[slug] for slug, access in self.access.items() if access.workspace.id == workspace_id)
+
     def deliver_again(self, most: int = 20) -> None:
         """Deliver what was accepted last once more, whatever became of it."""
-        rows = [(each, self.access[prompt.partition(":")[0]].workspace.id) for each, prompt in self.accepted.items()]
         with self.app.app_context(), contextlib.suppress(Exception):  # a Redis that is away just now is another blow
-            queue.enqueue_many(RUN, rows[-most:])
+            queue.enqueue_many(RUN, self.last(most))
 
     @contextmanager
     def looking(self) -> Iterator[sa.Connection]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 from blows import Storm
-from chaos import SETTINGS
+from chaos import HOUR, SETTINGS, completed_by, connections, worker_off_by
 from faults import FAULTS, FaultyProvider, refuses, well
 from office import Crowd, Office, audit, database_of
 from stage import Up, eventually
@@ -32,6 +32,14 @@ def up(tmp_path_factory, provider):
     running.wait_ready()
     yield running
     running.end()
+
+
+@pytest.fixture
+def late(up, provider):
+    """The log of a worker beside the others that believes it is an hour ago."""
+    environ = {**SETTINGS, "AIAPP_OUTBOUND_ALLOW": provider.origin, "DATABASE_URL": database_of(up.home, None)}
+    with worker_off_by(-HOUR, up, environ) as log:
+        yield log
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +91,7 @@ def test_in_calm_every_failure_costs_as_many_requests_as_it_may(up, office, prov
     audit(office)
 
 
-def test_through_a_storm_nothing_is_lost_and_nothing_ends_twice(up, office):
+def test_through_a_storm_nothing_is_lost_and_nothing_ends_twice(up, office, late):
     for slug in ("acme", "rival"):
         for name in "ab":
             office.credential(slug, f"{slug}/{name}")
@@ -92,8 +100,11 @@ def test_through_a_storm_nothing_is_lost_and_nothing_ends_twice(up, office):
     # in this order: the flush and the killed Redis let another scheduler lead at once
     for blow in (
         storm.kill_a_worker,
+        storm.leave_in_mid_stream,
         storm.freeze_redis,
         storm.kill_a_worker,
+        storm.deliver_as_earlier_releases,
+        storm.fill_disk,
         storm.deliver_twice,
         storm.hold_database,
         storm.kill_scheduler,
@@ -107,6 +118,8 @@ def test_through_a_storm_nothing_is_lost_and_nothing_ends_twice(up, office):
     crowd.join()
     assert eventually(office.ended, 120), (office.statuses(), up.output())
     told = audit(office)
+    assert completed_by(late)
+    assert eventually(lambda: not connections(up.port)), "who left in mid-stream still has a connection"
     print(dict(storm.struck), told)
     assert told["executions"] >= EXECUTIONS
     assert len(told["faults met"]) > len(FAULTS) / 2
