@@ -86,9 +86,13 @@ def change(access: Access, given: Mapping[str, Any], confirm: str = "") -> None:
     db.session.commit()
 
 
-def losses_of(workspace: Workspace, wanted: Mapping[str, Any]) -> Losses:
-    """Return what would be lost as soon as `wanted` were the rules, and is not with those that are."""
-    at, mine = now(), (Execution.workspace_id == workspace.id, Execution.status.in_(FINISHED))
+def losses_of(workspace: Workspace, wanted: Mapping[str, Any], at: datetime | None = None) -> Losses:
+    """Return what would be lost as soon as `wanted` were the rules, and is not with those that are.
+
+    Arguments:
+        at: the time; default: now.
+    """
+    at, mine = at or now(), (Execution.workspace_id == workspace.id, Execution.status.in_(FINISHED))
     deleted = erased = 0
     days = wanted["executions_days"]
     if days and (kept_days(workspace) is None or days < (kept_days(workspace) or 0)):

@@ -1,0 +1,199 @@
+"""How long executions and their texts are kept: hashes only, texts for some days, executions for some days."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from scripted_provider import says
+from test_sealed_texts import canary, full_use, rule, stored_in_database, stored_in_redis
+
+from aiapp.audit import AuditEvent
+from aiapp.columns import now
+from aiapp.credentials import vault
+from aiapp.errors import Conflict, InvalidInput
+from aiapp.executions import actions, publishing
+from aiapp.executions.models import Attempt, Execution
+from aiapp.executions.submission import Submission
+from aiapp.extensions import db, redis
+from aiapp.feedback import actions as feedback
+from aiapp.retention import actions as rules
+from aiapp.retention import erasing
+
+__all__ = ["canary", "rule"]
+
+LATER = timedelta(hours=1, seconds=1)
+
+
+def sweep(after: timedelta = LATER) -> int:
+    db.session.remove()
+    return erasing.sweep(now() + after)
+
+
+def test_a_workspace_that_keeps_no_texts_has_hashes_and_numbers_an_hour_after_the_end(
+    engine, provider, team, api, sign_in, rule, canary
+):
+    made = full_use(engine, provider, team, api, canary)  # also what was there before
+    rule(keeps_texts=False)
+    provider.on("good", *[says(f"Out {canary}.", usage=(3, 4))] * 3)
+    made["later"] = engine.submit(canary)
+    engine.finish(made["later"])
+    assert publishing.flush(10)
+    assert sweep(timedelta(minutes=59)) == 0
+    assert engine.row(made["later"]).output == f"Out {canary}."
+    cancelled = engine.row(made["once"])
+    assert not cancelled.finished
+    assert sweep() == 4
+    row = engine.row(made["text"])
+    assert (row.output, row.body, row.context, row.template) == (None, "", {}, None)
+    assert db.session.scalars(sa.select(Attempt.raw).distinct()).all() == [None]
+    assert (row.status, row.input_tokens, row.output_tokens) == ("completed", 3, 4)
+    assert (row.output_characters, row.texts_erased_at is not None) == (len(f"Out {canary}."), True)
+    # of the same texts the same hash, which nobody can make without the key
+    assert row.output_hash == engine.row(made["later"]).output_hash
+    kinds = (hashlib.sha256, hashlib.sha1, hashlib.md5, hashlib.sha512, hashlib.blake2b)
+    texts = (f"Out {canary}.", json.dumps(f"Out {canary}."), f"output\0Out {canary}.")
+    plain = {kind(text.encode()).hexdigest()[:64] for kind in kinds for text in texts}
+    assert row.output_hash not in plain
+    engine.finish(made["once"])
+    assert sweep() == 1
+    assert sweep() == 0
+    assert canary.encode() not in stored_in_database()
+    forget_streams(engine, made)
+    assert canary.encode() not in stored_in_redis()
+    page = sign_in("bob").get(f"/w/acme/executions/{made['text']}").get_data(as_text=True)
+    assert "Texts were not kept" in page
+    assert row.output_hash in page
+
+
+def forget_streams(engine, made):
+    """Let the minute pass after which Redis forgets the streams of executions that have ended."""
+    for execution_id in made.values():
+        assert redis().ttl(publishing.key_of(execution_id)) <= publishing.ENDED_SECONDS
+        redis().delete(publishing.key_of(execution_id))
+
+
+def test_nobody_repeats_an_execution_without_texts_or_comments_on_it(engine, team, rule, api, sign_in):
+    engine.credential("good")
+    execution_id = engine.submit("Hello {{name}}", context={"name": "Ada"})
+    engine.finish(execution_id)
+    rule(keeps_texts=False)
+    sweep()
+    db.session.remove()
+    bob = team.access("bob")
+    for repeat in (lambda row: actions.rerun(bob, row), lambda row: actions.regenerate(bob, row, {"model": "x"})):
+        with pytest.raises(Conflict) as refused:
+            repeat(engine.row(execution_id))
+        assert refused.value.code == "texts_erased"
+    db.session.remove()
+    answer = api("bob")("POST", f"/executions/{execution_id}/rerun")
+    assert (answer.status_code, answer.get_json()["code"]) == (409, "texts_erased")
+    with pytest.raises(InvalidInput) as refused:
+        feedback.rate(team.access("bob"), engine.row(execution_id), "up", "A comment")
+    assert "keeps no texts" in refused.value.errors[0]["message"]
+    assert feedback.rate(team.access("bob"), engine.row(execution_id), "up").comment == ""
+    db.session.remove()
+    assert 'name="comment"' not in sign_in("bob").get(f"/w/acme/executions/{execution_id}/_feedback").get_data(
+        as_text=True
+    )
+
+
+def test_two_workspaces_have_different_hashes_of_one_text(engine, team):
+    db.session.remove()
+    hashes = []
+    for name in ("alice", "charlie"):
+        workspace = team.access(name).workspace
+        vault.make_data_key(workspace)
+        hashes.append(vault.data_key(workspace.id, workspace.data_key).keyed_hash("output", "yes"))
+    assert len(set(hashes)) == 2
+
+
+def test_texts_are_erased_and_executions_deleted_after_their_days(engine, team, rule):
+    engine.credential("good")
+    execution_id, waiting = engine.submit("Hello"), engine.submit("Waits")
+    engine.finish(execution_id)
+    feedback.rate(team.access("bob"), engine.row(execution_id), "up", "Good")
+    rule(texts_days=3, executions_days=30)
+    assert sweep(timedelta(days=2)) == 0
+    assert sweep(timedelta(days=4)) == 1
+    row = engine.row(execution_id)
+    assert (row.output, row.status) == (None, "completed")
+    assert sweep(timedelta(days=29)) == 0
+    assert sweep(timedelta(days=31)) == 1
+    db.session.remove()
+    assert db.session.scalars(sa.select(Execution.id)).all() == [waiting], "what has not ended stays"
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(Attempt)) == 0
+
+
+def test_without_a_rule_of_its_own_a_workspace_has_that_of_the_installation(engine, stage, team):
+    engine.credential("good")
+    execution_id = engine.submit("Hello")
+    engine.finish(execution_id)
+    assert sweep(timedelta(days=100)) == 0
+    stage.extensions["aiapp.settings"] = replace(stage.extensions["aiapp.settings"], retention_days=10)
+    assert sweep(timedelta(days=9)) == 0
+    assert sweep(timedelta(days=11)) == 1
+
+
+def test_what_cannot_be_undone_is_confirmed_and_audited(app, team, sign_in):
+    with app.app_context():
+        for _ in range(2):
+            actions.submit(team.access("bob"), Submission(template="Hello"))
+        db.session.execute(sa.update(Execution).values(status="completed", completed_at=now()))
+        db.session.commit()
+    admin = sign_in("adam")
+    page = admin.get("/w/acme/settings/data").get_data(as_text=True)
+    assert "Erase texts after (days)" in page
+    form = {"keeps_texts": "0", "texts_days": "", "executions_days": "", "private_executions": "0"}
+    asked = admin.submit("/w/acme/settings/data", form)
+    assert asked.status_code == 422
+    assert "2 executions lose their texts for good" in asked.get_data(as_text=True)
+    assert admin.submit("/w/acme/settings/data", {**form, "confirm": "wrong"}).status_code == 422
+    with app.app_context():
+        assert team.access("adam").workspace.keeps_texts
+    assert admin.submit("/w/acme/settings/data", {**form, "confirm": "acme"}).status_code == 303
+    with app.app_context():
+        assert not team.access("adam").workspace.keeps_texts
+        event = db.session.scalars(sa.select(AuditEvent).where(AuditEvent.action == "workspace.data")).one()
+        assert (event.before, event.after) == ({"keeps_texts": True}, {"keeps_texts": False})
+    assert sign_in("bob").get("/w/acme/settings/data").status_code == 403
+    wrong = admin.submit("/w/acme/settings/data", {**form, "texts_days": "many"})
+    assert "whole number of days" in wrong.get_data(as_text=True)
+
+
+def test_the_api_reads_and_changes_the_rules(api):
+    alice = api("alice")
+    assert alice("GET", "/settings/data").get_json() == {
+        "encrypt_texts": False,
+        "keep_texts": True,
+        "private_executions": False,
+        "texts_days": None,
+        "executions_days": None,
+        "server_days": None,
+        "resealing": None,
+    }
+    changed = alice("PATCH", "/settings/data", {"encrypt_texts": True, "texts_days": 7}).get_json()
+    assert (changed["encrypt_texts"], changed["texts_days"], changed["resealing"]["done"]) == (True, 7, 0)
+    refused = alice("PATCH", "/settings/data", {"keep_texts": False})
+    assert (refused.status_code, refused.get_json()["code"], refused.get_json()["texts"]) == (409, "confirm", 0)
+    done = alice("PATCH", "/settings/data", {"keep_texts": False, "texts_days": None, "confirm": "acme"})
+    assert (done.get_json()["keep_texts"], done.get_json()["texts_days"]) == (False, None)
+    assert alice("PATCH", "/settings/data", {"texts_days": 0}).status_code == 422
+    assert api("bob")("GET", "/settings/data").status_code == 403
+
+
+def test_losses_are_those_of_a_stricter_rule_only(engine, team, rule):
+    engine.credential("good")
+    engine.finish(engine.submit("Hello"))
+    workspace, later = team.access("alice").workspace, now() + timedelta(days=6)
+    as_it_is = rules.rules_of(workspace)
+    assert rules.losses_of(workspace, {**as_it_is, "texts_days": 5}, later) == rules.Losses(texts=1)
+    assert rules.losses_of(workspace, {**as_it_is, "executions_days": 5}, later) == rules.Losses(executions=1)
+    workspace.texts_days = 5
+    assert rules.losses_of(workspace, {**as_it_is, "texts_days": 4}, later) == rules.Losses(texts=1)
+    assert rules.losses_of(workspace, {**as_it_is, "texts_days": 6}, later) == rules.Losses()
+    db.session.remove()
