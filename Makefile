@@ -4,6 +4,8 @@ PYTHON = $(shell for p in python3.11 python3.12 python3 python; do \
 BIN := .venv/bin
 PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 SAY := echo >&2 "aiapp:"
+# Whoever forbids bytecode makes each of the tests' processes compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test chaos coverage bench lock install install-test
 

@@ -386,10 +386,10 @@ def base_url() -> None:
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """This machine's Chromium."""
-    chromium = shutil.which("chromium")
+    """This machine's Chromium, preferably the one without windows: it takes half as much of the processor."""
+    chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if chromium is None:
-        pytest.skip("no browser here (Debian: chromium)")
+        pytest.skip("no browser here (Debian: chromium-headless-shell, or chromium)")
     return {**browser_type_launch_args, "executable_path": chromium, "args": ["--no-sandbox", "--disable-gpu"]}
 
 
