@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -79,16 +80,7 @@ def list_executions(
 
     Raises InvalidInput for a cursor that is none and for an unknown value of `feedback`.
     """
-    query = access.select(Execution).options(*RELATED)
-    if not texts:
-        query = query.options(*(defer(column) for column in _TEXTS))
-    if openings:
-        # an encrypted text is read whole or not at all
-        sealed = Execution.body.startswith(sealing.MARK, autoescape=True)
-        whole = sa.case((sa.func.length(Execution.body) <= _SEALED, Execution.body), else_="")
-        opening = sa.case((sealed, whole), else_=sa.func.substr(Execution.body, 1, _OPENING))
-        nameless = sa.case((Execution.prompt_template_id.is_(None), opening))
-        query = query.options(with_expression(Execution.opening, nameless))
+    query = _query(access, texts=texts, openings=openings)
     if cursor:
         if not re.fullmatch("[0-9a-f]{32}", cursor):
             raise InvalidInput(errors=[{"field": "cursor", "message": "This is not a cursor of this list."}])
@@ -100,6 +92,12 @@ def list_executions(
     limit = max(1, min(limit, MAX_LIMIT))
     rows = list(db.session.scalars(query.order_by(Execution.id.desc()).limit(limit + 1)))
     return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+
+def some(access: Access, ids: Collection[str]) -> list[Execution]:
+    """Return those of the executions that the asking person may see, newest first, without texts."""
+    query = _query(access, texts=False, openings=True).where(Execution.id.in_(ids))
+    return list(db.session.scalars(query.order_by(Execution.id.desc())))
 
 
 def count_executions(access: Access, filters: Filters) -> int:
@@ -177,3 +175,17 @@ def estimated_completion(execution: Execution) -> datetime | None:
     ).one()
     turns = 1 + ahead // max(1, running)
     return now() + timedelta(seconds=turns * statistics.median(durations))
+
+
+def _query(access: Access, *, texts: bool, openings: bool) -> sa.Select[Execution]:
+    query = access.select(Execution).options(*RELATED)
+    if not texts:
+        query = query.options(*(defer(column) for column in _TEXTS))
+    if openings:
+        # an encrypted text is read whole or not at all
+        sealed = Execution.body.startswith(sealing.MARK, autoescape=True)
+        whole = sa.case((sa.func.length(Execution.body) <= _SEALED, Execution.body), else_="")
+        opening = sa.case((sealed, whole), else_=sa.func.substr(Execution.body, 1, _OPENING))
+        nameless = sa.case((Execution.prompt_template_id.is_(None), opening))
+        query = query.options(with_expression(Execution.opening, nameless))
+    return query
