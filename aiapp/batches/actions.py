@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 import sqlalchemy as sa
 
+from aiapp import sealing
 from aiapp.batches import checking, feeding, frozen, jobs, listing, wishes
 from aiapp.batches.checking import Checked, Sources
 from aiapp.batches.models import Batch, BatchRow
@@ -52,7 +54,7 @@ def create(
         workspace_id=access.workspace.id,
         user_id=access.user.id,
         token_name=access.token_name,
-        name=wish.name or file_name[: wishes.LONGEST_NAME] or wish.prompt_template,
+        name=wish.name or PurePath(file_name).stem[: wishes.LONGEST_NAME] or wish.prompt_template,
         file_name=file_name[:200],
         size=len(table.rows),
         columns=table.columns,
@@ -227,7 +229,8 @@ def _settings(wish: Wish, prepared: Prepared, mapping: Sources, checked: Checked
 def _move_draft(batch: Batch, values: Mapping[str, Any]) -> None:
     """Change a draft that is as it was read. Raises Conflict."""
     same = sa.and_(Batch.id == batch.id, Batch.status == "draft", Batch.revision == batch.revision)
-    if not _write(sa.update(Batch).where(same).values(**values, revision=batch.revision + 1).returning(Batch.id)):
+    kept = sealing.sealed(Batch, batch.workspace_id, batch.id, {**values, "revision": batch.revision + 1})
+    if not _write(sa.update(Batch).where(same).values(**kept).returning(Batch.id)):
         raise _started()
 
 

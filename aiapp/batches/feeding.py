@@ -82,6 +82,9 @@ def _make(batch: Batch, fed: Fed) -> None:
     prepared = frozen.thaw(batch.prompt or {})
     specs = {spec["name"]: spec for spec in checking.variables(prepared)}
     for row in rows:
+        if row.parent_id is not None and batch.columns and not row.context:
+            row.state, row.error = "failed", "Its texts were erased: it cannot be run again."
+            continue
         try:
             columns = prepared.columns(checking.values(specs, batch.mapping, row.context))
         except InvalidInput as error:  # it could be filled when the batch was started

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from aiapp import sealing
 from aiapp.accounts.models import User
 from aiapp.columns import Id, Json, Money, UtcDateTime, new_id, now
 from aiapp.executions.models import Execution
@@ -107,3 +108,8 @@ class BatchRow(Model):
     cost: Mapped[Decimal | None] = mapped_column(Money)
     earlier_cost: Mapped[Decimal | None] = mapped_column(Money)
     error: Mapped[str | None] = mapped_column(sa.Text)
+
+
+# What everybody's rows share belongs to no execution, whose texts could be erased: the id is that of none.
+sealing.register(Batch, {"mapping": {}, "checked": None, "prompt": None}, execution="id")
+sealing.register(BatchRow, {"context": {}, "error": None}, execution="execution_id")

@@ -155,13 +155,17 @@ def _read_csv(table: Table, text: str) -> None:
         number += 1
         _check_count(number)
         if len(cells) != len(table.columns):
-            table.refuse(f"This row has {len(cells)} cells, the header has {len(table.columns)}.", number)
+            table.refuse(f"The header has {_cells(len(table.columns))}, this row {_cells(len(cells))}.", number)
             continue
         for name, cell in zip(table.columns, cells, strict=True):
             if _UNSTORABLE.search(cell):
                 table.refuse("This contains a character that cannot be stored.", number, name)
         if not table.problems:
             table.rows.append(dict(zip(table.columns, cells, strict=True)))
+
+
+def _cells(number: int) -> str:
+    return "1 cell" if number == 1 else f"{number:,} cells"
 
 
 def _records(text: str, delimiter: str) -> Iterator[list[str]]:
