@@ -115,3 +115,12 @@ def test_a_priority_that_does_not_exist_is_a_mistake_of_the_caller(inside):
 
 def test_nobody_counts_as_a_worker_when_none_is_there(inside):
     assert queue.workers() == 0
+
+
+def test_what_another_release_left_on_the_lists_of_rq_is_dropped(inside):
+    plain = queue.queues(inside, ["low"])[0]
+    made = [plain.enqueue_call("aiapp.executions.jobs.run", args=["a"]), plain.enqueue_call("elsewhere.job")]
+    assert queue.drop_plain(plain) == 2
+    assert plain.count == 0
+    assert not inside.exists(*(job.key for job in made))
+    assert queue.drop_plain(plain) == 0
