@@ -67,6 +67,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
 def _register_blueprints(app: OpenAPI) -> None:
     from aiapp import extensions, health, models  # noqa: F401 - every process has every table
     from aiapp.accounts import views as accounts
+    from aiapp.api import execution_files
     from aiapp.api import views as api
     from aiapp.batches import views as batches
     from aiapp.credentials import views as credentials
@@ -97,6 +98,7 @@ def _register_blueprints(app: OpenAPI) -> None:
         publishing,
         previews,
         executions,
+        execution_files,
         batches,
         feedback,
         retention,

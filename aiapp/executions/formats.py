@@ -50,6 +50,19 @@ class Format:
     to_html: Callable[[str], Markup] = escape
     source: Callable[[str], str] = str
 
+    def file(self, text: str, kind: str) -> str | None:
+        """Return an answer as a file of another kind: text, markdown or html; None for any other."""
+        if kind == "text":
+            return text
+        if kind == "markdown":
+            return f"```{self.about.name}\n{self.source(text)}\n```\n" if self.view in ("code", "page") else text
+        if kind != "html":
+            return None
+        if self.view == "page":
+            return html_document(text)
+        shown = self.to_html(storable(text))
+        return html_document(shown if self.view == "prose" else f"<pre>{shown}</pre>")
+
     @property
     def media_type(self) -> str:
         """The type of its file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import request
@@ -12,13 +12,14 @@ from flask import request
 from aiapp.errors import AppError, InvalidInput
 from aiapp.executions.models import Execution
 from aiapp.executions.submission import Submission
+from aiapp.prompt_templates.text import fetchers
 
 
 def submission(side: str = "") -> Submission:
     """Return what the form asks for. Raises InvalidInput for what cannot even be read.
 
     Arguments:
-        side: left or right, of a form that asks for two: what differs has it before its name (`left-model`).
+        side: the place, of a form that asks for several: what differs has it before its name (`2-model`).
     """
     form = request.form.to_dict()
     if side:
@@ -43,6 +44,10 @@ def submission(side: str = "") -> Submission:
 
 def _context(form: Mapping[str, str]) -> dict[str, Any]:
     """Return the context: the pasted JSON, and over it the variables that were typed one by one."""
+    return {**_pasted(form), **_typed(form)}
+
+
+def _pasted(form: Mapping[str, str]) -> dict[str, Any]:
     pasted = form.get("context", "").strip()
     context: Any = {}
     if pasted:
@@ -53,22 +58,57 @@ def _context(form: Mapping[str, str]) -> dict[str, Any]:
             raise InvalidInput(errors=[{"field": "context", "message": message}]) from error
         if not isinstance(context, dict):
             raise InvalidInput(errors=[{"field": "context", "message": "Write an object: {…}."}])
-    typed = {name.removeprefix("var-"): form[name] for name in form if name.startswith("var-") and form[name] != ""}
-    return {**context, **typed}
+    return dict(context)
+
+
+def _typed(form: Mapping[str, str]) -> dict[str, Any]:
+    return {name.removeprefix("var-"): form[name] for name in form if name.startswith("var-") and form[name] != ""}
 
 
 def changes(parent: Execution) -> dict[str, Any]:
     """Return what the form asks to be different from `parent`. Raises InvalidInput."""
     form = request.form
-    context = _context(form)
+    kept = fetchers.without(parent.context, parent.fetched)
+    context = _pasted(form) if "context" in form else kept
     given = {
-        "context": context if context != parent.context else None,
+        "context": {**context, **_typed(form)} if context != kept else None,
+        "more": _typed(form) if context == kept else None,
         "provider": form.get("provider") if form.get("provider") != (parent.requested_provider or "") else None,
         "model": form.get("model") or None,
         "temperature": form.get("temperature") or None,
-        "version": _number(form.get("version"), "version"),
+        "version": _other_version(form.get("version"), parent),
     }
-    return {name: value for name, value in given.items() if value}
+    return {name: value for name, value in given.items() if value or (name == "context" and value is not None)}
+
+
+def variants(sides: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the changes of each row of a form that names something (`2-version`, `2-provider`, `2-model`). Raises InvalidInput.
+
+    Values that were typed for variables are for all of them.
+    """
+    form, found = request.form, []
+    for side in sides:
+        given = {
+            "version": _number(form.get(f"{side}-version"), "version"),
+            "provider": form.get(f"{side}-provider"),
+            "model": form.get(f"{side}-model", "").strip(),
+        }
+        named = {name: value for name, value in given.items() if value}
+        if named:
+            found.append({**named, "more": _typed(form)})
+    return found
+
+
+def missing_of(error: AppError) -> list[str]:
+    """Return the variables that an error of several submissions says have no value, each once."""
+    names = (item["field"].partition(".context.")[2] for item in error.errors)
+    return [name for name in dict.fromkeys(names) if name]
+
+
+def _other_version(text: str | None, parent: Execution) -> int | None:
+    number = _number(text, "version")
+    own = parent.prompt_version.number if parent.prompt_version else None
+    return None if number == own else number
 
 
 def _number(text: str | None, field: str) -> int | None:

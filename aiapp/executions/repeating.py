@@ -11,6 +11,7 @@ from aiapp.credentials import keeping
 from aiapp.errors import Conflict, InvalidInput
 from aiapp.executions.models import Execution
 from aiapp.executions.submission import Submission, asked, columns
+from aiapp.prompt_templates.models import PromptVersion
 from aiapp.workspaces.access import Access
 
 # What a repetition takes over as it was.
@@ -37,6 +38,7 @@ _ASKED = (
     "priority",
 )
 CHANGEABLE = ("context", "provider", "credential_id", "model", "version", "temperature")
+MORE = "more"
 
 
 def same(access: Access, execution: Execution) -> dict[str, Any]:
@@ -58,16 +60,19 @@ def changed(access: Access, execution: Execution, changes: Mapping[str, Any]) ->
     Another context or version fills the prompt anew; what filled itself then stays as it was (see Submission). Another provider
     lets go of a pinned credential and of the model.
 
+    Arguments:
+        changes: `more` (MORE) are values beside those of its context, for variables that another version has.
+
     Raises InvalidInput, NotFound, Denied; Conflict `gone` where the prompt template that had to be filled anew was deleted.
     """
-    unknown = sorted(set(changes) - set(CHANGEABLE))
+    unknown = sorted(set(changes) - {*CHANGEABLE, MORE})
     if unknown:
         raise InvalidInput(errors=[{"field": name, "message": "This cannot be changed."} for name in unknown])
     _demand_repeatable(access, execution)
     submission = _resubmission(access, execution, changes)
     chosen = any(changes.get(name) is not None for name in ("provider", "credential_id"))
     told = {"source": _source(access, execution), "unpinned": not chosen and unpins(access, execution)}
-    if changes.get("context") is None and changes.get("version") is None:
+    if all(changes.get(name) is None for name in ("context", "version", MORE)):
         taken_over = {name: getattr(execution, name) for name in _PROMPT}
         version = execution.prompt_version if submission.prompt_template is not None else None
         return {**taken_over, **asked(access, submission, version), **told}
@@ -108,7 +113,7 @@ def _resubmission(access: Access, execution: Execution, changes: Mapping[str, An
         version=version.number if version is not None else None,
         template=execution.template,
         system=execution.template_system,
-        context=execution.context,
+        context={**execution.context, **(changes.get(MORE) or {})},
         kept_context=changes.get("context") is None,
         fetched=execution.fetched,
         format=execution.format,
@@ -121,7 +126,9 @@ def _resubmission(access: Access, execution: Execution, changes: Mapping[str, An
         stream=execution.stream,
         source="page",
     )
-    given = {name: value for name, value in changes.items() if value is not None}
+    given = {name: value for name, value in changes.items() if value is not None and name != MORE}
+    if version is not None and given.get("version") not in (None, version.number):
+        submission = _left_to_the_version(version, submission)
     if unpins(access, execution):
         submission = replace(submission, credential_id=None)
     if "provider" in given:
@@ -132,6 +139,16 @@ def _resubmission(access: Access, execution: Execution, changes: Mapping[str, An
         kept = [name for name in execution.fetched if name not in given["context"]]
         given |= {"context": {**{name: execution.context[name] for name in kept}, **given["context"]}, "fetched": kept}
     return replace(submission, **given)
+
+
+def _left_to_the_version(version: PromptVersion, submission: Submission) -> Submission:
+    """Return the submission with what was this version's choice left open: another version has a choice of its own."""
+    names = {"format": "output_format", "provider": "provider", "model": "model", "temperature": "temperature"}
+    names |= {"max_tokens": "max_tokens"}
+    taken: dict[str, Any] = dict.fromkeys(
+        ours for ours, theirs in names.items() if getattr(submission, ours) == getattr(version, theirs)
+    )
+    return replace(submission, **taken)
 
 
 def _source(access: Access, execution: Execution) -> str:

@@ -129,22 +129,8 @@ def rendered(execution: Execution) -> Markup:
     return Markup(formats.to_safe_html(execution.format, shown_output(execution)))  # noqa: S704 - sanitised there, last
 
 
-def costs(execution: Execution) -> list[tuple[str, Decimal | None]]:
-    """Return the lines of the cost's arithmetic: the answering attempt by kind of token, then what the others cost."""
-    lines: list[tuple[str, Decimal | None]] = []
-    failed: list[Attempt] = []
-    for attempt in execution.attempts:
-        if attempt.status != "completed":
-            failed.append(attempt)
-        elif attempt.prices:
-            lines.extend(_lines(attempt))
-    billed = [attempt.cost for attempt in failed if attempt.cost is not None]
-    if lines and failed:
-        lines.append(("Failed attempts", sum(billed, Decimal(0)) if billed else None))
-    return lines
-
-
-def _lines(attempt: Attempt) -> list[tuple[str, Decimal | None]]:
+def lines_of(attempt: Attempt) -> list[tuple[str, Decimal | None]]:
+    """Return the lines of an attempt's cost: the arithmetic by kind of token, and what each comes to."""
     lines: list[tuple[str, Decimal | None]] = []
     for line in (attempt.prices or {}).get("lines", ()):
         per = "M" if line["per"] == 10**6 else f"{line['per']:,}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,13 +13,15 @@ from aiapp.errors import AppError, Conflict, Denied, InvalidInput, NotFound
 from aiapp.executions import (
     actions,
     choose_views,
+    compare_views,
+    diff_views,
     forms,
     list_views,
     once,
-    pair_views,
-    repeating,
+    part_views,
+    repeat_views,
+    saved_list_views,
     selection_views,
-    showing,
     version_views,
     watch_views,
 )
@@ -31,7 +32,19 @@ from aiapp.providers.output_formats import CHOICES
 from aiapp.providers.registry import PROVIDERS
 from aiapp.workspaces.access import Access, require
 
-__all__ = ["blueprint", "choose_views", "list_views", "pair_views", "selection_views", "version_views", "watch_views"]
+__all__ = [
+    "blueprint",
+    "choose_views",
+    "compare_views",
+    "diff_views",
+    "list_views",
+    "part_views",
+    "repeat_views",
+    "saved_list_views",
+    "selection_views",
+    "version_views",
+    "watch_views",
+]
 
 
 @blueprint.get("/w/<workspace>/executions/new")
@@ -65,52 +78,6 @@ def cancel(access: Access, execution_id: str) -> Response:
     return htmx.go(address(access, execution))
 
 
-@blueprint.post("/w/<workspace>/executions/<id:execution_id>/rerun")
-@require()
-def rerun(access: Access, execution_id: str) -> Response:
-    """Ask the same once more."""
-    return _led_on(access, actions.rerun(access, access.get(Execution, execution_id)))
-
-
-@blueprint.get("/w/<workspace>/executions/<id:execution_id>/changes")
-@require()
-def changes(access: Access, execution_id: str) -> str:
-    """The form that asks again with changes."""
-    parent = access.get(Execution, execution_id)
-    values = {
-        "context": json.dumps(parent.context, indent=2, ensure_ascii=False),
-        "provider": parent.requested_provider,
-        "model": parent.requested_model,
-        "temperature": parent.temperature,
-        "version": parent.prompt_version.number if parent.prompt_version else "",
-    }
-    return _form(access, values, {}, parent=parent)
-
-
-@blueprint.post("/w/<workspace>/executions/<id:execution_id>/regenerate")
-@require()
-def regenerate(access: Access, execution_id: str) -> Response:
-    """Ask again with changes."""
-    parent = access.get(Execution, execution_id)
-    try:
-        made = actions.regenerate(access, parent, forms.changes(parent))
-    except (InvalidInput, Conflict) as error:
-        db.session.rollback()
-        page = _form(
-            access,
-            request.form,
-            forms.by_field(error),
-            parent=access.get(Execution, execution_id),
-            problem=error.detail,
-        )
-        return make_response(page, 422)
-    return _led_on(access, made)
-
-
-def _led_on(access: Access, made: Execution) -> Response:
-    return htmx.go(address(access, made), showing.UNPINNED if made.unpinned else None, "warn")
-
-
 def _refused(access: Access, error: AppError) -> Response:
     """Answer a submission that cannot be: beside the prompt for htmx, else the form or a page that lists why."""
     if htmx.wanted():
@@ -124,20 +91,13 @@ def _refused(access: Access, error: AppError) -> Response:
 
 
 def _form(access: Access, values: Mapping[str, Any], errors: Mapping[str, str], **more: Any) -> str:
-    parent: Execution | None = more.get("parent")
-    if parent is not None:
-        action = url_for("executions.regenerate", workspace=access.workspace.slug, execution_id=parent.id)
-    else:
-        action = url_for("executions.create", workspace=access.workspace.slug)
-    unpins = parent is not None and repeating.unpins(access, parent)
     providers = [("", "Any"), *((kind, provider.label) for kind, provider in PROVIDERS.items())]
     return render_template(
         "executions/form.html",
-        action=action,
+        action=url_for("executions.create", workspace=access.workspace.slug),
         values=values,
         errors=errors,
         provider_options=providers,
         formats=CHOICES,
-        unpins=showing.UNPINS if unpins else "",
         **more,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from typing import Any
 
 from flask import make_response, render_template, request
 from werkzeug.wrappers import Response
@@ -11,7 +12,8 @@ from werkzeug.wrappers import Response
 from aiapp import htmx
 from aiapp.accounts.actions import session_user
 from aiapp.errors import NotFound
-from aiapp.executions import formats, raw_answers, stream
+from aiapp.executions import differing, formats, provenance, raw_answers, stream
+from aiapp.executions.choices import versions
 from aiapp.executions.models import Execution
 from aiapp.executions.routes import blueprint, shown
 from aiapp.extensions import settings
@@ -25,14 +27,14 @@ DOCUMENT_CSP = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 
 @require()
 def show(access: Access, execution_id: str) -> str:
     """One execution: what was asked, every attempt, what came back."""
-    return render_template("executions/show.html", **shown(access, access.get(Execution, execution_id)))
+    return render_template("executions/show.html", **_page(access, execution_id))
 
 
 @blueprint.get("/w/<workspace>/executions/<id:execution_id>/_live")
 @require()
 def live(access: Access, execution_id: str) -> Response:
     """The page's body as it is now; without a trigger once the execution has ended."""
-    return htmx.fragment("executions/_refresh.html", **shown(access, access.get(Execution, execution_id)))
+    return htmx.fragment("executions/_refresh.html", **_page(access, execution_id))
 
 
 @blueprint.get("/w/<workspace>/executions/<id:execution_id>/_panel")
@@ -76,13 +78,16 @@ def stream_text(access: Access, execution_id: str) -> Response:
 @blueprint.get("/w/<workspace>/executions/<id:execution_id>/output")
 @require()
 def output(access: Access, execution_id: str) -> Response:
-    """The output as a file, never shown by the browser itself."""
+    """The output as a file, never shown by the browser itself; `?as=` is text, markdown or html for another than its own format."""
     execution = access.get(Execution, execution_id)
     if not execution.output:
         raise NotFound("This execution wrote nothing.")
-    known = formats.of(execution.format)
-    name = f"execution-{execution.id[-6:]}.{known.extension}"
-    return _file(known.source(execution.output), name, known.media_type)
+    known, wanted = formats.of(execution.format), request.args.get("as", "")
+    text = known.file(execution.output, wanted) if wanted else known.source(execution.output)
+    if text is None:
+        raise NotFound("There is no such file.")
+    kind = formats.of(wanted) if wanted else known
+    return _file(text, f"execution-{execution.id[-6:]}.{kind.extension}", kind.media_type)
 
 
 @blueprint.get("/w/<workspace>/executions/<id:execution_id>/attempts/<int:number>/raw")
@@ -115,6 +120,18 @@ def output_document(access: Access, execution_id: str) -> Response:
     response.headers["Content-Security-Policy"] = DOCUMENT_CSP
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     return response
+
+
+def _page(access: Access, execution_id: str) -> dict[str, Any]:
+    execution = access.get(Execution, execution_id)
+    found = {
+        **shown(access, execution),
+        **provenance.of(access, execution),
+        "try_versions": versions(access, execution),
+    }
+    if found["view"] == "diff" and found["parent"] is not None and execution.finished:
+        found["compared"] = differing.outputs_between(found["parent"], execution, split=False)
+    return found
 
 
 def _file(text: str, name: str, media_type: str) -> Response:

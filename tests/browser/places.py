@@ -15,13 +15,15 @@ NOBODY, DEMO, VIEWER, ROOT = "nobody", "demo", "viewer", "root"
 
 @dataclass(frozen=True)
 class Place:
-    """A page: `path` may name what Stage made in braces; `shows` is a selector of what arrives last on it."""
+    """A page: `path` may name what Stage made in braces; `shows` is a selector of what arrives last on it, `opens` of what is
+    clicked then."""
 
     name: str
     path: str
     who: str = DEMO
     status: int = 200
     shows: str = "main h1, main h2"
+    opens: str = ""
 
 
 PLACES = (
@@ -30,7 +32,7 @@ PLACES = (
     Place("reset-help", "/reset", NOBODY),
     Place("reset-link-used-up", "/reset/nothing", NOBODY, 404),
     Place("invitation", "{invitation}", NOBODY),
-    Place("api-docs", "/api/v1/docs", NOBODY),
+    Place("api-docs", "/api/v1/docs", NOBODY, opens='main summary:has-text("/api/v1/tokens") >> nth=0'),
     Place("not-found-signed-out", "/nothing", NOBODY, 404),
     Place("home", "/w/demo/", shows="#credential-health dl"),
     Place("home-set-up", "/w/empty/"),
@@ -130,7 +132,10 @@ PLACES = (
     Place("execution-source", "/w/demo/executions/{completed}?view=source", shows="#feedback button"),
     Place("execution-json", "/w/demo/executions/{as_json}", shows="#feedback button"),
     Place("execution-html", "/w/demo/executions/{as_html}", shows="#feedback button"),
-    Place("executions-pair", "/w/demo/executions/pair?left={completed}&right={failed}", shows="#test-run-right"),
+    Place("executions-compared", "/w/demo/executions/compare?id={completed}&id={failed}", shows="#feedback-1 button"),
+    Place("executions-compare-form", "/w/demo/executions/{completed}/compare", shows="#compare-form"),
+    Place("executions-diff", "/w/demo/executions/{as_json}/diff/{completed}"),
+    Place("executions-choose-diff", "/w/demo/executions/{completed}/diff"),
     Place("execution-failed", "/w/demo/executions/{failed}", shows=".notice"),
     Place("execution-waiting", "/w/demo/executions/{waiting}", shows=".notice"),
     Place("execution-cancelled", "/w/demo/executions/{cancelled}", shows=".notice"),
@@ -204,6 +209,8 @@ class Stage:
         answer = page.goto(self.address + place.path.format(**self.made))
         assert answer is not None
         expect(page.locator(place.shows).first).to_be_visible()
+        if place.opens:
+            page.locator(place.opens).click()
         expect(page.locator(".htmx-request")).to_have_count(0)
         return answer.status
 

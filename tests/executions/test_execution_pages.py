@@ -210,7 +210,7 @@ def test_no_input_becomes_an_attribute(sign_in, add):
     execution_id = add(context=context)
     seen = Attributes()
     seen.feed(text(sign_in("alice").get(f"/w/acme/executions/{execution_id}")))
-    assert json.loads(seen.copied[-1]) == context
+    assert context in [json.loads(one) for one in seen.copied if one.startswith("{")]
     assert "/w/acme/settings" not in [value for name, value in seen.attributes if name.startswith("hx-")]
     assert not {"/y", "/z"} & {value for _, value in seen.attributes}
 

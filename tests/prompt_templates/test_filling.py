@@ -316,18 +316,18 @@ def test_two_runs_stand_side_by_side(write, sign_in, app, team):
     page = bob.get("/w/acme/prompt-templates/support-reply/try").get_data(as_text=True)
     form = {"prompt_template": "support-reply", "var-name": "Ada", "var-message": "Hi", "once": "1"}
     form |= {
-        "left-version": "1",
-        "right-version": "1",
-        "right-model": "demo-slow",
-        "left-provider": "",
-        "left-model": "",
+        "1-version": "1",
+        "2-version": "1",
+        "2-model": "demo-slow",
+        "1-provider": "",
+        "1-model": "",
     }
 
     assert "Run both" in page
-    panels = bob.swap("/w/acme/executions/pair", form).get_data(as_text=True)
-    assert 'id="test-run-left"' in panels
-    assert 'id="test-run-right"' in panels
-    again = bob.submit("/w/acme/executions/pair", form)
+    panels = bob.swap("/w/acme/executions/compare", form).get_data(as_text=True)
+    assert 'id="test-run-1"' in panels
+    assert 'id="test-run-2"' in panels
+    again = bob.submit("/w/acme/executions/compare", form)
     assert again.status_code == 303
     with app.app_context():
         found = executions.list_executions(access).rows
@@ -339,11 +339,11 @@ def test_two_runs_stand_side_by_side(write, sign_in, app, team):
 
 def test_of_two_runs_none_starts_where_one_cannot(write, sign_in, app, team):
     write("bob", published=True)
-    form = {"prompt_template": "support-reply", "var-name": "Ada", "var-message": "Hi", "right-version": "9"}
+    form = {"prompt_template": "support-reply", "var-name": "Ada", "var-message": "Hi", "1-version": "1", "2-version": "9"}
     bob = sign_in("bob")
 
-    assert bob.swap("/w/acme/executions/pair", form).status_code == 404
-    assert bob.submit("/w/acme/executions/pair", {**form, "right-version": "1", "var-name": ""}).status_code == 422
+    assert bob.swap("/w/acme/executions/compare", form).status_code == 404
+    assert bob.submit("/w/acme/executions/compare", {**form, "2-version": "1", "var-name": ""}).status_code == 422
     with app.app_context():
         assert executions.list_executions(team.access("bob")).rows == []
 
@@ -352,13 +352,13 @@ def test_a_viewer_tries_published_versions_only(write, sign_in):
     write("bob", published=True)
     bob, vera = sign_in("bob"), sign_in("vera")
     bob.submit(f"{DRAFT}/drafts")
-    form = {"prompt_template": "support-reply", "var-name": "Ada", "var-message": "Hi", "right-version": "2"}
+    form = {"prompt_template": "support-reply", "var-name": "Ada", "var-message": "Hi", "1-version": "1", "2-version": "2"}
 
-    page = vera.get("/w/acme/prompt-templates/support-reply/try?right=2").get_data(as_text=True)
+    page = vera.get("/w/acme/prompt-templates/support-reply/try?version=1&version=2").get_data(as_text=True)
     assert "v2 · draft" not in page
     assert "v2 · draft" in bob.get("/w/acme/prompt-templates/support-reply/try").get_data(as_text=True)
-    assert vera.swap("/w/acme/executions/pair", form).status_code == 403
-    assert vera.swap("/w/acme/executions/pair", {**form, "right-version": "1"}).status_code == 200
+    assert vera.swap("/w/acme/executions/compare", form).status_code == 403
+    assert vera.swap("/w/acme/executions/compare", {**form, "2-version": "1"}).status_code == 200
 
 
 def test_test_runs_are_listed_apart_and_their_repetitions_are_test_runs(bob):

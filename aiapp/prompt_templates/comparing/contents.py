@@ -132,6 +132,13 @@ def compare_texts(old: Mapping[str, Any], new: Mapping[str, Any], room: Room) ->
     return [Part(name, found[name]) for name, _, _ in texts]
 
 
+def values_between(old: Any, new: Any) -> list[Setting] | None:
+    """Return which values differ inside two JSON values, by path; None where they are too large to be compared so."""
+    if not (_small(old) and _small(new)):
+        return None
+    return _inside("", old, new)
+
+
 def turns(messages: Sequence[Mapping[str, str]]) -> str:
     """Return example messages as one text to be compared."""
     return "\n\n".join(f"{message['role']}:\n{message['content']}" for message in messages)
@@ -146,9 +153,9 @@ def _settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Settin
             yield Setting(field, before, after)
 
 
-def _small(schema: Mapping[str, Any]) -> bool:
+def _small(value: Any) -> bool:
     try:
-        return len(json.dumps(schema)) <= COMPARED_SCHEMA
+        return len(json.dumps(value)) <= COMPARED_SCHEMA
     except RecursionError:
         return False
 
@@ -160,8 +167,8 @@ def _differ(old: Any, new: Any) -> bool:
         return True
 
 
-def _inside(field: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Setting]:
-    """Return what differs inside two JSON objects, by path."""
+def _inside(field: str, old: Any, new: Any) -> list[Setting]:
+    """Return what differs inside two JSON values, by path."""
     from deepdiff import DeepDiff  # noqa: PLC0415  # heavy, see CONTRIBUTING
     from deepdiff.helper import notpresent  # noqa: PLC0415
 
@@ -174,7 +181,7 @@ def _inside(field: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[
         before, after = (None if value is notpresent else value for value in (level.t1, level.t2))
         if type(before) in {int, float} and before == after:
             continue  # 1 and 1.0 are one number in JSON
-        path = ".".join(map(str, (field, *level.path(output_format="list"))))
+        path = ".".join(map(str, (*filter(None, [field]), *level.path(output_format="list"))))
         settings.append(Setting(path, before, after))
     return sorted(settings, key=lambda setting: setting.field)
 

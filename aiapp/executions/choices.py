@@ -1,0 +1,49 @@
+"""What a form offers that asks an execution again: versions of its prompt template, providers, models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiapp.executions.models import Execution
+from aiapp.prompt_templates import contexts, library
+from aiapp.prompt_templates.models import PromptVersion
+from aiapp.prompt_templates.pages import workbench
+from aiapp.prompt_templates.text import fetchers
+from aiapp.providers.registry import PROVIDERS
+from aiapp.workspaces.access import Access
+
+MOST_VERSIONS = 200
+
+
+def versions(access: Access, execution: Execution) -> list[PromptVersion]:
+    """Return the versions of its prompt template that this person may run, newest first; none where it has none."""
+    template = execution.prompt_template
+    if template is None or not template.active:
+        return []
+    found = library.versions(access, template, MOST_VERSIONS, texts=False)
+    return found if access.allows("editor") else [one for one in found if one.status == "published"]
+
+
+def offered(access: Access, execution: Execution) -> dict[str, Any]:
+    """Return the options of the selects: `version_options`, `provider_options`, and `models` for the browser to suggest."""
+    return {
+        "version_options": [(one.number, f"v{one.number} · {one.status}") for one in versions(access, execution)],
+        "provider_options": [(kind, provider.label) for kind, provider in PROVIDERS.items()],
+        "models": sorted({model for provider in PROVIDERS.values() for model in provider.models}),
+    }
+
+
+def lacking(access: Access, execution: Execution, number: int | None) -> list[workbench.Input]:
+    """Return the inputs that a version has and the execution's context has no value for; none for its own version.
+
+    Raises NotFound, Denied where this person may not run that version.
+    """
+    template, own = execution.prompt_template, execution.prompt_version
+    if template is None or number is None or (own is not None and own.number == number):
+        return []
+    version = library.version(access, template, number)
+    if version.status != "published":
+        access.demand("editor")
+    given = contexts.typed(fetchers.without(execution.context, execution.fetched))
+    bench = workbench.build(version, given, keep_typed=True, whole=True, touched=())
+    return [one for one in bench.inputs if not one.filled]
