@@ -110,6 +110,11 @@ class BatchRow(Model):
     error: Mapped[str | None] = mapped_column(sa.Text)
 
 
-# What everybody's rows share belongs to no execution, whose texts could be erased: the id is that of none.
-sealing.register(Batch, {"mapping": {}, "checked": None, "prompt": None}, execution="id")
-sealing.register(BatchRow, {"context": {}, "error": None}, execution="execution_id")
+# What everybody's rows share, and a row that never ran, belong to no execution: they go after the batch's end.
+sealing.register(Batch, {"mapping": {}, "checked": None, "prompt": None}, execution="id", ended=lambda: Batch.ended_at)
+sealing.register(
+    BatchRow,
+    {"context": {}, "error": None},
+    execution="execution_id",
+    ended=lambda: sa.select(Batch.ended_at).where(Batch.id == BatchRow.batch_id).scalar_subquery(),
+)

@@ -20,6 +20,7 @@ from aiapp.extensions import db, reading, settings
 from aiapp.observability.logs import log
 from aiapp.retention import pages
 from aiapp.retention.actions import id_at, kept_days
+from aiapp.sealing import Kind
 from aiapp.workspaces.models import Workspace
 
 AFTER_THE_END = timedelta(hours=1)
@@ -40,7 +41,7 @@ def sweep(at: datetime | None = None) -> int:
     at, done = at or now(), 0
     for workspace_id in _ruled():
         workspace = db.session.get_one(Workspace, workspace_id)
-        done += _delete_old(workspace, at) + _erase_due(workspace, at)
+        done += _delete_old(workspace, at) + _erase_due(workspace, at) + _erase_ended(workspace, at)
     db.session.remove()
     if done or _log_is_full:
         _log_is_full = not pages.empty_log()
@@ -70,6 +71,7 @@ def _delete_old(workspace: Workspace, at: datetime) -> int:
         .limit(BATCH)
     )
     while ids := _read(old):
+        _erase_of(ids)  # also what outlives them
         gone = sa.delete(Execution).where(Execution.id.in_(ids)).execution_options(synchronize_session=False)
         db.session.execute(gone)
         db.session.commit()
@@ -116,13 +118,54 @@ def _erase(workspace: Workspace, ids: Sequence[str], at: datetime) -> None:
         left = {"texts_erased_at": at, **_left_of(workspace, execution)}
         change = sa.update(Execution).where(Execution.id == execution.id).values(left)
         db.session.execute(change.execution_options(synchronize_session=False))
-    for kind in sealing.KINDS.values():
-        table: Any = kind.model.__table__
-        same = {column.name: column for column in table.columns if column.onupdate is not None}
-        erased = sa.update(table).where(table.c[kind.execution].in_(ids))
-        db.session.connection().execute(erased.values({**same, **kind.fields, **kind.erased}))
+    _erase_of(ids)
     db.session.commit()
     db.session.expire_all()
+
+
+def _erase_of(ids: Sequence[str]) -> None:
+    for kind in sealing.KINDS.values():
+        table = kind.model.__table__
+        db.session.connection().execute(sa.update(table).where(table.c[kind.execution].in_(ids)).values(_nothing(kind)))
+
+
+def _nothing(kind: Kind) -> dict[str, Any]:
+    """Return what the columns of an erased row are; the time of its last change stays."""
+    columns = kind.model.__table__.columns
+    return {**{one.name: one for one in columns if one.onupdate is not None}, **kind.fields, **kind.erased}
+
+
+def _erase_ended(workspace: Workspace, at: datetime) -> int:
+    """Erase the texts of what belongs to no execution (see Kind.ended)."""
+    if workspace.keeps_texts and workspace.texts_days is None:
+        return 0
+    bound = at - (timedelta(days=workspace.texts_days or 0) if workspace.keeps_texts else AFTER_THE_END)
+    erased = 0
+    for kind in sealing.KINDS.values():
+        if kind.ended is None:
+            continue
+        table = kind.model.__table__
+        due = sa.select(table.c.id).where(
+            kind.model.workspace_id == workspace.id, kind.ended() < bound, _has_text(kind)
+        )
+        while ids := _read(due.limit(BATCH)):
+            db.session.connection().execute(sa.update(table).where(table.c.id.in_(ids)).values(_nothing(kind)))
+            db.session.commit()
+            erased += len(ids)
+    return erased
+
+
+def _has_text(kind: Kind) -> sa.ColumnElement[bool]:
+    columns = kind.model.__table__.columns
+    differs = [
+        columns[name].is_not(None) if empty is None else sa.cast(columns[name], sa.Text) != _as_text(empty)
+        for name, empty in kind.fields.items()
+    ]
+    return sa.or_(*differs)
+
+
+def _as_text(empty: Any) -> str:
+    return empty if isinstance(empty, str) else json.dumps(empty)
 
 
 def _left_of(workspace: Workspace, execution: Execution) -> dict[str, Any]:

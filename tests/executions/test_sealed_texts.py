@@ -15,6 +15,7 @@ from test_stream import read, text_of
 
 from aiapp import sealing
 from aiapp.api.models import IdempotencyKey
+from aiapp.credentials.vault import Unreadable
 from aiapp.executions import actions, publishing
 from aiapp.executions.models import Attempt, Execution
 from aiapp.extensions import db, redis
@@ -180,7 +181,7 @@ def test_an_encrypted_value_that_is_moved_to_another_row_field_or_workspace_cann
     assert "mine" not in str(getattr(moved, column))
     if column == "body":
         assert engine.row(one).system == sealing.UNREADABLE
-        with pytest.raises(sealing.vault.Unreadable):
+        with pytest.raises(Unreadable):
             sealing.opened(Execution, "0" * 32, one, {"body": stored}, strict=True)
 
 
