@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from aiapp.batches.models import Batch, BatchRow
+from aiapp.columns import now
 from aiapp.executions.models import FINISHED, Execution
 from aiapp.executions.states import database_time
 from aiapp.extensions import db
@@ -95,10 +96,13 @@ def outcome(batch: Batch, counts: Counts) -> str:
 
 
 def pace(batch_id: str) -> int:
-    """Return how many rows were begun in the last minute."""
-    recent = BatchRow.fed_at > database_time(-60.0)
-    query = sa.select(sa.func.count()).select_from(BatchRow).where(BatchRow.batch_id == batch_id, recent)
-    return db.session.scalars(query).one()
+    """Return how many rows are begun in a minute, as in the last one."""
+    recent = sa.select(sa.func.count(), sa.func.min(BatchRow.fed_at)).where(BatchRow.batch_id == batch_id)
+    number, first = db.session.execute(recent.where(BatchRow.fed_at > database_time(-60.0))).one()
+    if first is None:
+        return 0
+    seconds = min(60.0, max(5.0, (now() - first).total_seconds()))  # of the very first moment nothing can be told
+    return round(number * 60 / seconds)
 
 
 def _grouped(name: Any, valid: Any, cost: Any) -> sa.Select[Any]:

@@ -18,6 +18,7 @@ MOST_COLUMNS = 100
 MOST_BYTES = 10 * 2**20
 MOST_CHARACTERS = 131_072  # of a cell, and of a JSON line eight times as many
 MOST_DEPTH = 32
+MOST_DIGITS = 300
 LONGEST_NAME = 100
 MOST_PROBLEMS = 100
 DELIMITERS = ",;\t"
@@ -258,7 +259,7 @@ def _object(line: str) -> Any:
     if _depth_of(line) > MOST_DEPTH:
         raise ValueError(f"This row is nested more than {MOST_DEPTH} levels deep.")
     try:
-        return json.loads(line, object_pairs_hook=_pairs, parse_constant=_refuse_constant)
+        return json.loads(line, object_pairs_hook=_pairs, parse_int=_integer, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise ValueError(f"This is not JSON: {error.msg} (character {error.pos + 1}).") from error
 
@@ -279,6 +280,12 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) < len(pairs):
         raise ValueError("A key is there twice in this row.")
     return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"A number of this row has more than {MOST_DIGITS} digits.")
+    return int(digits)
 
 
 def _refuse_constant(name: str) -> None:
