@@ -16,6 +16,7 @@ PACKAGE = ROOT / "aiapp"
 ORDER = [
     "config",
     "columns",
+    "csv_records",
     "observability",
     "errors",
     "extensions",
@@ -88,7 +89,10 @@ PURE = [
     "prompt_files/translating.py",
     "prompt_files/archives.py",
     "batches/tables.py",
+    "csv_records.py",
     "executions/formats.py",
+    "executions/list_columns.py",
+    "feedback/wilson.py",
     "executions/json_schema.py",
     "executions/markdown.py",
     "executions/structured.py",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import sqlalchemy as sa
 
 from aiapp.errors import Conflict, InvalidInput
@@ -16,14 +14,6 @@ from aiapp.workspaces.access import Access
 
 COMMENT, REASONS = 2000, 10
 ROWS = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many thumbs."""
-
-    up: int = 0
-    down: int = 0
 
 
 def mine(access: Access, execution: Execution) -> Feedback | None:
@@ -57,6 +47,7 @@ def rate(
     if not execution.finished:
         raise Conflict("Feedback opens when the execution has ended.", code="unfinished")
     feedback = mine(access, execution)
+    before = feedback.rating if feedback else None
     if feedback is None:
         feedback = Feedback(workspace_id=access.workspace.id, execution_id=execution.id, user_id=access.user.id)
         db.session.add(feedback)
@@ -70,34 +61,22 @@ def rate(
     except sa.exc.IntegrityError:  # the same person's second click was faster: theirs is the row now
         db.session.rollback()
         return rate(access, execution, rating, comment, reasons)
-    log(__name__).info(
-        "feedback.rated",
-        workspace_id=access.workspace.id,
-        execution_id=execution.id,
-        prompt_template_id=execution.prompt_template_id,
-        rating=rating,
-    )
+    _log("feedback.changed" if before else "feedback.given", feedback, execution, before=before)
     return feedback
 
 
 def withdraw(access: Access, execution: Execution) -> None:
     """Take one's own feedback back; nothing happens where there is none."""
     feedback = mine(access, execution)
-    if feedback is not None:
-        db.session.delete(feedback)
+    if feedback is None:
+        return
+    db.session.delete(feedback)
+    try:
         db.session.commit()
-
-
-def counts_of(access: Access, template: PromptTemplate) -> Counts:
-    """Return how the executions of a prompt template were rated."""
-    rows = db.session.execute(
-        sa.select(Feedback.rating, sa.func.count())
-        .join(Execution, Execution.id == Feedback.execution_id)
-        .where(Feedback.workspace_id == access.workspace.id, Execution.prompt_template_id == template.id)
-        .group_by(Feedback.rating)
-    )
-    found: dict[str, int] = dict(rows.all())
-    return Counts(up=found.get("up", 0), down=found.get("down", 0))
+    except sa.orm.exc.StaleDataError:  # withdrawn in another window at the same moment
+        db.session.rollback()
+        return
+    _log("feedback.withdrawn", feedback, execution)
 
 
 def newest_of(access: Access, template: PromptTemplate) -> list[tuple[Feedback, int | None]]:
@@ -112,3 +91,18 @@ def newest_of(access: Access, template: PromptTemplate) -> list[tuple[Feedback, 
         .limit(ROWS)
     )
     return [(feedback, number) for feedback, number in rows.unique()]
+
+
+def _log(event: str, feedback: Feedback, execution: Execution, **more: str | None) -> None:
+    """Write a line for those who count votes elsewhere: ids and the rating, never what somebody wrote."""
+    log(__name__).info(
+        event,
+        workspace_id=feedback.workspace_id,
+        feedback_id=feedback.id,
+        execution_id=execution.id,
+        prompt_template_id=execution.prompt_template_id,
+        prompt_version_id=execution.prompt_version_id,
+        user_id=feedback.user_id,
+        rating=feedback.rating,
+        **more,
+    )

@@ -15,6 +15,11 @@ from aiapp.extensions import Model
 from aiapp.workspaces.access import Access
 
 RATINGS = ("up", "down")
+# What pages offer; a program may give others.
+REASONS = {
+    "up": ("Correct", "Complete", "Well written", "Right format"),
+    "down": ("Incorrect", "Incomplete", "Made up", "Wrong format", "Wrong tone", "Too long"),
+}
 
 
 class Feedback(Model):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template, request, url_for
+from typing import Any
+
+from flask import render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from aiapp import htmx
 from aiapp.errors import InvalidInput, NotFound
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
-from aiapp.feedback import actions
+from aiapp.feedback import actions, report_views, reports
+from aiapp.feedback.models import REASONS
+from aiapp.feedback.routes import blueprint
+from aiapp.feedback.votes import Wanted
 from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.workspaces.access import Access, require
 
-blueprint = Blueprint("feedback", __name__)
+__all__ = ["blueprint", "report_views"]
 
 
 @blueprint.get("/w/<workspace>/executions/<id:execution_id>/_feedback")
@@ -21,7 +26,9 @@ blueprint = Blueprint("feedback", __name__)
 def form(access: Access, execution_id: str) -> Response:
     """The thumbs under an output."""
     execution = access.get(Execution, execution_id)
-    return htmx.fragment("feedback/_form.html", execution=execution, mine=actions.mine(access, execution))
+    return htmx.fragment(
+        "feedback/_form.html", execution=execution, mine=actions.mine(access, execution), reasons=REASONS
+    )
 
 
 @blueprint.get("/w/<workspace>/executions/<id:execution_id>/feedback")
@@ -29,7 +36,9 @@ def form(access: Access, execution_id: str) -> Response:
 def page(access: Access, execution_id: str) -> str:
     """The thumbs on a page of their own, for browsers without scripts."""
     execution = access.get(Execution, execution_id)
-    return render_template("feedback/page.html", execution=execution, mine=actions.mine(access, execution))
+    return render_template(
+        "feedback/page.html", execution=execution, mine=actions.mine(access, execution), reasons=REASONS
+    )
 
 
 @blueprint.post("/w/<workspace>/executions/<id:execution_id>/feedback")
@@ -38,11 +47,16 @@ def rate(access: Access, execution_id: str) -> Response:
     """Keep a thumb and its comment; an empty rating withdraws it."""
     execution = access.get(Execution, execution_id)
     rating, comment = request.form.get("rating", ""), request.form.get("comment")
+    before = actions.mine(access, execution)
+    detailed = bool(request.form.get("has_reasons"))  # the form that follows a thumb
+    reasons = request.form.getlist("reasons") if detailed else None
+    if before is not None and before.rating != rating:
+        reasons = []  # they were about the other thumb
     message = error = ""
     try:
         if rating:
-            actions.rate(access, execution, rating, comment)
-            message = "Thank you." if comment is None else "Saved."
+            actions.rate(access, execution, rating, comment, reasons)
+            message = "Saved." if detailed or comment is not None else "Thank you."
         else:
             actions.withdraw(access, execution)
             message = "Withdrawn."
@@ -50,9 +64,11 @@ def rate(access: Access, execution_id: str) -> Response:
         db.session.rollback()
         error = invalid.errors[0]["message"]
     if not htmx.wanted() and not error:
-        onward = "feedback.page" if rating and comment is None else "executions.show"  # a comment may follow the thumb
+        only_thumb = rating and comment is None and not detailed  # a comment may follow
+        onward = "feedback.page" if only_thumb else "executions.show"
         return htmx.go(url_for(onward, workspace=access.workspace.slug, execution_id=execution.id), message)
-    shown = {"execution": execution, "mine": actions.mine(access, execution), "message": message, "error": error}
+    shown: dict[str, Any] = {"execution": execution, "mine": actions.mine(access, execution), "reasons": REASONS}
+    shown |= {"message": message, "error": error}
     if error:
         shown |= {"typed": comment, "chosen": rating}  # what was refused stays, to be made to fit
     if not htmx.wanted():
@@ -69,5 +85,8 @@ def of_prompt_template(access: Access) -> Response:
     if template is None:
         raise NotFound
     return htmx.fragment(
-        "feedback/_of.html", counts=actions.counts_of(access, template), rows=actions.newest_of(access, template)
+        "feedback/_of.html",
+        share=reports.total(access, Wanted(template=template.slug)),
+        rows=actions.newest_of(access, template),
+        slug=template.slug,
     )

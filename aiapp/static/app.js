@@ -324,6 +324,21 @@ on("submit", (event) => {
 
 on("change", (event) => within(event, "form[data-autosubmit]")?.requestSubmit());
 
+/* A thumb shows as given before the server has said so; what it refuses is taken back. */
+on("submit", ({ target, submitter }) => {
+  if (!target.matches(".feedback") || submitter?.name !== "rating") return;
+  for (const thumb of all("button[aria-pressed]", target)) {
+    thumb.dataset.was = thumb.ariaPressed;
+    thumb.ariaPressed = String(thumb.value === submitter.value);
+  }
+});
+for (const end of ["htmx:after:request", "htmx:error"]) {
+  on(end, ({ detail: { ctx } }) => {
+    if (!ctx || ctx.response?.status < 400 || !ctx.sourceElement.matches?.(".feedback")) return;
+    for (const thumb of all("[data-was]", ctx.sourceElement)) thumb.ariaPressed = thumb.dataset.was;
+  });
+}
+
 on("click", (event) => {
   const form = within(event, "[data-ticks]")?.dataset.ticks;
   if (form) for (const one of find(`#${form}`).elements) if (one.type === "checkbox") one.checked = true;

@@ -1,0 +1,7 @@
+"""What the pages of feedback share."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+blueprint = Blueprint("feedback", __name__)
