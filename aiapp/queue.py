@@ -32,6 +32,7 @@ from aiapp.observability.logs import log
 
 PRIORITIES = ("high", "default", "low")
 LATER = "aiapp:later"
+LEAD_KEY = "aiapp:scheduler"  # who leads of the schedulers: host, process and a random part
 WAKE_TOKENS = 64
 FAILURE_SECONDS = 86_400
 DUE_AT_ONCE = 1000
@@ -110,6 +111,13 @@ def workers() -> int:
         keys = get_keys(connection=connection)
         alive: Any = connection.exists(*keys) if keys else 0
         return int(alive)
+
+
+def leader() -> str | None:
+    """Return the host and process of the scheduler that leads, None where none does. Raises Unavailable."""
+    with answering() as connection:
+        token: Any = connection.get(LEAD_KEY)
+    return token.decode().rpartition(":")[0] if token else None
 
 
 def queues(connection: Redis, names: Sequence[str] = PRIORITIES) -> list[Queue]:

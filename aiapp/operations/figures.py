@@ -6,7 +6,7 @@ Redis is asked for what only Redis knows: the workers, the deliveries, and those
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,7 +32,11 @@ DAY = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What waits in a queue, or of a workspace, and what runs. `deliveries` is None where Redis is away."""
+    """What waits in a queue, or of a workspace, and what runs.
+
+    `deliveries` is None where Redis is away. `drain` drains the last of a queue's workers; `served` says that it has any, where
+    that is known.
+    """
 
     name: str
     waiting: int
@@ -40,6 +44,8 @@ class Line:
     running: int
     deliveries: int | None = None
     pause: QueuePause | None = None
+    drain: QueuePause | None = None
+    served: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,8 @@ def read(workspace_id: str | None = None) -> Figures:
         for name in PRIORITIES
     ]
     of_each = _of_workspaces(waiting, running, standing) if workspace_id is None else []
+    if workers is not None:
+        lines = [_served(line, workers, standing) for line in lines]
     counts = (sum(row.number for row in waiting), sum(count for _, count in failed), retry_count)
     owners = {worker.lease_owner for worker in workers or ()}
     drain = pauses.last_drain([worker.name for worker in workers or ()], standing)
@@ -129,6 +137,11 @@ def read(workspace_id: str | None = None) -> Figures:
         drain=drain,
         capped=max(counts) >= MOST,
     )
+
+
+def _served(line: Line, workers: Sequence[WorkerFacts], standing: Mapping[str, QueuePause]) -> Line:
+    names = [worker.name for worker in workers if line.name in worker.queues]
+    return replace(line, drain=pauses.last_drain(names, standing), served=bool(names))
 
 
 def _concerning(standing: Mapping[str, QueuePause], drain: QueuePause | None) -> dict[str, QueuePause]:

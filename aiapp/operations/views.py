@@ -14,7 +14,7 @@ from aiapp.errors import InvalidInput
 from aiapp.executions import pauses
 from aiapp.extensions import db
 from aiapp.installation.access import administrators
-from aiapp.operations import actions, figures
+from aiapp.operations import actions, figures, parts
 from aiapp.workspaces.access import Access, require
 from aiapp.workspaces.models import Membership
 
@@ -124,4 +124,5 @@ def _page(access: Access) -> str:
 
 def _of_installation() -> dict[str, Any]:
     mine = sa.select(Membership.workspace_id).where(Membership.user_id == current_user.id)
-    return {"figures": figures.read(), "mine": set(db.session.scalars(mine))}
+    found = figures.read()
+    return {"figures": found, "parts_now": parts.read(found.workers), "mine": set(db.session.scalars(mine))}

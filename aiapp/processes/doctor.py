@@ -15,11 +15,9 @@ from redis.exceptions import RedisError
 from aiapp import queue
 from aiapp.errors import Unavailable
 from aiapp.extensions import db, reading, redis, settings
+from aiapp.operations.parts import LEAST_FREE_BYTES
 from aiapp.processes import assets, contents, database
 from aiapp.processes.children import ProcessError
-from aiapp.processes.scheduler import LEAD_KEY
-
-LEAST_FREE_BYTES = 500 * 2**20
 
 
 class Broken(Exception):
@@ -99,12 +97,12 @@ def _workers() -> str:
 
 def _scheduler() -> str:
     try:
-        leader = redis().get(LEAD_KEY)
-    except RedisError as error:
+        leader = queue.leader()
+    except Unavailable as error:
         raise Broken("unknown without Redis", "get Redis to run first") from error
     if leader is None:
         raise Broken("none leads: retries and lost executions wait", "run: aiapp up, or on a server: aiapp scheduler")
-    return f"led from {leader.decode().split(':')[0]}"  # type: ignore[union-attr]
+    return f"led from {leader.split(':')[0]}"
 
 
 def _secrets() -> str:

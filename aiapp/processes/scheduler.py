@@ -25,8 +25,8 @@ from aiapp import config, create_app, queue
 from aiapp.config import Settings
 from aiapp.extensions import connect_redis
 from aiapp.observability.logs import log
+from aiapp.queue import LEAD_KEY
 
-LEAD_KEY = "aiapp:scheduler"
 LEAD_SECONDS = 12.0  # how long a dead leader still counts as one
 HOLD_SECONDS = 3.0  # how often everybody asks to lead
 TICK_SECONDS = 0.5

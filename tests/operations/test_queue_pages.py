@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -352,3 +353,36 @@ def test_the_api_shows_pauses_and_resumes_the_workspaces_part(rows, api):
     assert (shown["workers"], shown["retries"], shown["failed"]) == (0, 0, [])
     assert api("bob")("GET", "/queue").status_code == 403
     assert api("adam", scope="write")("POST", "/queue/pause").status_code == 403
+
+
+def test_the_parts_tell_how_they_are(rows, root):
+    def told():
+        page = root.get("/admin/queue/_now").get_data(as_text=True)
+        region = page[page.index('id="parts"') : page.index('id="queues"')]
+        return " ".join(re.sub("<[^>]*>", " ", region).split())
+
+    rows.redis.delete(queue.LEAD_KEY)
+    assert "Workers None None is alive" in told()
+    assert "Scheduler None leads" in told()
+    rows.redis.set(queue.LEAD_KEY, "box:7:token")
+    rows.beat("one", ago=1, queues="high,default")
+    text = told()
+    assert re.search(r"Database Works (SQLite|PostgreSQL) [0-9.]+", text)
+    assert re.search(r"Redis Works Redis [0-9.]+, [0-9]+ [KM]B .* ms", text)
+    assert "1 alive; none serves low" in text
+    assert "Scheduler Works box:7 leads" in text
+    assert "token" not in text
+    assert re.search("Disk .* free of ", text)
+
+
+def test_a_queue_whose_workers_are_drained_or_missing_is_not_open(rows, root):
+    rows.beat("one", ago=1, queues="high")
+    rows.beat("two", ago=1, queues="high,default")
+    root.submit("/admin/queue/pause", {"what": "worker:two"})
+    lines = {line.name: (line.served, line.drain and line.drain.what) for line in rows.figures().queues}
+    assert lines == {"high": (True, None), "default": (True, "worker:two"), "low": (False, None)}
+    page = root.get("/admin/queue/_now").get_data(as_text=True)
+    words = re.findall(
+        r'status-mark"></span>([^<]+)', page[page.index('id="queues"') : page.index('id="by-workspace"')]
+    )
+    assert words == ["Open", "Drained", "No worker"]
