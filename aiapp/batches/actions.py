@@ -22,7 +22,7 @@ from aiapp.executions.publishing import Publisher
 from aiapp.executions.submission import Prepared, prepare
 from aiapp.extensions import db, reading, redis
 from aiapp.observability.logs import log
-from aiapp.workspaces.access import Access
+from aiapp.workspaces.access import Access, missing
 
 RETRIED = {"failed": ("failed",), "cancelled": ("cancelled",), "all": ("failed", "cancelled")}
 
@@ -150,7 +150,6 @@ def cancel(access: Access, batch: Batch) -> Batch:
         return found
     if found.status not in ("running", "paused"):
         raise _finished(found)
-    feeding.settle(found.id)
     waiting = sa.and_(BatchRow.batch_id == found.id, BatchRow.state == "waiting")
     _write(sa.update(BatchRow).where(waiting).values(state="cancelled").returning(BatchRow.id))
     running = sa.select(BatchRow.execution_id).where(BatchRow.batch_id == found.id, BatchRow.state == "running")
@@ -176,7 +175,6 @@ def retry(access: Access, batch: Batch, which: str = "failed") -> Batch:
     found = _locked(access, batch)
     if found.status == "draft":
         raise _finished(found)
-    feeding.settle(found.id)
     again = sa.update(BatchRow).where(BatchRow.batch_id == found.id, BatchRow.state.in_(RETRIED[which]))
     spent = sa.func.coalesce(BatchRow.earlier_cost, 0) + sa.func.coalesce(BatchRow.cost, 0)
     again = again.values(
@@ -238,7 +236,10 @@ def _locked(access: Access, batch: Batch) -> Batch:
     """Return the batch as it is, and keep others from moving it until the commit. Raises NotFound."""
     query = access.select(Batch).where(Batch.id == batch.id).with_for_update()
     found = db.session.scalars(query.execution_options(populate_existing=True)).first()
-    return found if found is not None else access.get(Batch, batch.id)
+    if found is None:
+        raise missing(Batch)
+    feeding.note_end(found)
+    return found
 
 
 def _write(change: Any) -> list[Any]:

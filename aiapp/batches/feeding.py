@@ -51,9 +51,17 @@ def step(batch_id: str) -> Fed:
         batch.status, batch.note = "paused", LEFT
     if batch.status == "running":
         _make(batch, fed)
-    if batch.status in ("running", "paused") and not _left(batch_id):
-        batch.status, batch.ended_at, fed.ended = "ended", now(), True
+    fed.ended = note_end(batch)
     return fed
+
+
+def note_end(batch: Batch) -> bool:
+    """Copy what has ended; where nothing is left to do, the batch has ended: return whether it has just then."""
+    settle(batch.id)
+    if batch.status not in ("running", "paused") or _left(batch.id):
+        return False
+    batch.status, batch.ended_at = "ended", now()
+    return True
 
 
 def settle(batch_id: str) -> None:

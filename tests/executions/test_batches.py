@@ -101,7 +101,7 @@ class Desk:
 @pytest.fixture
 def desk(engine: Any, provider: Any) -> Iterator[Desk]:
     provider.on("first", answering)
-    yield Desk(engine)
+    return Desk(engine)
 
 
 def of_rows(batch: Batch) -> list[tuple[str, str | None, str | None]]:
@@ -137,8 +137,10 @@ def test_every_count_is_the_same_on_the_page_in_the_api_in_files_and_in_sql(desk
     rows = list(csv.DictReader(io.StringIO(texts)))
     assert Counter(row["status"] for row in rows) == by_sql
     assert [row["row"] for row in rows] == [str(number) for number in range(1, 10)]
-    assert rows[0]["input.Message"] == "message 1" and rows[0]["input.note"] == "'=message 1"
-    assert rows[6]["error"] == "bad_request: I cannot read this." and rows[7]["valid"] == "false"
+    assert rows[0]["input.Message"] == "message 1"
+    assert rows[0]["input.note"] == "'=message 1"
+    assert rows[6]["error"] == "bad_request: I cannot read this."
+    assert rows[7]["valid"] == "false"
     lines = reader("GET", f"/batches/{batch.id}/results.jsonl").get_data(as_text=True).splitlines()
     assert Counter(json.loads(line)["status"] for line in lines) == by_sql
     assert json.loads(lines[0])["input"] == {"Message": "message 1", "note": "=message 1"}
@@ -235,7 +237,8 @@ def test_only_rows_that_failed_run_again_each_with_the_failed_one_as_its_parent(
     desk.work(batch)
     after = of_rows(batch)
     assert (after[0], after[2]) == (before[0], before[2])
-    assert after[1][0] == "completed" and after[1][2] == before[1][1] != after[1][1]
+    assert after[1][0] == "completed"
+    assert after[1][2] == before[1][1] != after[1][1]
     assert desk.engine.row(after[1][1]).parent_id == before[1][1]
     assert (desk.outcome(batch), desk.counts(batch).cost) == ("completed", Decimal("0.25"))
 
@@ -328,6 +331,9 @@ def test_a_text_at_rest_is_sealed_where_the_workspace_wants_that(desk):
     desk.work(batch)
     stored = db.session.execute(sa.text("SELECT context, error FROM batch_row UNION SELECT mapping, prompt FROM batch"))
     written = str(stored.all())
-    assert canary not in written and "angry" not in written and "Sort:" not in written
+    assert canary not in written
+    assert "angry" not in written
+    assert "Sort:" not in written
     (line,) = listing.lines(batch.id)
-    assert line.row.context == {"message": canary} and line.execution.body == f"Sort: {canary} (angry)"
+    assert line.row.context == {"message": canary}
+    assert line.execution.body == f"Sort: {canary} (angry)"

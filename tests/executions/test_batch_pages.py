@@ -1,0 +1,188 @@
+"""The pages and the API of batches: bring a table, correct it, start it, and what those may see who may not."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from aiapp.batches import jobs
+from aiapp.batches.models import Batch, BatchRow
+from aiapp.credentials import actions as credentials
+from aiapp.executions import jobs as executing
+from aiapp.executions.models import Execution
+from aiapp.extensions import db
+from aiapp.prompt_templates import actions as prompt_templates
+from aiapp.prompt_templates import library
+
+BATCHES = "/w/acme/batches"
+
+
+@pytest.fixture
+def triage(app: Flask, team: Any) -> None:
+    """A published prompt template with two variables, and a credential."""
+    with app.app_context():
+        given = {"provider": "demo", "name": "Demo", "preferred_model": "demo-instant"}
+        credentials.create(team.access("alice"), given)
+        bob = team.access("bob")
+        template = prompt_templates.create(bob, {"name": "Triage", "body": "Sort: {{message}} in {{language}}"})
+        prompt_templates.publish(bob, library.version(bob, template, 1), "")
+
+
+@pytest.fixture
+def look(app: Flask) -> Callable[[Any], Any]:
+    """Ask the database; requests have a context of their own."""
+
+    def ask(query: Any) -> Any:
+        with app.app_context():
+            return db.session.scalars(query).all()
+
+    return ask
+
+
+@pytest.fixture
+def number_of(look: Callable[[Any], Any]) -> Callable[[type[Any]], int]:
+    return lambda table: look(sa.select(sa.func.count()).select_from(table))[0]
+
+
+def upload(client: Any, text: str, name: str = "March survey.csv", **more: str) -> Any:
+    data = {"prompt_template": "triage", "file": (io.BytesIO(text.encode()), name), **more}
+    return client.submit(BATCHES, data, content_type="multipart/form-data")
+
+
+def test_a_table_is_brought_mapped_by_hand_and_started_by_forms_alone(triage, app, sign_in, look, number_of):
+    bob = sign_in("bob")
+    answer = upload(bob, "Message;note\nWhere is it?;=1+1\nIs it paid?;\n")
+    assert answer.status_code == 303
+    path = answer.headers["Location"]
+    page = bob.get(path).get_data(as_text=True)
+    assert "<h1>March survey</h1>" in page
+    assert "Choose a column for this variable" in page
+    assert "Start 2 rows" not in page  # language has no value yet
+    given = {"column-message": "Message", "column-language": "", "at_once": "2", "name": "Survey", "version": "1"}
+    refused = bob.submit(f"{path}/start", {**given, "value-language": ""})
+    assert refused.status_code == 422
+    assert number_of(Execution) == 0
+    refused = bob.submit(f"{path}/check", {**given, "value-language": "German", "at_once": "many", "model": "x" * 300})
+    page = refused.get_data(as_text=True)
+    assert refused.status_code == 422
+    assert "Use a whole number." in page
+    assert 'value="many"' in page
+    assert bob.submit(f"{path}/check", {**given, "value-language": "German"}).status_code == 303
+    page = bob.get(path).get_data(as_text=True)
+    assert "Start 2 rows" in page
+    assert "Sort: Where is it? in German" in page
+    assert "Not used: note." in page
+    assert bob.submit(f"{path}/start", {**given, "value-language": "German"}).status_code == 303
+    page = bob.get(path).get_data(as_text=True)
+    assert "0 of 2 rows" in page
+    assert "every 2s" in page
+    assert "Survey" in page
+    with app.app_context():
+        jobs.feed(path.rpartition("/")[2])
+    bodies = set(look(sa.select(Execution.body)))
+    assert bodies == {"Sort: Where is it? in German", "Sort: Is it paid? in German"}
+
+
+def test_mistakes_of_a_table_are_listed_and_nothing_is_stored(triage, sign_in, number_of):
+    bob = sign_in("bob")
+    answer = upload(bob, "message,language\nx\n\x00,de\n")
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert "2 mistakes" in page
+    assert "The header has 2 cells, this row 1 cell." in page
+    assert "cannot be stored" in page
+    assert bob.submit(BATCHES, {"prompt_template": "triage"}).status_code == 422
+    assert upload(bob, "message\nx\n", prompt_template="unknown").status_code == 404
+    assert number_of(Batch) == 0
+
+
+def test_a_table_longer_than_other_requests_is_taken(triage, sign_in, settings, number_of):
+    text = "message,language\n" + f"{'x' * 999},de\n" * (settings.max_request_bytes // 1000 + 10)
+    bob = sign_in("bob")
+    part = 'Content-Disposition: form-data; name="file"; filename="long.csv"'
+    template = '--x\r\nContent-Disposition: form-data; name="prompt_template"\r\n\r\ntriage\r\n'
+    body = f"{template}--x\r\n{part}\r\n\r\n{text}\r\n--x--\r\n"
+    form = {"content_type": "multipart/form-data; boundary=x", "headers": {"X-CSRFToken": bob.csrf()}}
+    assert bob.post(BATCHES, data=body, **form).status_code == 303
+    rows = number_of(BatchRow)
+    pasted = bob.submit(BATCHES, {"prompt_template": "triage", "pasted": text})
+    assert (pasted.status_code, number_of(BatchRow)) == (303, 2 * rows)
+
+
+def test_a_viewer_may_look_and_not_start(triage, sign_in, api):
+    body = {"prompt_template": "triage", "csv": "message,language\nx,de\n", "start": False}
+    made = api("bob")("POST", "/batches", body)
+    assert (made.status_code, made.json["status"], made.json["problems"]) == (202, "draft", [])
+    path = f"{BATCHES}/{made.json['id']}"
+    vera = sign_in("vera")
+    for address in (BATCHES, path):
+        page = vera.get(address).get_data(as_text=True)
+        assert "x" in page
+        assert "New batch" not in page
+        assert "Start 1 row" not in page
+    assert vera.get(f"{BATCHES}/new").status_code == 403
+    for verb in ("check", "start", "discard", "pause", "resume", "cancel", "retry"):
+        assert vera.submit(f"{path}/{verb}").status_code == 403, verb
+    assert api("vera", "run")("POST", "/batches", body).status_code == 403
+    assert api("bob", "read")("POST", f"/batches/{made.json['id']}/start").status_code == 403
+
+
+def test_the_api_runs_a_batch_once_for_one_key_and_names_every_mistake(triage, app, api, look, number_of):
+    bob = api("bob", "run")
+    body = {"prompt_template": "triage", "rows": [{"message": "a"}, {"message": "b"}], "values": {"language": "de"}}
+    first, second = (bob("POST", "/batches", body, headers={"Idempotency-Key": "k"}) for _ in range(2))
+    assert first.status_code == second.status_code == 202
+    assert first.json["id"] == second.json["id"]
+    assert number_of(Batch) == 1
+    assert first.json["columns"] == {"message": "message"}
+    assert first.headers["Location"] == f"/api/v1/batches/{first.json['id']}"
+    wrong = bob("POST", "/batches", {**body, "rows": [{"message": "a"}, {"message": ""}, {"x": 1}]}).json
+    assert [error["field"] for error in wrong["errors"]] == ["rows.2.message", "rows.3.message"]
+    wrong = bob("POST", "/batches", {**body, "columns": {"message": "nothing", "other": "message"}}).json
+    assert {error["field"] for error in wrong["errors"]} == {"columns.message", "columns.other"}
+    for change in ({"rows": None}, {"csv": "message\na\n"}, {"at_once": 0}, {"per_minute": -1}, {"priority": "soon"}):
+        assert bob("POST", "/batches", {**body, **change}).status_code == 422, change
+    with app.app_context():
+        jobs.feed(first.json["id"])
+    for execution_id in look(sa.select(Execution.id)):
+        with app.app_context():
+            executing.run(execution_id)
+    told = bob("GET", f"/batches/{first.json['id']}").json
+    assert (told["status"], told["counts"]["completed"]) == ("completed", 2)
+    assert bob("POST", f"/batches/{first.json['id']}/retry").json["code"] == "nothing_to_retry"
+    assert bob("POST", f"/batches/{first.json['id']}/cancel").json["code"] == "finished"
+
+
+def test_a_draft_of_the_api_is_changed_started_and_discarded(triage, api):
+    bob = api("bob", "run")
+    body = {"prompt_template": "triage", "jsonl": '{"text": "a"}\n{"text": "b"}', "start": False}
+    draft = bob("POST", "/batches", body).json
+    assert {problem["field"] for problem in draft["problems"]} == {"message", "language"}
+    assert bob("POST", f"/batches/{draft['id']}/start").status_code == 422
+    given = {"columns": {"message": "text"}, "values": {"language": "de"}, "at_once": 1, "name": "Both"}
+    changed = bob("PUT", f"/batches/{draft['id']}", given).json
+    assert (changed["problems"], changed["name"], changed["at_once"]) == ([], "Both", 1)
+    started = bob("POST", f"/batches/{draft['id']}/start")
+    assert (started.status_code, started.json["status"]) == (202, "running")
+    assert bob("PUT", f"/batches/{draft['id']}", given).json["code"] == "stale"
+    assert bob("DELETE", f"/batches/{draft['id']}").status_code == 409
+    paused, resumed, ended = (bob("POST", f"/batches/{draft['id']}/{verb}") for verb in ("pause", "resume", "cancel"))
+    assert [one.json["status"] for one in (paused, resumed, ended)] == ["paused", "running", "cancelled"]
+    other = bob("POST", "/batches", body).json
+    assert bob("DELETE", f"/batches/{other['id']}").status_code == 204
+    assert bob("GET", f"/batches/{other['id']}").status_code == 404
+
+
+def test_the_way_to_a_new_batch_stands_on_the_list_and_on_a_prompt_template(triage, sign_in):
+    bob = sign_in("bob")
+    assert f'href="{BATCHES}"' in bob.get("/w/acme/executions").get_data(as_text=True)
+    page = bob.get("/w/acme/prompt-templates/triage").get_data(as_text=True)
+    link = re.search(rf'href="({BATCHES}/new\?[^"]+)"', page)
+    assert link is not None
+    assert '<option value="triage" selected' in bob.get(link[1]).get_data(as_text=True)
