@@ -90,10 +90,10 @@ def test_lists_and_fragments_leave_out_what_is_hidden_and_its_author_and_admins_
         seen[name] = sum(execution_id in browser.get(page).get_data(as_text=True) for page in pages)
     assert seen["vera"] == 0
     assert seen["bob"] == seen["adam"] >= 5
-    pair = f"/w/acme/executions/pair?left={execution_id}&right={execution_id}"
-    assert (sign_in("vera").get(pair).status_code, sign_in("bob").get(pair).status_code) == (404, 200)
-    assert api("vera", "read")("GET", "/executions").get_json()["items"] == []
-    assert [row["id"] for row in api("bob", "read")("GET", "/executions").get_json()["items"]] == [execution_id]
+    compared = f"/w/acme/executions/compare?id={execution_id}"
+    assert (sign_in("vera").get(compared).status_code, sign_in("bob").get(compared).status_code) == (404, 200)
+    assert api("vera", "read")("GET", "/executions").get_json()["data"] == []
+    assert [row["id"] for row in api("bob", "read")("GET", "/executions").get_json()["data"]] == [execution_id]
 
 
 def test_a_reader_is_sent_away_once_executions_are_hidden(app, team, submitted, sign_in, monkeypatch):

@@ -162,7 +162,7 @@ def test_search_finds_encrypted_executions_by_what_is_not_encrypted(engine, rule
     assert execution_id not in browser.get("/w/acme/executions?q=needle").get_data(as_text=True)
     page = browser.get(f"/w/acme/executions?q={execution_id[-6:]}").get_data(as_text=True)
     assert execution_id in page
-    assert "Name, model or id" in page
+    assert "Id, template, model or credential" in page
 
 
 @pytest.mark.parametrize("column", ["body", "context"])
