@@ -56,6 +56,7 @@ def one_of_each(app: Flask, team: Any) -> dict[str, str]:
             "link_id": link.id,
             "revision_id": revision.id,
             "execution_id": execution.id,
+            "other_id": execution.id,
             "number": str(attempt.number),
             "invitation_id": invitation.id,
             "token_id": token.id,

@@ -12,6 +12,7 @@ from aiapp.api.batches import batches
 from aiapp.api.credentials import credentials
 from aiapp.api.data import data
 from aiapp.api.describing import document
+from aiapp.api.execution_comparisons import execution_comparisons
 from aiapp.api.executions import executions
 from aiapp.api.locating import locate
 from aiapp.api.people import people
@@ -41,6 +42,7 @@ PARTS = (
     prompt_links,
     prompt_files,
     executions,
+    execution_comparisons,
     batches,
     queue,
     webhooks,

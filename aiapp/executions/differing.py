@@ -70,9 +70,9 @@ def asked_differently(old: Execution, new: Execution) -> list[Difference]:
 
 def outputs_between(old: Execution, new: Execution, *, split: bool) -> OutputDiff:
     """Return what differs between two outputs; answers in JSON or YAML are laid out alike before. The work is bounded."""
-    before, after = (_text(one) for one in (old, new))
+    before, after = (comparable(one) for one in (old, new))
     room = Room.of_page()
-    diff = diff_lines(before[:MAX_CHARACTERS], after[:MAX_CHARACTERS], room=room)
+    diff = diff_lines(before, after, room=room)
     unified, beside = unified_rows(diff), split_rows(diff) if split else []
     return OutputDiff(
         diff,
@@ -80,7 +80,7 @@ def outputs_between(old: Execution, new: Execution, *, split: bool) -> OutputDif
         brought(beside, MAX_ROWS, room),
         data_between(old, new),
         left_out=max(0, len(beside or unified) - MAX_ROWS),
-        cut=max(len(before), len(after)) > MAX_CHARACTERS,
+        cut=max(len(before), len(after)) == MAX_CHARACTERS,
     )
 
 
@@ -91,10 +91,12 @@ def data_between(old: Execution, new: Execution) -> list[Setting] | None:
     return values_between(old.output_data, new.output_data)
 
 
-def _text(execution: Execution) -> str:
+def comparable(execution: Execution) -> str:
+    """Return the text of an output as it is compared: data laid out alike, and at most MAX_CHARACTERS."""
+    text = execution.output or ""
     if formats.of(execution.format).view == "code" and execution.output_data is not None:
-        return json.dumps(execution.output_data, indent=2, ensure_ascii=False) + "\n"
-    return execution.output or ""
+        text = json.dumps(execution.output_data, indent=2, ensure_ascii=False) + "\n"
+    return text[:MAX_CHARACTERS]
 
 
 def _template(execution: Execution) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from aiapp.executions.models import Execution
 
 # Shorter ones are the work between two calls, and no waiting.
-LEAST_WAIT_MS = 100
+LEAST_WAIT_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
