@@ -136,6 +136,16 @@ class ExecutionSummary(TypedDict):
     duration_ms: int | None
 
 
+class Erased(TypedDict):
+    """What is left of texts that were not kept."""
+
+    at: Time
+    input_hash: Annotated[str | None, Field(description="HMAC-SHA256 with a key of the workspace's own")]
+    input_characters: int | None
+    output_hash: str | None
+    output_characters: int | None
+
+
 class Execution(ExecutionSummary):
     """An execution."""
 
@@ -151,6 +161,7 @@ class Execution(ExecutionSummary):
     partial: Annotated[bool, Field(description="the output broke off")]
     finish: str | None
     tool_calls: list[ToolCall]
+    erased: Annotated[Erased | None, Field(description="null while the texts are there")]
     attempts: list[Attempt]
     feedback: Annotated[Feedback | None, Field(description="the asking person's own")]
 
@@ -205,8 +216,22 @@ def show(access: Access, row: rows.Execution) -> Execution:
         "partial": row.partial,
         "finish": row.finish,
         "tool_calls": row.tool_calls,  # type: ignore[typeddict-item]  # the gateway's own names
+        "erased": show_erased(row),
         "attempts": [show_attempt(attempt) for attempt in row.attempts],
         "feedback": show_feedback(mine) if mine else None,
+    }
+
+
+def show_erased(row: rows.Execution) -> Erased | None:
+    """Return what is left of an execution's texts; None while they are there."""
+    if row.texts_erased_at is None:
+        return None
+    return {
+        "at": moment(row.texts_erased_at),
+        "input_hash": row.input_hash,
+        "input_characters": row.input_characters,
+        "output_hash": row.output_hash,
+        "output_characters": row.output_characters,
     }
 
 

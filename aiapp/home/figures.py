@@ -64,7 +64,8 @@ class SetUp:
 
 def set_up(access: Access) -> SetUp:
     """Return the first credential and prompt template, and whether anything ever ran."""
-    executed = access.select(Execution).with_only_columns(Execution.id).limit(1)
+    # also those that others ran and keep to themselves
+    executed = sa.select(Execution.id).where(Execution.workspace_id == access.workspace.id).limit(1)
     return SetUp(
         credential=db.session.scalar(
             access.select(Credential).where(Credential.owner_id.is_(None)).order_by(Credential.position).limit(1)

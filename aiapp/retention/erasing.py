@@ -6,7 +6,8 @@ A workspace that keeps no texts has them, encrypted, until AFTER_THE_END: whoeve
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +28,10 @@ AFTER_THE_END = timedelta(hours=1)
 SWEEP_SECONDS = 60.0
 # So many in one transaction: others want to write, too.
 BATCH = 100
+# The scheduler has other duties; what is left then is done the next time.
+SWEEP_FOR_SECONDS = 10.0
+# An id may be kept for a form or a request that is sent again, and become a row's later (see executions/once.py).
+OLDEST_NEW_ID = timedelta(hours=25)
 
 _log_is_full = False
 
@@ -38,10 +43,11 @@ def sweep(at: datetime | None = None) -> int:
         at: the time; default: now.
     """
     global _log_is_full
-    at, done = at or now(), 0
+    at, done, end = at or now(), 0, time.monotonic() + SWEEP_FOR_SECONDS
     for workspace_id in _ruled():
         workspace = db.session.get_one(Workspace, workspace_id)
-        done += _delete_old(workspace, at) + _erase_due(workspace, at) + _erase_ended(workspace, at)
+        for duty in (_delete_old, _erase_due, _erase_ended):
+            done += duty(workspace, at, end)
     db.session.remove()
     if done or _log_is_full:
         _log_is_full = not pages.empty_log()
@@ -59,7 +65,7 @@ def _ruled() -> Sequence[str]:
             db.session.remove()
 
 
-def _delete_old(workspace: Workspace, at: datetime) -> int:
+def _delete_old(workspace: Workspace, at: datetime, end: float) -> int:
     days, deleted = kept_days(workspace), 0
     if days is None:
         return 0
@@ -70,7 +76,7 @@ def _delete_old(workspace: Workspace, at: datetime) -> int:
         .order_by(Execution.id)
         .limit(BATCH)
     )
-    while ids := _read(old):
+    for ids in _batches(old, end):
         _erase_of(ids)  # also what outlives them
         gone = sa.delete(Execution).where(Execution.id.in_(ids)).execution_options(synchronize_session=False)
         db.session.execute(gone)
@@ -81,7 +87,7 @@ def _delete_old(workspace: Workspace, at: datetime) -> int:
     return deleted
 
 
-def _erase_due(workspace: Workspace, at: datetime) -> int:
+def _erase_due(workspace: Workspace, at: datetime, end: float) -> int:
     if workspace.keeps_texts and workspace.texts_days is None:
         return 0
     due = [Execution.completed_at < at - AFTER_THE_END]
@@ -92,24 +98,29 @@ def _erase_due(workspace: Workspace, at: datetime) -> int:
     query = sa.select(Execution.id).where(*mine, Execution.status.in_(FINISHED), *due)
     query = query.where(Execution.id >= workspace.texts_erased_to).order_by(Execution.id).limit(BATCH)
     erased = 0
-    while ids := _read(query):
+    for ids in _batches(query, end):
         _erase(workspace, ids, at)
         erased += len(ids)
     if erased:
         # the next sweep need not walk over those again
         left = sa.select(sa.func.min(Execution.id)).where(*mine, Execution.id >= workspace.texts_erased_to)
-        workspace.texts_erased_to = db.session.scalar(left) or bound
+        sure = min(bound, id_at(at - OLDEST_NEW_ID))
+        workspace.texts_erased_to = max(workspace.texts_erased_to, min(db.session.scalar(left) or sure, sure))
         log(__name__).info("texts.erased", workspace_id=workspace.id, number=erased)
     db.session.commit()
     return erased
 
 
-def _read(query: sa.Select[str]) -> Sequence[str]:
-    with reading():
-        db.session.commit()
-        ids = db.session.scalars(query).all()
-        db.session.commit()
-    return ids
+def _batches(query: sa.Select[str], end: float) -> Iterator[Sequence[str]]:
+    """Yield ids as long as there are any, until `end` (monotonic); whoever takes them changes the rows."""
+    while time.monotonic() < end:
+        with reading():
+            db.session.commit()
+            ids = db.session.scalars(query).all()
+            db.session.commit()
+        if not ids:
+            return
+        yield ids
 
 
 def _erase(workspace: Workspace, ids: Sequence[str], at: datetime) -> None:
@@ -135,7 +146,7 @@ def _nothing(kind: Kind) -> dict[str, Any]:
     return {**{one.name: one for one in columns if one.onupdate is not None}, **kind.fields, **kind.erased}
 
 
-def _erase_ended(workspace: Workspace, at: datetime) -> int:
+def _erase_ended(workspace: Workspace, at: datetime, end: float) -> int:
     """Erase the texts of what belongs to no execution (see Kind.ended)."""
     if workspace.keeps_texts and workspace.texts_days is None:
         return 0
@@ -148,7 +159,7 @@ def _erase_ended(workspace: Workspace, at: datetime) -> int:
         due = sa.select(table.c.id).where(
             kind.model.workspace_id == workspace.id, kind.ended() < bound, _has_text(kind)
         )
-        while ids := _read(due.limit(BATCH)):
+        for ids in _batches(due.limit(BATCH), end):
             db.session.connection().execute(sa.update(table).where(table.c.id.in_(ids)).values(_nothing(kind)))
             db.session.commit()
             erased += len(ids)
