@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from aiapp.errors import Conflict, InvalidInput
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
+from aiapp.feedback import models
 from aiapp.feedback.models import RATINGS, Feedback
 from aiapp.observability.logs import log
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
@@ -42,6 +43,10 @@ def rate(
         )
     if reasons is not None and (len(reasons) > REASONS or any(not 1 <= len(reason) <= 100 for reason in reasons)):
         errors.append({"field": "reasons", "message": f"Use at most {REASONS} reasons of at most 100 characters."})
+    listed = {reason for some in models.REASONS.values() for reason in some}
+    if reasons and access.workspace.encrypts_texts and not listed.issuperset(reasons):
+        # reasons are counted by the database, which cannot count what is encrypted
+        errors.append({"field": "reasons", "message": f"This workspace takes only: {', '.join(sorted(listed))}."})
     if errors:
         raise InvalidInput(errors=errors)
     if not execution.finished:

@@ -11,7 +11,10 @@ from aiapp.executions import actions, stream
 from aiapp.executions.models import Execution
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db
+from aiapp.feedback import actions as feedback
 from aiapp.retention import actions as rules
+
+COMMENT = "A comment on what others do not see"
 
 
 @pytest.fixture
@@ -32,6 +35,9 @@ def hidden(app, team):
         ended = {"status": "completed", "output": "Hello.", "started_at": now(), "completed_at": now()}
         db.session.execute(sa.update(Execution).values(**ended))
         db.session.commit()
+        bob = team.access("bob")
+        feedback.rate(bob, bob.get(Execution, made["execution_id"]), "up", COMMENT)
+        db.session.remove()
     return made
 
 
@@ -82,12 +88,15 @@ def test_lists_and_fragments_leave_out_what_is_hidden_and_its_author_and_admins_
         f"/w/acme/executions?q={execution_id[-8:]}",
         "/w/acme/prompt-templates/greeting/executions",
         "/w/acme/feedback/_of?template=greeting",
+        "/w/acme/feedback",
         "/w/acme/",
     ]
     seen = {}
     for name in ("vera", "bob", "adam"):
         browser = sign_in(name)
-        seen[name] = sum(execution_id in browser.get(page).get_data(as_text=True) for page in pages)
+        texts = [browser.get(page).get_data(as_text=True) for page in pages]
+        seen[name] = sum(execution_id in text for text in texts)
+        assert any(COMMENT in text for text in texts) == (name != "vera")
     assert seen["vera"] == 0
     assert seen["bob"] == seen["adam"] >= 5
     compared = f"/w/acme/executions/compare?id={execution_id}"

@@ -95,7 +95,11 @@ def test_nobody_repeats_an_execution_without_texts_or_comments_on_it(engine, tea
     with pytest.raises(InvalidInput) as refused:
         feedback.rate(team.access("bob"), engine.row(execution_id), "up", "A comment")
     assert "keeps no texts" in refused.value.errors[0]["message"]
-    assert feedback.rate(team.access("bob"), engine.row(execution_id), "up").comment == ""
+    with pytest.raises(InvalidInput) as refused:
+        feedback.rate(team.access("bob"), engine.row(execution_id), "up", reasons=["A secret of one's own"])
+    assert refused.value.errors[0]["field"] == "reasons"
+    rated = feedback.rate(team.access("bob"), engine.row(execution_id), "up", reasons=["Correct"])
+    assert (rated.comment, rated.reasons) == ("", ["Correct"])
     db.session.remove()
     assert 'name="comment"' not in sign_in("bob").get(f"/w/acme/executions/{execution_id}/_feedback").get_data(
         as_text=True

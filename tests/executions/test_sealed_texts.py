@@ -239,3 +239,35 @@ def test_every_kind_of_text_is_written_encrypted(engine, provider, team, api, ru
     assert stored(Attempt, Attempt.execution_id == made["text"], "raw") == {"raw": True}
     assert stored(Feedback, Feedback.execution_id == made["text"], "comment") == {"comment": True}
     assert stored(IdempotencyKey, IdempotencyKey.id == made["once"], "answer") == {"answer": True}
+
+
+# Texts of a table with a workspace that are not sealed, and why.
+IN_THE_CLEAR = {
+    "attempt": "prices, and names of credentials",
+    "audit_event": "settings",
+    "batch": "names of columns, and who is asked",
+    "credential": "settings; its secrets have columns of their own",
+    "execution": "names, and the prompt template's schema",
+    "feedback": "reasons are counted by the database: such a workspace takes none but those that are listed",
+    "list_preference": "names of columns",
+    "prompt_event": "prompt templates are searched by their words",
+    "prompt_revision": "prompt templates are searched by their words",
+    "prompt_template": "prompt templates are searched by their words",
+    "prompt_version": "prompt templates are searched by their words",
+    "saved_view": "what somebody looks for",
+    "webhook": "names of events",
+    "webhook_delivery": "what became of a prompt template",
+    "workspace": "numbers",
+}
+
+
+def test_a_new_column_of_texts_is_sealed_or_says_why_not():
+    registered = {(kind.model.__tablename__, name) for kind in sealing.KINDS.values() for name in kind.fields}
+    texts = {
+        (table.name, column.name)
+        for table in db.metadata.sorted_tables
+        if "workspace_id" in table.columns or table.name == "workspace"
+        for column in table.columns
+        if isinstance(column.type, sa.JSON) or type(column.type) is sa.Text
+    }
+    assert {table for table, _ in texts - registered} == set(IN_THE_CLEAR)
