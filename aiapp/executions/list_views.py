@@ -10,7 +10,7 @@ from flask import abort, redirect, render_template, request, stream_with_context
 from werkzeug.wrappers import Response
 
 from aiapp import htmx
-from aiapp.executions import actions, exporting, list_options, list_query, saved_views
+from aiapp.executions import actions, exporting, list_options, list_query, pauses, saved_views
 from aiapp.executions.filters import SEARCHED
 from aiapp.executions.list_columns import COLUMNS, known
 from aiapp.executions.list_query import Asked
@@ -49,6 +49,7 @@ def index(access: Access) -> str | Response:
         and (view.query != asked.given or bool(view.columns and columns != known(view.columns))),
         may_change=view is not None and saved_views.changeable(access, view),
         total=total,
+        pauses=[(pauses.told(one), one.reason) for one in pauses.of_executions(found.rows)],
         counted=COUNTED,
         searched=SEARCHED,
         most=exporting.MOST,

@@ -64,6 +64,13 @@ def of_execution(execution: Execution) -> QueuePause | None:
     return last_drain(alive, found)
 
 
+def of_executions(executions: Iterable[Execution]) -> list[QueuePause]:
+    """Return the pauses that any of these executions of one workspace waits for."""
+    waiting = {one.priority: one for one in executions if one.status == "pending"}
+    found = [of_execution(one) for one in waiting.values()]
+    return list({pause.what: pause for pause in found if pause is not None}.values())
+
+
 def last_drain(workers: Iterable[str], found: Mapping[str, QueuePause]) -> QueuePause | None:
     """Return the newest of the pauses that drain `workers`; None where one of them takes work, or there is none."""
     drains = [found.get(of_worker(name)) for name in workers]
@@ -96,7 +103,8 @@ def told(pause: QueuePause) -> str:
         return f"The workspace's executions are paused by {pause.by}"
     if pause.what.startswith(of_worker("")):
         return f"Every worker of the queue is drained by {pause.by}"
-    return f"The queue is paused by {pause.by}"
+    queue = f"queue {pause.what}" if pause.what in PRIORITIES else "whole queue"
+    return f"The {queue} is paused by {pause.by}"
 
 
 def ends(pause: QueuePause) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from time import monotonic
 from typing import TypeVar
@@ -199,6 +200,7 @@ def _attempt(
         error = ProviderError("bad_response", "The answer ended before it was complete.")
     ended = monotonic()
     usage = completion.usage if completion is not None else Usage()
+    made_no_call = error is not None and error.code == fallback.DRILL
     price = pricing.cost(target.provider, target.model, usage, started_at) if completion is not None else None
     return AttemptResult(
         number=number,
@@ -210,7 +212,7 @@ def _attempt(
         error=error,
         partial="" if completion is not None else partial_text.text(),
         usage=usage,
-        cost=price.amount if price is not None else None,
+        cost=price.amount if price is not None else Decimal(0) if made_no_call else None,
         prices=price.prices if price is not None else None,
         reason=target.reason,
         next_reason="",

@@ -67,8 +67,11 @@ def test_a_drill_is_followed_by_the_next_credential_without_a_call(engine, two, 
     assert (row.status, row.output) == ("completed", "Fine.")
     assert [(one.credential_name, one.error_class) for one in row.attempts] == [("first", "server"), ("second", None)]
     assert row.attempts[0].error_message.startswith("Failure drill: no call was made.")
+    assert (row.attempts[0].cost, row.attempts[0].prices) == (0, None)
     assert row.attempts[0].next_reason == "The failure drill let it fail; the next credential is tried."
     assert {call.key for call in engine.provider.calls} == {"second"}
+    alone = engine.run(engine.submit(credential_id=first))
+    assert alone.attempts[0].next_reason.startswith("The failure drill let it fail; retry 1 of")
     alice.submit(f"/w/acme/credentials/{first}/drill", data={"seconds": "0"})
     again = engine.submit()
     assert engine.run(again).attempts[0].error_class != "server"
@@ -91,6 +94,8 @@ def test_the_api_explains_resets_and_drills(engine, two, api):
     assert adam("GET", "/selection").json["candidates"][0]["credential"] == "first"
     assert adam("POST", f"/credentials/{first}/drill", {"seconds": 60}).json["drill_until"]
     assert adam("GET", "/selection").json["candidates"][0]["drill"] is True
+    mistyped = adam("POST", f"/credentials/{first}/drill", {"second": 0})
+    assert (mistyped.status_code, mistyped.json["errors"][0]["field"]) == (422, "second")
 
 
 def test_who_may_not_change_a_credential_may_neither_reset_nor_drill_it(engine, two, sign_in):

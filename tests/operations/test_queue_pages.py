@@ -233,7 +233,9 @@ def test_who_waits_is_told_who_paused_it_and_why(rows, adam, root, sign_in):
     root.submit("/admin/queue/pause", {"what": "default"})
     for path in ("", "/_panel"):
         page = bob.get(f"/w/acme/executions/{waiting}{path}").get_data(as_text=True)
-        assert "The queue is paused by Charlie" in page
+        assert "The queue default is paused by Charlie" in page
+    listed = bob.get("/w/acme/executions").get_data(as_text=True)
+    assert "The queue default is paused by Charlie. What waits starts once it is resumed." in listed
     adam.submit("/w/acme/queue/resume")
     assert "paused by" not in bob.get(f"/w/acme/executions/{rows.submit(priority='high')}").get_data(as_text=True)
 
