@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from flask import Response, request
@@ -14,18 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from aiapp.api.asking import asking, needs, recognise, still_valid
 from aiapp.api.execution_shapes import (
     Execution,
-    ExecutionSummary,
     Feedback,
     LlmJob,
     RawAnswer,
     show,
     show_feedback,
-    summary,
 )
 from aiapp.api.idempotency import execution_id, once
 from aiapp.api.locating import creates
-from aiapp.api.paging import Listed, PageQuery, page
-from aiapp.api.shapes import GONE, MOST_ITEMS, Gone, Id, OptionalBody, SlugPath, Text, aware, iso
+from aiapp.api.shapes import GONE, MOST_ITEMS, Gone, Id, OptionalBody, SlugPath, Text, iso
 from aiapp.errors import Unavailable
 from aiapp.executions import actions, raw_answers, stream
 from aiapp.executions import models as rows
@@ -36,9 +32,7 @@ from aiapp.providers.types import OUTPUT_FORMATS
 # Each takes a thread of the web process, as each stream does; half of the threads stay for pages.
 MAX_WAITING = 64
 _waiting = threading.BoundedSemaphore(MAX_WAITING)
-# No execution is older or younger; arithmetic with the first and the last days of the calendar fails.
 _FORMATS = f"one of {', '.join(OUTPUT_FORMATS)}"
-EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 executions = APIBlueprint("executions", __name__, abp_tags=[Tag(name="Executions")], abp_security=[{"token": []}])
 
@@ -59,23 +53,6 @@ class ReadQuery(BaseModel):
     """Whether to wait."""
 
     wait: float = Field(0, ge=0, le=60, description="seconds to wait for the end, at most 60")
-
-
-class ListQuery(PageQuery):
-    """Which executions."""
-
-    model_config = ConfigDict(populate_by_name=True)
-
-    status: Literal["pending", "processing", "completed", "failed", "cancelled"] | None = None
-    template: Text | None = Field(None, description="the slug of a prompt template")
-    provider: Text | None = None
-    model: Text | None = None
-    feedback: Literal["up", "down", "any", "none"] | None = None
-    user: Text | None = Field(None, description="a user's id")
-    mine: bool = False
-    from_: datetime | None = Field(None, alias="from", description="ISO 8601")
-    to: datetime | None = Field(None, description="ISO 8601, not included")
-    q: Text = Field("", max_length=200, description="in output and inputs, or an id")
 
 
 class Strict(BaseModel):
@@ -145,19 +122,6 @@ class Events(Response):
     """A stream of server-sent events."""
 
     default_mimetype = "text/event-stream"
-
-
-@executions.get("/executions", summary="Executions, newest first")
-@needs("viewer", "read")
-def index(query: ListQuery) -> Listed[ExecutionSummary]:
-    """Without prompts and outputs; read one for those."""
-    wanted = actions.Filters(
-        since=_bound(query.from_, "from"),
-        until=_bound(query.to, "to"),
-        **query.model_dump(exclude={"limit", "cursor", "from_", "to"}),
-    )
-    found = actions.list_executions(asking(), wanted, cursor=query.cursor, limit=query.limit, texts=False)
-    return page([summary(row) for row in found.rows], found.next_cursor)
 
 
 @executions.post("/executions", summary="Execute a text")
@@ -283,8 +247,3 @@ def unrate(path: ExecutionPath) -> Gone:
 def _submit(submission: Submission) -> tuple[Execution, Literal[202]]:
     access = asking()
     return show(access, actions.submit(access, submission, execution_id=execution_id())), 202
-
-
-def _bound(when: datetime | None, field: str) -> datetime | None:
-    known = aware(when, field)
-    return None if known is None else min(max(known, EARLIEST), LATEST)

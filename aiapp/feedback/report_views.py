@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,11 +12,9 @@ from werkzeug.wrappers import Response
 
 from aiapp import htmx
 from aiapp.columns import now
-from aiapp.csv_records import record
 from aiapp.errors import InvalidInput
 from aiapp.executions import list_options, list_query
-from aiapp.extensions import db
-from aiapp.feedback import reports, trend, votes, wilson
+from aiapp.feedback import exporting, reports, trend, votes, wilson
 from aiapp.feedback.models import RATINGS
 from aiapp.feedback.reports import Share
 from aiapp.feedback.routes import blueprint
@@ -33,22 +31,8 @@ TABS = {
     "user": "By member",
 }
 FIELDS = ("period", "from", "to", "template", "version", "model", "provider", "rating", "user")
-COMMENTS, AT_ONCE, MOST_FILED = 20, 200, 50_000
+COMMENTS = 20
 REASONS_SHOWN = 10
-COLUMNS = (
-    "id",
-    "execution_id",
-    "rating",
-    "reasons",
-    "comment",
-    "user",
-    "template",
-    "version",
-    "provider",
-    "model",
-    "created_at",
-    "updated_at",
-)
 
 
 @blueprint.get("/w/<workspace>/feedback")
@@ -90,11 +74,11 @@ def more_comments(access: Access) -> Response:
 @blueprint.get("/w/<workspace>/feedback/feedback.csv")
 @require()
 def export(access: Access) -> StreamedResponse:
-    """The votes as CSV, newest first: the newest MOST_FILED."""
+    """The votes as CSV, newest first: the newest exporting.MOST."""
     _, wanted = _asked(request.args)
     attached = {"Content-Disposition": "attachment; filename=feedback.csv"}
-    lines = stream_with_context(_records(access, wanted))
-    return StreamedResponse(lines, mimetype="text/csv; charset=utf-8", headers=attached)
+    lines = stream_with_context(exporting.stream(access, wanted))
+    return StreamedResponse(lines, mimetype=exporting.KIND, headers=attached)
 
 
 def _asked(fields: Mapping[str, str]) -> tuple[dict[str, str], Wanted]:
@@ -143,36 +127,3 @@ def _comments(access: Access, wanted: Wanted) -> votes.Page:
     if cursor and not cursor.isalnum():
         raise InvalidInput(errors=[{"field": "cursor", "message": "This is not a cursor of this list."}])
     return votes.listed(access, votes.commented(wanted), cursor=cursor, limit=COMMENTS)
-
-
-def _records(access: Access, wanted: Wanted) -> Iterator[str]:
-    yield record(COLUMNS)
-    cursor, left = None, MOST_FILED
-    while left:
-        page = votes.listed(access, wanted, cursor=cursor, limit=min(AT_ONCE, left))
-        lines = [record(_told(vote)) for vote in page.rows]
-        cursor, left = page.next_cursor, left - len(page.rows)
-        db.session.expunge_all()
-        db.session.rollback()  # a slow reader holds no connection
-        yield "".join(lines)
-        if cursor is None:
-            return
-
-
-def _told(vote: votes.Vote) -> tuple[object, ...]:
-    feedback, execution = vote.feedback, vote.execution
-    template, version = execution.prompt_template, execution.prompt_version
-    times = (when.isoformat(timespec="milliseconds") for when in (feedback.created_at, feedback.updated_at))
-    return (
-        feedback.id,
-        feedback.execution_id,
-        feedback.rating,
-        "; ".join(feedback.reasons),
-        feedback.comment,
-        feedback.user.name,
-        template.slug if template else None,
-        version.number if version else None,
-        execution.provider,
-        execution.model,
-        *(time.replace("+00:00", "Z") for time in times),
-    )

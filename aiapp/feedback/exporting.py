@@ -1,0 +1,62 @@
+"""Votes as a CSV file, written while they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aiapp.csv_records import record
+from aiapp.extensions import db
+from aiapp.feedback import votes
+from aiapp.feedback.votes import Wanted
+from aiapp.workspaces.access import Access
+
+KIND = "text/csv; charset=utf-8"
+MOST, AT_ONCE = 50_000, 200
+COLUMNS = (
+    "id",
+    "execution_id",
+    "rating",
+    "reasons",
+    "comment",
+    "user",
+    "template",
+    "version",
+    "provider",
+    "model",
+    "created_at",
+    "updated_at",
+)
+
+
+def stream(access: Access, wanted: Wanted) -> Iterator[str]:
+    """Yield the newest MOST votes, newest first. Each reading is a transaction of its own."""
+    yield record(COLUMNS)
+    cursor, left = None, MOST
+    while left:
+        page = votes.listed(access, wanted, cursor=cursor, limit=min(AT_ONCE, left))
+        lines = [record(_told(vote)) for vote in page.rows]
+        cursor, left = page.next_cursor, left - len(page.rows)
+        db.session.expunge_all()
+        db.session.rollback()  # a slow reader holds no connection
+        yield "".join(lines)
+        if cursor is None:
+            return
+
+
+def _told(vote: votes.Vote) -> tuple[object, ...]:
+    feedback, execution = vote.feedback, vote.execution
+    template, version = execution.prompt_template, execution.prompt_version
+    times = (when.isoformat(timespec="milliseconds") for when in (feedback.created_at, feedback.updated_at))
+    return (
+        feedback.id,
+        feedback.execution_id,
+        feedback.rating,
+        "; ".join(feedback.reasons),
+        feedback.comment,
+        feedback.user.name,
+        template.slug if template else None,
+        version.number if version else None,
+        execution.provider,
+        execution.model,
+        *(time.replace("+00:00", "Z") for time in times),
+    )
