@@ -6,6 +6,9 @@ from typing import Any
 
 from flask import Flask
 
+from aiapp.batches import actions as batches
+from aiapp.batches import tables
+from aiapp.batches.wishes import Wish
 from aiapp.columns import new_id, now
 from aiapp.credentials import actions as credentials
 from aiapp.executions import actions as executions
@@ -41,6 +44,8 @@ def one_of_each(app: Flask, team: Any) -> dict[str, str]:
         asked = {"provider": "demo", "model": "demo-overloaded", "status": "failed", "started_at": now(), "raw": "{}"}
         attempt = Attempt(workspace_id=bob.workspace.id, execution_id=execution.id, number=1, **asked)
         db.session.add(attempt)
+        table = tables.from_rows([{"name": "Ada"}])
+        batch = batches.create(bob, table, Wish(prompt_template="greeting"))
         invitation, _ = invitations.invite(alice, "new@example.com", "viewer")
         token, _ = api_tokens.create(bob, "bob's", "read")
         webhook = Webhook(id=new_id(), workspace_id=alice.workspace.id, url="https://127.0.0.1/", events=list(EVENTS))
@@ -56,6 +61,7 @@ def one_of_each(app: Flask, team: Any) -> dict[str, str]:
             "link_id": link.id,
             "revision_id": revision.id,
             "execution_id": execution.id,
+            "batch_id": batch.id,
             "other_id": execution.id,
             "number": str(attempt.number),
             "invitation_id": invitation.id,

@@ -7,6 +7,7 @@ import re
 import pytest
 import sqlalchemy as sa
 
+from aiapp.batches.models import Batch
 from aiapp.credentials.models import Credential
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
@@ -106,6 +107,8 @@ def rows(app, team):
         webhook = Webhook(workspace_id=workspace_id, url="https://127.0.0.1/", secret=b"-", events=list(EVENTS))
         db.session.add_all([invitation, webhook])
         db.session.flush()
+        batch = Batch(workspace_id=workspace_id, name="March", size=1, columns=["name"], at_once=1)
+        db.session.add(batch)
         delivery = WebhookDelivery(workspace_id=workspace_id, webhook_id=webhook.id, event=EVENTS[0], payload={})
         db.session.add(delivery)
         db.session.flush()
@@ -122,6 +125,7 @@ def rows(app, team):
             "number": 1,
             "version": 1,
             "execution_id": execution.id,
+            "batch_id": batch.id,
             "invitation_id": invitation.id,
             "token_id": token.id,
             "tag_id": tag.id,

@@ -141,6 +141,15 @@ PLACES = (
     Place("execution-cancelled", "/w/demo/executions/{cancelled}", shows=".notice"),
     Place("execution-streaming", "/w/demo/executions/{streaming}", shows="#stream:not(:empty)"),
     Place("feedback", "/w/demo/executions/{completed}/feedback"),
+    Place("batches", "/w/demo/batches"),
+    Place("batches-empty", "/w/empty/batches"),
+    Place("batch-new", "/w/demo/batches/new"),
+    Place("batch-draft", "/w/demo/batches/{batch_draft}", shows="#run-model"),
+    Place("batch-draft-as-viewer", "/w/demo/batches/{batch_draft}", VIEWER, shows="#run-model"),
+    Place("batch-draft-with-problems", "/w/demo/batches/{batch_wrong}", shows="#problems"),
+    Place("batch-paused", "/w/demo/batches/{batch_paused}", shows="#progress"),
+    Place("batch-cancel", "/w/demo/batches/{batch_paused}/cancel", shows="dialog[open]"),
+    Place("batch-failed", "/w/demo/batches/{batch_failed}", shows=".notice"),
     Place("settings", "/w/demo/settings"),
     Place("settings-as-viewer", "/w/demo/settings", VIEWER),
     Place("members", "/w/demo/settings/members"),
@@ -197,6 +206,7 @@ class Stage:
         self._add_administrator(browser, product)
         self._add_webhook()
         self._run()
+        self._batch()
         self._release()
 
     def close(self) -> None:
@@ -315,6 +325,20 @@ class Stage:
             f"/w/demo/executions/{self.made['completed']}/feedback", rating="up", comment="Exactly our tone."
         )
 
+    def _batch(self) -> None:
+        """A draft, one with mistakes, one that is paused, one whose rows all failed."""
+        header, row = "product_name,customer_name,message", "Northbeam,Amina,Where is my invoice?"
+        drafts = dict.fromkeys(("draft", "paused", "failed"), f"{header}\n{row}\n{row}")
+        for name, table in {**drafts, "wrong": f"{header}\n{row}\nNorthbeam,Noor,"}.items():
+            made = self.forms.send("/w/demo/batches", prompt_template="support-reply", pasted=table, name=name)
+            self.made[f"batch_{name}"] = made.url.rpartition("/")[2]
+        for name, key, model in (("paused", "good_key", "demo-slow"), ("failed", "bad_key", "")):
+            given = {f"column-{column}": column for column in header.split(",")}
+            given |= {"credential_id": self.made[key], "model": model, "at_once": "1"}
+            self.forms.send(f"/w/demo/batches/{self.made[f'batch_{name}']}/start", **given)
+        self.forms.send(f"/w/demo/batches/{self.made['batch_paused']}/pause")
+        self._wait_for_end(self.made["batch_failed"], "/w/demo/batches", "every 2s")
+
     def _release(self) -> None:
         """Labels with moves, a link, and a request that waits."""
         prompts, publishing = "/w/demo/prompt-templates", "/w/demo/settings/publishing"
@@ -336,8 +360,8 @@ class Stage:
         pinned = {"credential_id": self.made["good_key"]} if "model" in fields else {}
         return self.forms.send("/w/demo/executions", **pinned, **fields).url.rpartition("/")[2]
 
-    def _wait_for_end(self, execution_id: str) -> None:
+    def _wait_for_end(self, row_id: str, below: str = "/w/demo/executions", going_on: str = "/_live") -> None:
         give_up = time.monotonic() + 60
-        while "/_live" in self.forms.get(f"/w/demo/executions/{execution_id}/_live"):
-            assert time.monotonic() < give_up, f"{execution_id} does not end"
+        while going_on in self.forms.get(f"{below}/{row_id}/_live"):
+            assert time.monotonic() < give_up, f"{row_id} does not end"
             time.sleep(0.1)
