@@ -48,6 +48,13 @@ def published(access: Access, template: PromptTemplate) -> PromptVersion | None:
     return db.session.scalars(_versions(access, template).where(PromptVersion.status == "published")).first()
 
 
+def other_slugs(access: Access, template: PromptTemplate, limit: int = 200) -> list[str]:
+    """Return the slugs of the workspace's other prompt templates, of the newest ones where there are more."""
+    query = access.select(PromptTemplate).where(PromptTemplate.id != template.id, PromptTemplate.active.is_(True))
+    newest = query.with_only_columns(PromptTemplate.slug).order_by(PromptTemplate.id.desc()).limit(limit)
+    return sorted(db.session.scalars(newest))
+
+
 def published_by_slug(access: Access, slug: str) -> PromptVersion | None:
     """Return the published version of the prompt template with this slug by one question; None where there is none.
 

@@ -17,6 +17,7 @@ from aiapp.prompt_templates.comparing.changes import texts_between
 from aiapp.prompt_templates.models import PromptVersion
 from aiapp.prompt_templates.pages import forms, workbench
 from aiapp.prompt_templates.pages.routes import address, answer, blueprint, shell
+from aiapp.prompt_templates.text import fetchers
 from aiapp.workspaces.access import Access, require
 
 
@@ -171,6 +172,8 @@ def page(
         "once": new_id(),
         "errors": {},
         "problem": None,
+        "fetchers": fetchers.FETCHERS.values(),
+        "outputs": [fetchers.name_of(slug) for slug in library.other_slugs(access, template)],
         **more,
     }
     return answer(view, status, **context)
