@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from aiapp import sealing
-from aiapp.columns import UtcDateTime, now
-from aiapp.credentials import breakers, circuit, health
-from aiapp.credentials.checks import SAMPLED_EVERY, USED_EVERY, mark_used, record_call, sample
+from aiapp.executions import noting
 from aiapp.executions.models import Attempt
 from aiapp.extensions import db
 from aiapp.gateway.complete import AttemptResult
@@ -68,21 +65,6 @@ _HAND_OVER = (
     .values(output=None)
 )
 _LOSE = sa.update(_table).where(_under_way)
-_RECENT = (
-    sa.select(_row.error_class)
-    .where(
-        _row.credential_id == sa.bindparam("b_credential"),
-        _row.model == sa.bindparam("b_model"),
-        _row.started_at > sa.bindparam("b_since", type_=UtcDateTime()),
-        _row.status != "processing",
-    )
-    .order_by(_row.started_at.desc())
-    .limit(circuit.LAST_CALLS)
-)
-_CLOSED_EVERY = timedelta(seconds=1)
-
-# When this process last noted that a credential was used, or answered: a note is as coarse as that, and most calls need none.
-_noted: dict[tuple[str, str], float] = {}
 
 
 def of(execution_id: str) -> Rows:
@@ -126,7 +108,7 @@ def finish(execution_id: str, result: AttemptResult, next_reason: str = "") -> N
     values = sealing.sealed(Attempt, workspace_id, row_id, _ended(result))
     values["next_reason"] = (next_reason or result.next_reason)[:300]
     db.session.connection().execute(_FINISH, {**values, "b_execution": execution_id, "b_number": result.number})
-    _note(result)
+    noting.note(execution_id, result)
 
 
 def lose(execution_id: str, message: str, next_reason: str, *, error_class: str = "worker_lost") -> None:
@@ -215,59 +197,3 @@ def _ended(result: AttemptResult) -> dict[str, Any]:
         "prices": result.prices,
         "raw": result.raw,
     }
-
-
-def _note(result: AttemptResult) -> None:
-    """Note the use of the credential, and its health where the call tells it; of many successes in a row one is enough."""
-    target, error = result.target, result.error
-    if target.credential_id is None or target.failing:
-        return
-    _note_circuit(result, target.credential_id)
-    if not _noted_lately(target.credential_id, "used"):
-        mark_used(target.workspace_id, target.credential_id, now())
-    shown = health.after_call(error.error_class if error else None)
-    if error is not None:
-        if shown is not None:
-            _noted.pop((target.credential_id, "answered"), None)  # the next success is news
-            record_call(target.workspace_id, target.credential_id, shown, result.started_at)
-        return
-    ms, kept = result.duration_ms, False
-    if shown is not None and not _noted_lately(target.credential_id, "answered"):
-        kept = record_call(target.workspace_id, target.credential_id, shown, result.started_at, ms)
-    if not _noted_lately(target.credential_id, "sampled", SAMPLED_EVERY) and not kept:
-        sample(target.workspace_id, target.credential_id, ms)
-
-
-def _note_circuit(result: AttemptResult, credential_id: str) -> None:
-    """Open the circuit of what was asked, or close it."""
-    target, error = result.target, result.error
-    at = result.started_at + timedelta(milliseconds=result.duration_ms)
-    if error is None:
-        if not _noted_lately(credential_id, f"answered with {target.model}", _CLOSED_EVERY):
-            breakers.close_circuit(credential_id, target.model, result.started_at, at)
-        return
-    if error.error_class not in circuit.COUNTED | circuit.OF_THE_KEY:
-        return
-    _noted.pop((credential_id, f"answered with {target.model}"), None)
-    before = breakers.at_place(credential_id, target.model)
-    since = at - circuit.LOOK_BACK
-    if before is not None and before.cause == circuit.CLOSED:
-        since = max(since, before.opened_at)
-    given = {"b_credential": credential_id, "b_model": target.model, "b_since": since}
-    recent = db.session.connection().execute(_RECENT, given).scalars().all()
-    opening = circuit.opening(target.model, error.error_class, error.retry_after, recent, before, at, breakers.rules())
-    if opening is not None:
-        # everybody who may ask the credential reads it there; a provider's words may quote a prompt
-        told = "" if sealing.is_on(target.workspace_id) else error.message
-        breakers.open_circuit(target.workspace_id, credential_id, opening, error.error_class, told, at)
-
-
-def _noted_lately(credential_id: str, what: str, every: timedelta = USED_EVERY) -> bool:
-    """Whether this process has noted it in the last `every`; where it has not, it has now."""
-    current = time.monotonic()
-    if current - _noted.get((credential_id, what), float("-inf")) < every.total_seconds():
-        return True
-    if len(_noted) >= 10_000:
-        _noted.clear()
-    _noted[credential_id, what] = current
-    return False

@@ -13,7 +13,7 @@ from aiapp.columns import now
 from aiapp.credentials import breakers
 from aiapp.credentials.circuit import CLOSED
 from aiapp.credentials.models import CircuitBreaker, Credential
-from aiapp.executions import attempts, states
+from aiapp.executions import noting, states
 from aiapp.extensions import db
 
 FAILS = refuses(500, "broken")
@@ -27,7 +27,7 @@ def settings(settings):
 
 @pytest.fixture(autouse=True)
 def nothing_noted(stage):
-    attempts._noted.clear()
+    noting._noted.clear()
 
 
 def circuits():
@@ -174,6 +174,20 @@ def test_a_refused_key_is_asked_last_and_an_answer_puts_it_back(engine):
     engine.run(last)
     assert keys(engine, last) == ["second", "first"]
     assert circuits()[0].cause == CLOSED
+
+
+def test_a_refusal_of_what_one_sender_chose_is_nothing_to_the_others(engine):
+    first = engine.credential("first")
+    engine.credential("second")
+    for status in (401, 402):
+        engine.provider.on("first", refuses(status, "not with this model, or for so many tokens"))
+        engine.run(engine.submit(credential_id=first, model="dear" if status == 401 else None, max_tokens=10**6))
+    assert {circuit.model for circuit in circuits()} == {"dear", "small"}
+    assert db.session.get(Credential, first).health == "unknown"
+    engine.provider.on("first", says("Fine."))
+    execution_id = engine.submit(provider="openai_compatible", model="other")
+    engine.run(execution_id)
+    assert keys(engine, execution_id) == ["first"]
 
 
 def test_a_call_that_began_before_a_circuit_opened_does_not_close_it(engine):
