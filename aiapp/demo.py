@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from aiapp.accounts.models import User
 from aiapp.accounts.passwords import hash_password
 from aiapp.credentials import actions as credentials
+from aiapp.credentials.models import Credential
 from aiapp.executions import actions as executions
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db
@@ -41,14 +42,16 @@ def seed() -> bool:
         db.session.add(user)
         db.session.flush()
     access = Access(workspaces.create("Demo", user, SLUG), user, "owner")
-    _add_credentials(access)
+    working = _add_credentials(access)
     for starter in featured():
         template = prompt_templates.create(access, starter.given)
         version = library.version(access, template, 1)
         prompt_templates.publish(access, version, "First version")
         if template.slug in EXECUTED:
             context = sample_context(version)
-            executions.submit(access, Submission(prompt_template=template.slug, context=context))
+            # The first credential is not asked by these: whose key was refused is asked last, and who comes next shall see it.
+            submission = Submission(prompt_template=template.slug, context=context, credential_id=working.id)
+            executions.submit(access, submission)
     return True
 
 
@@ -59,8 +62,9 @@ def reset() -> None:
     seed()
 
 
-def _add_credentials(access: Access) -> None:
+def _add_credentials(access: Access) -> Credential:
+    """Make one credential that refuses and then one that answers, which is returned."""
     first = {"name": "expired key", "preferred_model": "demo-bad-key"}
     second = {"name": "working key", "preferred_model": "demo-good"}
-    for values in (first, second):
-        credentials.create(access, {"provider": "demo", **values})
+    _, working = [credentials.create(access, {"provider": "demo", **values}) for values in (first, second)]
+    return working

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, SkipValidation
 from typing_extensions import TypedDict
 
 from aiapp.api.asking import asking
-from aiapp.api.shapes import Id, OptionalBody, Text, Time, iso, moment
+from aiapp.api.shapes import Id, OptionalBody, Strict, Text, Time, iso, moment
 from aiapp.credentials import keeping, ping, selection, transfer
 from aiapp.credentials import models as rows
 from aiapp.credentials.rungs import LEVELS
@@ -56,7 +56,7 @@ class CredentialBody(BaseModel):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
-class TestBody(OptionalBody):
+class TestBody(OptionalBody, Strict):
     """How far a test climbs."""
 
     level: Text = Field(ping.FULL, description=", ".join(LEVELS))

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from aiapp.api.asking import asking, needs
 from aiapp.api.idempotency import once
-from aiapp.api.shapes import OptionalBody, Text
+from aiapp.api.shapes import OptionalBody, Strict, Text
 from aiapp.errors import InvalidInput
 from aiapp.prompt_files import actions, archives, plans, reading
 from aiapp.prompt_files.found import Refused
@@ -43,7 +43,7 @@ class ImportBody(BaseModel):
     plan_only: bool = Field(False, description="say what would be done, and do nothing")
 
 
-class ExportBody(OptionalBody):
+class ExportBody(OptionalBody, Strict):
     """Which prompt templates."""
 
     slugs: list[Text] = Field(

@@ -15,7 +15,7 @@ from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, in_order
 from aiapp.api.prompt_versions import VersionPath
-from aiapp.api.shapes import GONE, Gone, Id, OptionalBody, SlugPath, Time, moment, outside
+from aiapp.api.shapes import GONE, Gone, Id, OptionalBody, SlugPath, Strict, Time, moment, outside
 from aiapp.prompt_templates import library, preview_links
 from aiapp.prompt_templates import release_models as rows
 from aiapp.workspaces.access import missing
@@ -31,7 +31,7 @@ class LinkPath(SlugPath):
     link_id: Id
 
 
-class LinkBody(OptionalBody):
+class LinkBody(OptionalBody, Strict):
     """How long a link works."""
 
     lifetime: Literal["1h", "1d", "7d"] = "1d"

@@ -10,13 +10,13 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from aiapp.api.asking import asking, needs
-from aiapp.api.shapes import OptionalBody, Text, Time, iso, moment
+from aiapp.api.shapes import OptionalBody, Strict, Text, Time, iso, moment
 from aiapp.operations import actions, figures
 
 queue = APIBlueprint("queue", __name__, abp_tags=[Tag(name="Queue")], abp_security=[{"token": []}])
 
 
-class PauseBody(OptionalBody):
+class PauseBody(OptionalBody, Strict):
     """Why."""
 
     reason: Annotated[Text, Field(max_length=actions.LONGEST_REASON)] = Field("", description="shown to those who wait")

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from aiapp.api.asking import asking, needs
 from aiapp.api.credential_shapes import CredentialId
-from aiapp.api.shapes import Id, OptionalBody, Text, Time, iso, moment
+from aiapp.api.shapes import Id, OptionalBody, Strict, Text, Time, iso, moment
 from aiapp.columns import now
 from aiapp.credentials import breakers, keeping
 from aiapp.credentials.models import Credential
@@ -32,7 +32,7 @@ class SelectionQuery(BaseModel):
     model: Text | None = None
 
 
-class DrillBody(OptionalBody):
+class DrillBody(OptionalBody, Strict):
     """How long a failure drill lasts."""
 
     seconds: int = Field(
@@ -114,14 +114,17 @@ def circuits(path: CredentialId) -> Circuits:
 @selection.post("/credentials/<id:credential_id>/reset", summary="Close the circuit breakers of a credential")
 @needs("editor", "write")
 def reset(path: CredentialId) -> Circuits:
-    """The next execution asks it in its place."""
+    """The next execution asks it in its place. An admin's for the workspace's credentials, their owner's for personal ones."""
     return show(breakers.reset(asking(), path.credential_id))
 
 
 @selection.post("/credentials/<id:credential_id>/drill", summary="Rehearse that a credential fails")
 @needs("editor", "write")
 def drill(path: CredentialId, body: DrillBody) -> Circuits:
-    """For so long every call of it fails without being made, so that one sees who answers instead."""
+    """For so long every call of it fails without being made, so that one sees who answers instead.
+
+    An admin's for the workspace's credentials, their owner's for personal ones.
+    """
     return show(breakers.drill(asking(), path.credential_id, body.seconds))
 
 

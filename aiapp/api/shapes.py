@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from flask import request
-from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from aiapp.errors import InvalidInput
 from aiapp.extensions import settings
@@ -49,6 +49,12 @@ class SlugPath(BaseModel):
     """A prompt template."""
 
     slug: Slug
+
+
+class Strict(BaseModel):
+    """A body of which every field has a meaning: a mistyped one would otherwise be left out without a word."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class OptionalBody(BaseModel):

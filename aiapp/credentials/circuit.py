@@ -73,7 +73,7 @@ class Breaker:
         return {
             "rate_limit": "the provider asked to slow down",
             "auth": "its key was refused",
-            "quota": "its account is out of credit",
+            "quota": "its account was out of credit",
         }.get(self.cause, "its last calls failed")
 
 

@@ -170,7 +170,7 @@ def cancel(access: Access, execution: Execution) -> Execution:
     """
     if execution.user_id != access.user.id:
         access.demand("editor")
-    cancelling.cancel(execution.id)
+    done = cancelling.cancel(execution.id)
     db.session.commit()
     db.session.refresh(execution)
     if execution.status in ("completed", "failed"):
@@ -178,8 +178,8 @@ def cancel(access: Access, execution: Execution) -> Execution:
     if execution.status == "cancelled":
         Publisher(redis(), execution.id).done("cancelled", error_class="cancelled")
         deliveries.ended(execution.id, execution.workspace_id, execution.priority, execution.source)
-    event = "execution.cancelled" if execution.status == "cancelled" else "execution.cancel_requested"
-    log(__name__).info(event, **_names(execution), user_id=access.user.id)
+    if done:
+        log(__name__).info(f"execution.{done}", **_names(execution), user_id=access.user.id)
     return execution
 
 

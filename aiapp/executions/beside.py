@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiapp import queue
 from aiapp.credentials import selection
 from aiapp.errors import NotFound, Unavailable
+from aiapp.executions import pauses
 from aiapp.executions.listing import wait
 from aiapp.executions.models import Execution
 from aiapp.executions.stream import closing
@@ -34,7 +35,7 @@ class NotFinishedError(TimeoutError):
 
     def __init__(self, execution: Execution, seconds: float) -> None:
         super().__init__(
-            f"The execution {execution.id} has not ended after {seconds:g} seconds and goes on. {no_worker()}".strip()
+            f"The execution {execution.id} has not ended after {seconds:g} seconds and goes on. {waits_for(execution)}".strip()
         )
         self.execution = execution
 
@@ -55,8 +56,11 @@ def ended(execution_id: str, seconds: float) -> Execution:
             raise NotFinishedError(row, seconds)
 
 
-def no_worker() -> str:
-    """Return in a sentence why nothing may happen for now: no worker runs, or nobody can tell; else an empty text."""
+def waits_for(execution: Execution) -> str:
+    """Return in a sentence why nothing may happen for now: a pause, no worker runs, or nobody can tell; else an empty text."""
+    pause = pauses.of_execution(execution)
+    if pause is not None:
+        return f"{pauses.told(pause)}. {pauses.ends(pause)}"
     try:
         return "" if queue.workers() else "No worker is running: start one with `aiapp worker`."
     except Unavailable:

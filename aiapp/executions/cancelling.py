@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -29,27 +29,31 @@ def end_unworked(execution_id: str) -> bool:
     return True
 
 
-def cancel(execution_id: str) -> None:
+def cancel(execution_id: str) -> Literal["cancelled", "cancel_requested"] | None:
     """Cancel a row in the caller's transaction: at once, or by its worker, who looks twice a second (leases.py).
 
-    Nothing happens to one that has ended.
+    Return what was done; None where it had ended, or somebody had asked its worker before.
     """
     # Again, because between the two a worker may have taken the row, or have put it back for a later round.
     for _ in range(10):
-        if end_unworked(execution_id) or _ask_worker(execution_id):
-            return
-        if _has_ended(execution_id):
-            return
+        if end_unworked(execution_id):
+            return "cancelled"
+        if _ask_worker(execution_id):
+            return "cancel_requested"
+        if _nothing_to_do(execution_id):
+            return None
+    return None
 
 
 def _ask_worker(execution_id: str) -> bool:
-    first = sa.func.coalesce(Execution.cancel_requested_at, states.database_time())
-    return _write(execution_id, Execution.status == "processing", cancel_requested_at=first)
+    unasked = sa.and_(Execution.status == "processing", Execution.cancel_requested_at.is_(None))
+    return _write(execution_id, unasked, cancel_requested_at=states.database_time())
 
 
-def _has_ended(execution_id: str) -> bool:
-    status = db.session.scalar(sa.select(Execution.status).where(Execution.id == execution_id))
-    return status is None or status in FINISHED
+def _nothing_to_do(execution_id: str) -> bool:
+    query = sa.select(Execution.status, Execution.cancel_requested_at).where(Execution.id == execution_id)
+    row = db.session.execute(query).first()
+    return row is None or row.status in FINISHED or row.cancel_requested_at is not None
 
 
 def _write(execution_id: str, condition: sa.ColumnElement[bool], **values: Any) -> bool:

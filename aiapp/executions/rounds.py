@@ -186,6 +186,7 @@ def conclude(asked: Round, outcome: Outcome, answer: dict[str, Any]) -> Ending:
         round_number=asked.work.round,
         now=now,
         rng=_rng,
+        drilled=error.code == fallback.DRILL,
     )
     if verdict.wait is None:
         return endings.failed(_model_trouble(asked.work, asked.rows, outcome.attempts) or error, verdict.reason)

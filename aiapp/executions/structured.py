@@ -126,10 +126,22 @@ def _well_formed(text: str) -> None:
     def refused(*declaration: object) -> None:
         raise Unreadable("A document type (<!DOCTYPE …>) is not read: it could declare entities.")
 
+    def declared(version: str, encoding: str | None, standalone: int) -> None:
+        # It is kept and handed out in UTF-8, whatever it says: its next reader would go by that.
+        if encoding is not None and not _reads_alike(text, encoding):
+            raise Unreadable(f"This XML says that its encoding is {encoding[:40]}, but it is UTF-8.")
+
     parser.StartElementHandler, parser.EndElementHandler = opened, closed
+    parser.XmlDeclHandler = declared
     parser.StartDoctypeDeclHandler = refused
     try:
         parser.Parse(text.encode("utf-8", "replace"), True)
     except expat.ExpatError as error:
         said = expat.ErrorString(error.code)
         raise Unreadable(f"This is not XML: {said} (line {error.lineno}, column {error.offset + 1}).") from error
+
+
+def _reads_alike(text: str, encoding: str) -> bool:
+    """Whether the UTF-8 form of `text` means the same to who reads it in `encoding`."""
+    name = encoding.lower()
+    return name in ("utf-8", "utf8") or (text.isascii() and name in ("us-ascii", "ascii", "iso-8859-1", "windows-1252"))

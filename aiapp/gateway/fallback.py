@@ -13,7 +13,11 @@ from random import Random
 
 from aiapp.providers.types import NEXT_CREDENTIAL, RETRYABLE, ProviderError, Target
 
+# The code of a failure that was only rehearsed.
+DRILL = "failure_drill"
+
 _WORDS = {
+    DRILL: "The failure drill let it fail",
     "auth": "The key was refused",
     "permission": "The key may not do this",
     "quota": "The account is out of credit",
@@ -32,9 +36,6 @@ _WORDS = {
     "content_filter": "The provider's content filter stopped the answer",
     "cancelled": "Cancelled",
 }
-
-# The code of a failure that was only rehearsed.
-DRILL = "failure_drill"
 
 # Failures that leave open whether the model exists: nobody had looked for it yet.
 _MUTE = (RETRYABLE | NEXT_CREDENTIAL) - {"model_not_found", "bad_response", "too_large"}
@@ -94,7 +95,7 @@ def place_of(target: Target) -> tuple[str, str]:
 
 
 def words(error_class: str) -> str:
-    """Return what an error class means, as the start of a sentence."""
+    """Return what an error class, or DRILL, means, as the start of a sentence."""
     return _WORDS.get(error_class, "It failed")
 
 
@@ -160,7 +161,7 @@ def after_failure(error: ProviderError, *, others: int, shown: int = 0) -> Step:
         others: how many targets of the round have not been asked yet.
         shown: the characters of the answer that had arrived; they are kept as a partial text and the answer starts anew.
     """
-    what = "The failure drill let it fail" if error.code == DRILL else words(error.error_class)
+    what = words(DRILL if error.code == DRILL else error.error_class)
     if error.error_class == "cancelled":
         return Step(go_on=False, reason="Cancelled.")
     if error.permanent:
@@ -180,6 +181,7 @@ def after_round(
     round_number: int,
     now: float,
     rng: Random,
+    drilled: bool = False,
 ) -> Verdict:
     """Return what follows a round of which no call succeeded.
 
@@ -187,9 +189,10 @@ def after_round(
         targets: the whole chain, those that this round left out included.
         failures: of this and earlier rounds, oldest first; the last one ended this round.
         round_number: from 0.
+        drilled: whether a failure drill let the last call fail.
     """
     ending = failures[-1]
-    what = words(ending.error_class)
+    what = words(DRILL if drilled else ending.error_class)
     if ProviderError(ending.error_class, "").permanent:
         return Verdict(None, after_failure(ProviderError(ending.error_class, ""), others=0).reason)
     given_up = {failure.place for failure in failures if gave_up(failure, rules.maximum)}

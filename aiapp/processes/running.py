@@ -17,6 +17,9 @@ from aiapp.processes import entering
 from aiapp.processes.children import ProcessError
 from aiapp.processes.failures import WrongUse, reason
 
+# A week: what has not ended by then is looked up, not waited for.
+MOST_SECONDS = 604_800.0
+
 if TYPE_CHECKING:
     from aiapp.executions.models import Execution
     from aiapp.executions.stream import Event
@@ -26,6 +29,13 @@ TIMED_OUT = 124  # as timeout(1) has it
 INTERRUPTED = 130
 # A terminal obeys these; a model may write them.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def _number(context: click.Context, option: click.Parameter, value: float) -> float:
+    """Refuse "nan", which every range lets through."""
+    if value != value:
+        raise click.BadParameter("this is not a number of seconds")
+    return value
 
 
 @click.command("run")
@@ -49,7 +59,14 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 @click.option("--model", help="Instead of the version's, or the credential's.")
 @click.option("--priority", type=click.Choice(["high", "default", "low"]), default="default", show_default=True)
 @click.option("--wait", is_flag=True, help="Wait for the answer and print it; else the execution's id is printed.")
-@click.option("--timeout", type=click.FloatRange(0.1), default=600.0, show_default=True, help="Seconds to wait.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1, MOST_SECONDS),
+    callback=_number,
+    default=600.0,
+    show_default=True,
+    help="Seconds to wait.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the execution as the API shows it.")
 def run(slug: str | None, email: str | None, wait: bool, timeout: float, as_json: bool, **asked: Any) -> None:
     """Execute the prompt template SLUG; a worker does the work. Exit code 1 where it failed, 124 where --timeout ran out."""
@@ -67,7 +84,7 @@ def run(slug: str | None, email: str | None, wait: bool, timeout: float, as_json
         except InvalidInput as error:
             raise WrongUse(reason(error) or str(error)) from error
         if wait:
-            execution = _await(execution.id, timeout, written=not as_json and sys.stdout.isatty())
+            execution = _await(execution, timeout, written=not as_json and sys.stdout.isatty())
         if as_json:
             from aiapp.api.execution_shapes import show
 
@@ -135,15 +152,16 @@ def _credential(access: Access, wanted: str | None) -> str | None:
     return found[0].id
 
 
-def _await(execution_id: str, timeout: float, *, written: bool) -> Execution:
+def _await(execution: Execution, timeout: float, *, written: bool) -> Execution:
     """Return the execution once it has ended; `written` prints the answer as it comes."""
     from aiapp.executions import beside, stream
     from aiapp.extensions import db
 
-    db.session.remove()
-    trouble = beside.no_worker()
+    execution_id = execution.id
+    trouble = beside.waits_for(execution)
     if trouble:
         click.echo(f"aiapp: {trouble}", err=True)
+    db.session.remove()
     out_of_time = threading.Timer(timeout, stream.closing.set)  # ends the stream, too
     out_of_time.daemon = True
     out_of_time.start()

@@ -18,6 +18,7 @@ from worker_process import WorkerProcess, eventually
 
 from aiapp.errors import InvalidInput, NotFound
 from aiapp.executions import actions
+from aiapp.executions.models import QueuePause
 from aiapp.extensions import db
 from aiapp.processes.cli import main
 from aiapp.prompt_templates import actions as prompt_templates
@@ -167,6 +168,10 @@ def test_a_program_that_waits_in_vain_keeps_the_execution_and_mistakes_are_said_
         actions.run_and_wait("acme", "greeting", {"name": "Ada"}, timeout=0.1)
     assert "No worker is running" in str(late.value)
     assert (late.value.execution.status, late.value.execution.source) == ("pending", "python")
+    db.session.add(QueuePause(what="default", by="root@example.com"))
+    db.session.commit()
+    with pytest.raises(actions.NotFinishedError, match="is paused by root@example"):
+        actions.run_and_wait("acme", "greeting", {"name": "Ada"}, timeout=0.1)
     with pytest.raises(InvalidInput):
         actions.run("acme", "greeting")
     with pytest.raises(NotFound):

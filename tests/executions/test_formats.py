@@ -479,6 +479,20 @@ def test_one_code_block_in_prose_is_taken_and_the_repair_noted(format, inside):
     assert said("yaml", f"{text}\n```\nanother: one\n```")[1] is False
 
 
+@pytest.mark.parametrize(
+    ("encoding", "inside", "valid"),
+    [
+        ("UTF-8", "é", True),
+        ("iso-8859-1", "e", True),
+        ("iso-8859-1", "é", False),
+        ("UTF-16", "e", False),
+        ("bogus", "", False),
+    ],
+)
+def test_xml_that_names_another_encoding_than_it_is_handed_out_in_is_not_valid(encoding, inside, valid):
+    assert said("xml", f'<?xml version="1.0" encoding="{encoding}"?><a>{inside}</a>')[1] is valid
+
+
 def test_xml_on_lines_of_its_own_is_taken_from_prose_and_markup_inside_a_sentence_is_not():
     assert said("xml", "Sure:\n\n<a>\n<b/></a>\n\nDone.")[1:] == (
         True,

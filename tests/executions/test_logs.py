@@ -71,10 +71,13 @@ def test_every_step_of_an_execution_is_a_line_with_ids_and_figures_and_no_text(e
 
 def test_a_cancelled_and_a_failed_execution_say_so(engine, team, lines):
     cancelled, failed = engine.submit(), engine.submit()
-    actions.cancel(team.access("bob"), db.session.get(Execution, cancelled))
+    for _ in range(3):
+        actions.cancel(team.access("bob"), db.session.get(Execution, cancelled))
     engine.run(failed)
-    ends = {line["event"]: line for line in lines() if line["event"] in ("execution.cancelled", "execution.failed")}
+    ended = [line for line in lines() if line["event"] in ("execution.cancelled", "execution.failed")]
+    ends = {line["event"]: line for line in ended}
     assert ends["execution.cancelled"]["execution_id"] == cancelled
+    assert len(ended) == 2
     assert (ends["execution.failed"]["execution_id"], ends["execution.failed"]["error_class"]) == (
         failed,
         "no_credential",
