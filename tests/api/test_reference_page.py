@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from described import PREFIX, every
 from playwright.sync_api import Browser, Page
 
-import aiapp
-
 DOCS = f"{PREFIX}/docs"
-AXE = Path(aiapp.__file__).parent / "static" / "vendor" / "axe.min.js"
 
 
 @pytest.fixture(autouse=True)
@@ -54,21 +50,6 @@ def test_fields_are_named_with_their_types_and_meaning(visitor):
     assert "Answer 200, a list of" in page
     assert "time or null" in page
     assert re.search(r'id="Attempt".*<code>first_token_ms</code></dt> <dd> integer or null', page)
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_is_readable_and_accessible(browser: Browser, address: str, theme: str):
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, bypass_csp=True)
-    context.add_cookies([{"name": "theme", "value": theme, "url": address}])
-    page = context.new_page()
-    page.goto(address + DOCS)
-    page.get_by_text("/api/v1/tokens", exact=True).nth(1).click()
-    assert page.get_by_text("not wider than the asking token's").is_visible()
-    page.add_script_tag(path=AXE)
-    found = page.evaluate("axe.run().then(result => result.violations.map(one => one.id))")
-    context.close()
-    assert found == []
 
 
 @pytest.mark.browser
