@@ -12,11 +12,10 @@ from pydantic import BaseModel, Field
 
 from aiapp.api.asking import asking, needs
 from aiapp.api.batch_shapes import Batch, BatchRow, show, show_row
-from aiapp.api.executions import Strict
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, page
-from aiapp.api.shapes import GONE, Gone, Id, OptionalBody, Text
+from aiapp.api.shapes import GONE, Gone, Id, OptionalBody, Strict, Text
 from aiapp.batches import actions, bounds, counting, listing, results, tables, wishes
 from aiapp.batches import models as rows
 from aiapp.errors import InvalidInput

@@ -11,9 +11,8 @@ from typing_extensions import TypedDict
 
 from aiapp.api.asking import asking, needs
 from aiapp.api.execution_shapes import Execution, show
-from aiapp.api.executions import Strict
 from aiapp.api.idempotency import once
-from aiapp.api.shapes import Id, Text
+from aiapp.api.shapes import Id, Strict, Text
 from aiapp.errors import InvalidInput
 from aiapp.executions import actions, differing
 from aiapp.executions import models as rows

@@ -7,13 +7,12 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from flask import Response, stream_with_context
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from aiapp.api.asking import asking, needs
 from aiapp.api.execution_shapes import ExecutionSummary, summary
+from aiapp.api.executions import executions
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, in_order, page
@@ -26,10 +25,6 @@ from aiapp.executions.view_models import ListPreference, SavedView
 # No execution is older or younger; arithmetic with the first and the last days of the calendar fails.
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 _MOST = Decimal(10**12)
-
-execution_lists = APIBlueprint(
-    "execution_lists", __name__, abp_tags=[Tag(name="Executions")], abp_security=[{"token": []}]
-)
 
 
 class FilterQuery(BaseModel):
@@ -109,7 +104,7 @@ class JsonLines(Response):
     default_mimetype = "application/x-ndjson"
 
 
-@execution_lists.get("/executions", summary="Executions, newest first")
+@executions.get("/executions", summary="Executions, newest first")
 @needs("viewer", "read")
 def index(query: ListQuery) -> Listed[ExecutionSummary]:
     """Without prompts and outputs; read one for those."""
@@ -117,7 +112,7 @@ def index(query: ListQuery) -> Listed[ExecutionSummary]:
     return page([summary(row) for row in found.rows], found.next_cursor)
 
 
-@execution_lists.get("/executions.csv", summary="Executions as CSV")
+@executions.get("/executions.csv", summary="Executions as CSV")
 @needs("viewer", "read")
 def as_csv(query: FilterQuery) -> CsvFile:
     """The newest 50,000, without prompts and outputs. A cell that a spreadsheet would take for a formula begins with '."""
@@ -125,7 +120,7 @@ def as_csv(query: FilterQuery) -> CsvFile:
     return CsvFile(stream_with_context(lines), mimetype=exporting.KINDS["csv"])
 
 
-@execution_lists.get("/executions.jsonl", summary="Executions as JSON lines")
+@executions.get("/executions.jsonl", summary="Executions as JSON lines")
 @needs("viewer", "read")
 def as_lines(query: FilterQuery) -> JsonLines:
     """The newest 50,000, without prompts and outputs."""
@@ -133,7 +128,7 @@ def as_lines(query: FilterQuery) -> JsonLines:
     return JsonLines(stream_with_context(lines), mimetype=exporting.KINDS["jsonl"])
 
 
-@execution_lists.get("/saved-views", summary="Saved views of the list of executions")
+@executions.get("/saved-views", summary="Saved views of the list of executions")
 @needs("viewer", "read")
 def views(query: PageQuery) -> Listed[SavedViewShape]:
     """The workspace's and your own, the oldest first."""
@@ -141,8 +136,8 @@ def views(query: PageQuery) -> Listed[SavedViewShape]:
     return in_order(saved_views.listed(asking()), lambda row: (row.id,), query, lambda row: show(row, chosen))
 
 
-@execution_lists.post("/saved-views", summary="Save a view")
-@creates("execution_lists.read_view", id="view_id")
+@executions.post("/saved-views", summary="Save a view")
+@creates("executions.read_view", id="view_id")
 @once()
 @needs("viewer", "write")
 def create_view(body: ViewBody) -> tuple[SavedViewShape, Literal[201]]:
@@ -154,14 +149,14 @@ def create_view(body: ViewBody) -> tuple[SavedViewShape, Literal[201]]:
     return show(view, saved_views.preference(access)), 201
 
 
-@execution_lists.get("/saved-views/<id:view_id>", summary="One saved view")
+@executions.get("/saved-views/<id:view_id>", summary="One saved view")
 @needs("viewer", "read")
 def read_view(path: ViewPath) -> SavedViewShape:
     """How it stands."""
     return show(saved_views.find(asking(), path.view_id), saved_views.preference(asking()))
 
 
-@execution_lists.patch("/saved-views/<id:view_id>", summary="Change a saved view")
+@executions.patch("/saved-views/<id:view_id>", summary="Change a saved view")
 @needs("viewer", "write")
 def update_view(path: ViewPath, body: ViewBody) -> SavedViewShape:
     """The workspace's need an editor; which view your list opens with is yours to say."""
@@ -178,7 +173,7 @@ def update_view(path: ViewPath, body: ViewBody) -> SavedViewShape:
     return show(view, saved_views.preference(access))
 
 
-@execution_lists.delete("/saved-views/<id:view_id>", summary="Delete a saved view")
+@executions.delete("/saved-views/<id:view_id>", summary="Delete a saved view")
 @needs("viewer", "write")
 def delete_view(path: ViewPath) -> Gone:
     """The executions stay."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from aiapp.api.asking import asking, needs, recognise, still_valid
 from aiapp.api.execution_shapes import (
@@ -21,7 +21,7 @@ from aiapp.api.execution_shapes import (
 )
 from aiapp.api.idempotency import execution_id, once
 from aiapp.api.locating import creates
-from aiapp.api.shapes import GONE, MOST_ITEMS, Gone, Id, OptionalBody, SlugPath, Text, iso
+from aiapp.api.shapes import GONE, MOST_ITEMS, Gone, Id, OptionalBody, SlugPath, Strict, Text, iso
 from aiapp.errors import Unavailable
 from aiapp.executions import actions, raw_answers, stream
 from aiapp.executions import models as rows
@@ -53,12 +53,6 @@ class ReadQuery(BaseModel):
     """Whether to wait."""
 
     wait: float = Field(0, ge=0, le=60, description="seconds to wait for the end, at most 60")
-
-
-class Strict(BaseModel):
-    """A body of which every field has a meaning: a mistyped one would otherwise be left out without a word."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Choice(Strict):

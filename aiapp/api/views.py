@@ -13,8 +13,7 @@ from aiapp.api.credentials import credentials
 from aiapp.api.data import data
 from aiapp.api.describing import document
 from aiapp.api.execution_comparisons import execution_comparisons
-from aiapp.api.execution_lists import execution_lists
-from aiapp.api.executions import executions
+from aiapp.api.execution_lists import executions
 from aiapp.api.feedback import feedback
 from aiapp.api.locating import locate
 from aiapp.api.people import people
@@ -44,7 +43,6 @@ PARTS = (
     prompt_links,
     prompt_files,
     executions,
-    execution_lists,
     feedback,
     execution_comparisons,
     batches,
