@@ -95,6 +95,15 @@ def outcome(batch: Batch, counts: Counts) -> str:
     return "failed" if counts.failed else "cancelled"
 
 
+def failures(batch_id: str) -> list[tuple[str | None, int]]:
+    """Return how many rows failed with which class of error, the most frequent first; None is a row that got no execution."""
+    query = joined(sa.select(Execution.error_class, sa.func.count())).where(
+        BatchRow.batch_id == batch_id, BatchRow.state.in_(("failed", "running")), state() == "failed"
+    )
+    found = db.session.execute(query.group_by(Execution.error_class).order_by(sa.func.count().desc()))
+    return [(error_class, number) for error_class, number in found]
+
+
 def pace(batch_id: str) -> int:
     """Return how many rows are begun in a minute, as in the last one."""
     recent = sa.select(sa.func.count(), sa.func.min(BatchRow.fed_at)).where(BatchRow.batch_id == batch_id)

@@ -46,6 +46,7 @@ def shown(access: Access, batch: Batch) -> dict[str, Any]:
         "lines": [(line, results.of(line), _input(batch, line.row.context)) for line in lines[: listing.SHOWN]],
         "next_after": lines[listing.SHOWN - 1].row.number if len(lines) > listing.SHOWN else None,
         "pace": pace,
+        "failures": counting.failures(batch.id) if counts.failed else [],
         "left": showing.left(counts, pace),
         "left_behind": batch.note == feeding.LEFT,
         "opening": OPENING,
