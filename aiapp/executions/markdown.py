@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import nh3
 from markdown_it import MarkdownIt
@@ -31,6 +32,7 @@ _SHAPES = {("a", "href"): _LINK, ("img", "src"): _IMAGE, ("code", "class"): _LAN
 _parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
 
+@lru_cache(maxsize=16)  # a text that is made to be slow is so for its first reader alone
 def to_html(text: str) -> Markup:
     """Return safe HTML for `text`.
 
