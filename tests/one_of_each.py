@@ -12,6 +12,7 @@ from aiapp.batches.wishes import Wish
 from aiapp.columns import new_id, now
 from aiapp.credentials import actions as credentials
 from aiapp.executions import actions as executions
+from aiapp.executions import saved_views
 from aiapp.executions.models import Attempt
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db
@@ -51,6 +52,7 @@ def one_of_each(app: Flask, team: Any) -> dict[str, str]:
         webhook = Webhook(id=new_id(), workspace_id=alice.workspace.id, url="https://127.0.0.1/", events=list(EVENTS))
         sealing.seal_new(alice.workspace, webhook)
         db.session.add(webhook)
+        view = saved_views.create(bob, "Failures", {"status": "failed"}, shared=True)
         db.session.commit()
         membership = db.session.scalars(bob.select(Membership).where(Membership.user_id == bob.user.id)).one()
         ids = {
@@ -69,6 +71,7 @@ def one_of_each(app: Flask, team: Any) -> dict[str, str]:
             "tag_id": template.tags[0].id,
             "membership_id": membership.id,
             "webhook_id": webhook.id,
+            "view_id": view.id,
         }
         db.session.remove()
     return ids

@@ -165,7 +165,10 @@ def _response(one: Operation, shapes: dict[Any, dict[str, Any]]) -> dict[str, An
     if one.shape is None:
         return {"description": "Done; nothing to say"}
     if one.streams:
-        return {"description": "Events", "content": {one.shape.default_mimetype: {"schema": {"type": "string"}}}}
+        return {
+            "description": (one.shape.__doc__ or "").splitlines()[0],
+            "content": {one.shape.default_mimetype: {"schema": {"type": "string"}}},
+        }
     response = _content(one.status, shapes[one.shape])
     if hasattr(one.view, "creates"):
         response["headers"] = {"Location": {"description": "where it is", "schema": {"type": "string"}}}

@@ -22,6 +22,8 @@ from aiapp.executions.filters import Filters
 from aiapp.executions.list_columns import COLUMNS
 from aiapp.executions.view_models import ListPreference, SavedView
 
+__all__ = ["bound", "executions"]
+
 # No execution is older or younger; arithmetic with the first and the last days of the calendar fails.
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 _MOST = Decimal(10**12)

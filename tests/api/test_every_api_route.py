@@ -24,6 +24,7 @@ UNKNOWN = {
             "tag_id",
             "membership_id",
             "webhook_id",
+            "view_id",
             "revision_id",
         ),
         "0" * 32,
