@@ -129,6 +129,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("app") / "home"
 
 
+# Which tables of SQLite have a row: a fraction of a millisecond, where emptying all of them takes three.
+_FILLED = " UNION ALL ".join(
+    f"SELECT '{table.name}' WHERE EXISTS (SELECT 1 FROM \"{table.name}\")" for table in Base.metadata.sorted_tables
+)
 # TRUNCATE takes thirty times as long where tables have a few rows; a replica looks at no foreign key.
 _EMPTY = "SET LOCAL session_replication_role = replica; " + "; ".join(
     f'DELETE FROM "{table.name}"' for table in Base.metadata.sorted_tables
@@ -156,8 +160,8 @@ def database_url(home: Path, empty_database: Path) -> str:
                 Base.metadata.create_all(connection)
             connection.exec_driver_sql(_EMPTY)
         else:
-            for table in Base.metadata.sorted_tables:
-                connection.exec_driver_sql(f'DELETE FROM "{table.name}"')
+            for name in connection.exec_driver_sql(_FILLED).scalars().all():
+                connection.exec_driver_sql(f'DELETE FROM "{name}"')
     return url or f"sqlite:///{path}"
 
 
