@@ -137,8 +137,9 @@ def reset(slug: str, yes: bool) -> None:
         workspace = db.session.scalars(sa.select(Workspace).where(Workspace.slug == slug)).first()
         if workspace is None:
             raise ProcessError(f"there is no workspace {slug}")
+        texts = " and its encrypted texts" if workspace.encrypts_texts else ""
         if not yes:
-            click.confirm(f"The stored keys of {slug} cannot be read any more afterwards. Go on?", abort=True)
+            click.confirm(f"The stored keys of {slug}{texts} cannot be read any more afterwards. Go on?", abort=True)
         if not vault.give_up(workspace):
             raise ProcessError(f"the secrets of {slug} can be read: there is nothing to give up")
     click.echo(f"the keys of {slug} can be entered again; what was stored is lost")
