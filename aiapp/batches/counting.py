@@ -97,7 +97,7 @@ def outcome(batch: Batch, counts: Counts) -> str:
 
 def failures(batch_id: str) -> list[tuple[str | None, int]]:
     """Return how many rows failed with which class of error, the most frequent first; None is a row that got no execution."""
-    query = joined(sa.select(Execution.error_class, sa.func.count())).where(
+    query = joined(sa.select(Execution.error_class, sa.func.count()).select_from(BatchRow)).where(
         BatchRow.batch_id == batch_id, BatchRow.state.in_(("failed", "running")), state() == "failed"
     )
     found = db.session.execute(query.group_by(Execution.error_class).order_by(sa.func.count().desc()))

@@ -6,8 +6,10 @@ say what is left to do.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -89,6 +91,7 @@ def _make(batch: Batch, fed: Fed) -> None:
     rows = db.session.scalars(waiting.order_by(BatchRow.number).limit(min(room, STEP))).all()
     prepared = frozen.thaw(batch.prompt or {})
     specs = {spec["name"]: spec for spec in checking.variables(prepared)}
+    made: dict[str, Execution] = {}
     for row in rows:
         if row.parent_id is not None and batch.columns and not row.context:
             row.state, row.error = "failed", "Its texts were erased: it cannot be run again."
@@ -99,29 +102,33 @@ def _make(batch: Batch, fed: Fed) -> None:
             told = "; ".join(f"{item['field']}: {item['message']}" for item in error.errors) or str(error)
             row.state, row.error = "failed", told[:500]
             continue
-        fed.made.append(_begin(batch, row, columns))
+        made[row.id] = _execution(batch, row, columns)
+    _begin(made)
+    fed.made = [execution.id for execution in made.values()]
     fed.again = len(rows) == STEP < room
 
 
-def _begin(batch: Batch, row: BatchRow, columns: dict[str, object]) -> str:
-    """Make the row's execution, if it waits for one: else the whole transaction is given up."""
-    execution_id = new_id()
-    execution = Execution(
-        id=execution_id,
+def _execution(batch: Batch, row: BatchRow, columns: dict[str, Any]) -> Execution:
+    return Execution(
+        id=new_id(),
         workspace_id=batch.workspace_id,
         user_id=batch.user_id,
         token_name=batch.token_name,
         parent_id=row.parent_id,
         **columns,
     )
-    db.session.add(execution)
+
+
+def _begin(executions: Mapping[str, Execution]) -> None:
+    """Give each row, by its id, the execution made for it; where one has one by now, the whole transaction is given up."""
+    db.session.add_all(executions.values())
     db.session.flush()
-    taken = sa.update(BatchRow).where(
-        BatchRow.id == row.id, BatchRow.state == "waiting", BatchRow.execution_id.is_(None)
-    )
-    taken = taken.values(state="running", execution_id=execution_id, fed_at=database_time()).returning(BatchRow.id)
-    db.session.execute(taken.execution_options(synchronize_session=False)).one()
-    return execution_id
+    for row_id, execution in executions.items():
+        waits = sa.and_(BatchRow.id == row_id, BatchRow.state == "waiting", BatchRow.execution_id.is_(None))
+        taken = (
+            sa.update(BatchRow).where(waits).values(state="running", execution_id=execution.id, fed_at=database_time())
+        )
+        db.session.execute(taken.returning(BatchRow.id).execution_options(synchronize_session=False)).one()
 
 
 def _may_go_on(batch: Batch) -> bool:

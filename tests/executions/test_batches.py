@@ -127,7 +127,7 @@ def test_every_count_is_the_same_on_the_page_in_the_api_in_files_and_in_sql(desk
     zero = {"waiting": 0, "running": 0, "cancelled": 0}
     assert told["counts"] == {**zero, "completed": 7, "failed": 2, "invalid": 1}
     page = vera.get(f"/w/acme/batches/{batch.id}").get_data(as_text=True)
-    for words in ("Ended with 2 failed", "9 of 9 rows", "Completed 7", "Failed 2", "status-degraded", "2 rows failed."):
+    for words in ("Ended with 2 failed", "9 of 9 rows", "Completed 7", "Failed 2", "status-degraded", "2 rows failed.", "2 with <code>bad_request</code>."):
         assert words in page
     assert "status-completed" not in page.split("batch-state")[1].split("</span></span>")[0]
     assert "hx-get" not in page.split('id="batch"')[1].split(">")[0]  # nothing moves any more
