@@ -31,7 +31,9 @@ def read(access: Access, execution_id: str, number: int) -> str | None:
     found = db.session.execute(attempt).first() if number < MOST_ATTEMPTS else None
     if found is None:
         raise NotFound("This execution has no such attempt.")
-    text: str | None = sealing.opened(Attempt, found.workspace_id, f"{execution.id}/{number}", {"raw": found.raw})["raw"]
+    text: str | None = sealing.opened(Attempt, found.workspace_id, f"{execution.id}/{number}", {"raw": found.raw})[
+        "raw"
+    ]
     return text
 
 
