@@ -9,7 +9,7 @@ from typing import Literal
 from aiapp.errors import InvalidInput
 from aiapp.prompt_templates import partials
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.text import declaring, fields, rendering
+from aiapp.prompt_templates.text import declaring, fetchers, fields, rendering
 from aiapp.providers.output_formats import WITH_DATA
 
 
@@ -25,7 +25,7 @@ class Check:
 def checks(version: PromptVersion) -> list[Check]:
     """Return what is in order with `version` and what is not."""
     unresolved = (Check("bad", one["message"], one["field"]) for one in partials.problems(version))
-    return [*_texts(version), *unresolved, *_variables(version), *_schema(version)]
+    return [*_texts(version), *unresolved, *_fetchers(version), *_variables(version), *_schema(version)]
 
 
 def demand(version: PromptVersion) -> None:
@@ -47,6 +47,12 @@ def _texts(version: PromptVersion) -> Iterator[Check]:
     if braces:
         named = ", ".join(braces[:3]) + (" …" if len(braces) > 3 else "")
         yield Check("warn", f"Sent as written, because it is no variable: {named}")
+
+
+def _fetchers(version: PromptVersion) -> Iterator[Check]:
+    for name in partials.fetched(partials.texts_of(version), partials.of(version)):
+        if fetchers.find(name) is None:
+            yield Check("warn", fetchers.unknown(name), "body")
 
 
 def _variables(version: PromptVersion) -> Iterator[Check]:

@@ -3,7 +3,7 @@
 "use strict";
 
 const completions = find("#completions");
-const MOST = 8;
+const MOST = 40;
 let completed; // the textarea whose name is completed
 let began; // where that name begins in it
 let chosen = 0;
