@@ -13,6 +13,10 @@ from scripted_provider import says
 from test_sealed_texts import canary, full_use, rule, stored_in_database, stored_in_redis
 
 from aiapp.audit import AuditEvent
+from aiapp.batches import actions as batches
+from aiapp.batches import tables
+from aiapp.batches.models import Batch, BatchRow
+from aiapp.batches.wishes import Wish
 from aiapp.columns import now
 from aiapp.credentials import vault
 from aiapp.errors import Conflict, InvalidInput
@@ -21,6 +25,8 @@ from aiapp.executions.models import Attempt, Execution
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db, redis
 from aiapp.feedback import actions as feedback
+from aiapp.prompt_templates import actions as prompt_templates
+from aiapp.prompt_templates import library
 from aiapp.retention import actions as rules
 from aiapp.retention import erasing
 
@@ -201,3 +207,24 @@ def test_losses_are_those_of_a_stricter_rule_only(engine, team, rule):
     assert rules.losses_of(workspace, {**as_it_is, "texts_days": 4}, later) == rules.Losses(texts=1)
     assert rules.losses_of(workspace, {**as_it_is, "texts_days": 6}, later) == rules.Losses()
     db.session.remove()
+
+
+def test_the_rows_of_a_batch_are_encrypted_and_go_after_its_end_also_those_that_never_ran(engine, team, rule, canary):
+    rule(keeps_texts=False)
+    engine.credential("good")
+    bob = team.access("bob")
+    made = prompt_templates.create(bob, {"name": "Sort", "body": "Sort: {{word}}"})
+    prompt_templates.publish(bob, library.version(bob, made, 1), "")
+    table = tables.read(f"word\n{canary} one\n{canary} two\n".encode())
+    batch = batches.create(bob, table, Wish(prompt_template="sort"), start=True)
+    batches.cancel(bob, batch)
+    assert canary.encode() not in stored_in_database()
+    assert {row.context["word"] for row in db.session.scalars(sa.select(BatchRow))} == {
+        f"{canary} one",
+        f"{canary} two",
+    }
+    assert sweep(timedelta(minutes=59)) == 0
+    assert sweep() == 3
+    assert [row.context for row in db.session.scalars(sa.select(BatchRow))] == [{}, {}]
+    assert db.session.scalars(sa.select(Batch.prompt)).all() == [None]
+    assert sweep() == 0
