@@ -15,6 +15,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from aiapp.errors import InvalidInput
 from aiapp.executions.models import Execution
+from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.release_models import Label, LabelledVersion
 from aiapp.providers.wire_json import storable
@@ -33,6 +34,7 @@ _MOST_DOLLARS, _MOST_SECONDS = Decimal(10**6), 10**9
 _MOST_VERSION = 2**31 - 1
 _SPAN = (Execution.started_at, Execution.completed_at)
 _ROUGH_MS = 3
+_KNOWN = 100
 
 # Feedback stands below executions in the order of imports: only its table's name is known here.
 THUMBS = sa.table("feedback", sa.column("workspace_id"), sa.column("execution_id"), sa.column("rating"))
@@ -132,7 +134,9 @@ def _of_version(access: Access, filters: Filters) -> Iterator[sa.ColumnElement[b
     versions = sa.select(PromptVersion.id).where(PromptVersion.workspace_id == access.workspace.id, sa.or_(*named))
     if filters.template:
         versions = versions.where(PromptVersion.prompt_template_id.in_(_template(access, filters.template)))
-    yield Execution.prompt_version_id.in_(versions)
+    # Known ids are looked for faster than a query's: a database that knows there are none walks through nothing.
+    found = list(db.session.scalars(versions.limit(_KNOWN + 1)))
+    yield Execution.prompt_version_id.in_(found if len(found) <= _KNOWN else versions)
 
 
 def _ranges(filters: Filters) -> Iterator[sa.ColumnElement[bool]]:
@@ -140,7 +144,7 @@ def _ranges(filters: Filters) -> Iterator[sa.ColumnElement[bool]]:
         yield Execution.cost >= _between(filters.cost_from, _MOST_DOLLARS)
     if filters.cost_to is not None:
         yield Execution.cost <= _between(filters.cost_to, _MOST_DOLLARS)
-    # Exact milliseconds cost SQLite three times as much as rough ones: they are for those near the bound.
+    # Exact milliseconds cost three times as much as rough ones: they are for those near the bound.
     if filters.duration_from is not None:
         least = int(_between(filters.duration_from, _MOST_SECONDS) * 1000)
         yield sa.and_(_roughly(*_SPAN) >= least - _ROUGH_MS, milliseconds() >= least)
@@ -241,6 +245,12 @@ class _roughly(_milliseconds):
     """The same, wrong by a few milliseconds at the most."""
 
     inherit_cache = True
+
+
+@compiles(_roughly)
+def _by_floats(element: _roughly, compiler: SQLCompiler, **more: Any) -> str:
+    start, end = (compiler.process(each, **more) for each in element.clauses)
+    return f"(date_part('epoch', {end} - {start}) * 1000)"
 
 
 @compiles(_roughly, "sqlite")
