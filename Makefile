@@ -19,7 +19,7 @@ test: install-test
 	$(BIN)/djlint --check aiapp/templates
 	$(BIN)/djlint --lint --quiet aiapp/templates
 	env -u AIAPP_TEST_DATABASE_URL $(BIN)/pytest $(PARALLEL)
-	$(BIN)/python tests/postgresql.py $(BIN)/pytest $(PARALLEL) -m "not browser and not processes and not long"
+	$(BIN)/python tests/postgresql.py $(BIN)/pytest $(PARALLEL) --ignore tests/providers --ignore tests/browser -m "not browser and not processes and not long"
 
 # Apart from the tests, because measuring doubles what the interpreter has to do.
 coverage: install-test
