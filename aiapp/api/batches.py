@@ -138,9 +138,9 @@ def discard(path: BatchPath) -> Gone:
 
 @batches.post("/batches/<id:batch_id>/start", summary="Start a draft")
 @needs("editor", "run")
-def start(path: BatchPath) -> tuple[Batch, Literal[202]]:
+def start(path: BatchPath) -> Batch:
     """The version's text is fixed at this moment. 422 where rows cannot be run."""
-    return _shown(actions.start(asking(), _found(path))), 202
+    return _shown(actions.start(asking(), _found(path)))
 
 
 @batches.post("/batches/<id:batch_id>/pause", summary="Pause a batch")
@@ -152,23 +152,23 @@ def pause(path: BatchPath) -> Batch:
 
 @batches.post("/batches/<id:batch_id>/resume", summary="Resume a batch")
 @needs("editor", "run")
-def resume(path: BatchPath) -> tuple[Batch, Literal[202]]:
+def resume(path: BatchPath) -> Batch:
     """Goes on with the rows that wait."""
-    return _shown(actions.resume(asking(), _found(path))), 202
+    return _shown(actions.resume(asking(), _found(path)))
 
 
 @batches.post("/batches/<id:batch_id>/cancel", summary="Cancel a batch")
 @needs("editor", "run")
-def cancel(path: BatchPath) -> tuple[Batch, Literal[202]]:
+def cancel(path: BatchPath) -> Batch:
     """Rows that wait are not begun, executions under way are cancelled. 409 `finished` where it has ended."""
-    return _shown(actions.cancel(asking(), _found(path))), 202
+    return _shown(actions.cancel(asking(), _found(path)))
 
 
 @batches.post("/batches/<id:batch_id>/retry", summary="Try failed rows again")
 @needs("editor", "run")
-def retry(path: BatchPath, body: RetryBody) -> tuple[Batch, Literal[202]]:
+def retry(path: BatchPath, body: RetryBody) -> Batch:
     """Only these get a new execution, whose parent is the old one. 409 `nothing_to_retry` where there is none."""
-    return _shown(actions.retry(asking(), _found(path), body.rows)), 202
+    return _shown(actions.retry(asking(), _found(path), body.rows))
 
 
 @batches.get("/batches/<id:batch_id>/rows", summary="The rows of a batch")
