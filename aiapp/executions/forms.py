@@ -74,8 +74,8 @@ def changes(parent: Execution) -> dict[str, Any]:
         "context": {**context, **_typed(form)} if context != kept else None,
         "more": _typed(form) if context == kept else None,
         "provider": form.get("provider") if form.get("provider") != (parent.requested_provider or "") else None,
-        "model": form.get("model") or None,
-        "temperature": form.get("temperature") or None,
+        "model": _other(form.get("model"), parent.requested_model),
+        "temperature": _other(form.get("temperature"), parent.temperature),
         "version": _other_version(form.get("version"), parent),
     }
     return {name: value for name, value in given.items() if value or (name == "context" and value is not None)}
@@ -103,6 +103,11 @@ def missing_of(error: AppError) -> list[str]:
     """Return the variables that an error of several submissions says have no value, each once."""
     names = (item["field"].partition(".context.")[2] for item in error.errors)
     return [name for name in dict.fromkeys(names) if name]
+
+
+def _other(typed: str | None, before: object) -> str | None:
+    """Return what was typed where it is not what the form began with: another version has a choice of its own."""
+    return None if not typed or typed == str(before) else typed
 
 
 def _other_version(text: str | None, parent: Execution) -> int | None:

@@ -58,7 +58,7 @@ def test_another_version_asks_for_what_it_needs_and_brings_its_own_model(app, si
     assert 'name="var-tone"' in dialog
     assert 'name="var-name"' not in dialog
     assert "now.date" not in json.dumps(re.search(r'name="context"[^>]*>([^<]*)<', dialog)[1])
-    form = {"version": "2", "context": '{"name": "Ada"}', "provider": "", "model": "", "temperature": ""}
+    form = {"version": "2", "context": '{"name": "Ada"}', "provider": "", "model": "small", "temperature": ""}
     refused = bob.submit(f"/w/acme/executions/{greeting}/regenerate", form)
     assert refused.status_code == 422
     assert 'name="var-tone"' in text(refused)
