@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
+from aiapp import csv_records
 from aiapp.batches import listing
 from aiapp.batches.listing import Line
 from aiapp.extensions import db
@@ -30,8 +28,6 @@ COLUMNS = (
     "duration_ms",
     "execution_id",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _READ_AT_ONCE = 50
 
 
@@ -67,31 +63,20 @@ def stream(batch_id: str, columns: Sequence[str], kind: str, *, state: str = "")
         state: rows of this state only; "" is all of them.
     """
     if kind == "csv":
-        yield _record(["row", *COLUMNS, *(f"input.{name}" for name in columns)])
+        yield csv_records.record(["row", *COLUMNS, *(f"input.{name}" for name in columns)])
     for line in _lines(batch_id, state):
         result = of(line)
         if kind == "csv":
-            inputs = (line.row.context.get(name) for name in columns)
-            yield _record([line.row.number, *result.values(), *inputs])
+            inputs = (text_of(line.row.context.get(name)) for name in columns)
+            yield csv_records.record([line.row.number, *result.values(), *inputs])
         else:
             told = {"row": line.row.number, **result, "input": line.row.context}
             yield json.dumps(told, ensure_ascii=False) + "\n"
 
 
-def cell(value: Any) -> str:
-    """Return a value as a cell that no spreadsheet takes for a formula; numbers stay numbers."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
-
-
-def _record(values: Sequence[Any]) -> str:
-    written = io.StringIO()
-    csv.writer(written, lineterminator="\r\n").writerow([cell(value) for value in values])
-    return written.getvalue()
+def text_of(value: Any) -> Any:
+    """Return a value of a table's cell as people read it: objects, lists and truth values as JSON, None as nothing."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, bool | dict | list) else value
 
 
 def _lines(batch_id: str, state: str) -> Iterator[Line]:

@@ -57,5 +57,5 @@ def shown(access: Access, batch: Batch) -> dict[str, Any]:
 def _input(batch: Batch, context: dict[str, Any]) -> str:
     """Return the longest of a row's values that a variable takes: the one that tells the rows apart."""
     taken = [source["column"] for source in batch.mapping.values() if "column" in source]
-    texts = [results.cell(context.get(column)) for column in taken or batch.columns]
+    texts = [str(results.text_of(context.get(column)) or "") for column in taken or batch.columns]
     return max(texts, key=len, default="")
