@@ -20,7 +20,8 @@ def in_order(workspace_id: str, owner_id: str | None = None) -> list[Credential]
 
 # Every execution asks this: built once, and one statement instead of three.
 _USABLE = (
-    sa.select(Credential)
+    sa.select(Credential, Workspace)
+    .join(Workspace, Workspace.id == Credential.workspace_id)
     .where(
         Credential.workspace_id == sa.bindparam("b_workspace"),
         sa.or_(
@@ -44,7 +45,13 @@ def usable_by(workspace_id: str, user_id: str | None) -> list[Credential]:
 
     Who has become a viewer keeps no personal credentials: theirs wait, unused, until they are an editor again.
     """
-    return list(db.session.scalars(_USABLE, {"b_workspace": workspace_id, "b_user": user_id}))
+    return usable_in(workspace_id, user_id)[1]
+
+
+def usable_in(workspace_id: str, user_id: str | None) -> tuple[Workspace | None, list[Credential]]:
+    """Return the same, and before it their workspace; None where there are none."""
+    rows = db.session.execute(_USABLE, {"b_workspace": workspace_id, "b_user": user_id}).all()
+    return (rows[0][1] if rows else None), [row[0] for row in rows]
 
 
 def locked(workspace_id: str, owner_id: str | None = None) -> list[Credential]:

@@ -10,10 +10,9 @@ from aiapp.columns import now
 from aiapp.credentials import breakers, vault
 from aiapp.credentials.circuit import OF_THE_KEY, Breaker
 from aiapp.credentials.models import Credential
-from aiapp.credentials.order import usable_by
-from aiapp.extensions import db
+from aiapp.credentials.order import usable_in
 from aiapp.gateway.fallback import duration
-from aiapp.installation.offers import Offer, offers
+from aiapp.installation.offers import Offer, offers, offers_of
 from aiapp.providers.registry import PROVIDERS
 from aiapp.providers.types import ProviderError, Target
 from aiapp.workspaces.models import Workspace
@@ -85,15 +84,14 @@ def candidates(
 
     Raises ProviderError `no_credential`, in words for the person who runs something, where none is active.
     """
-    workspace = db.session.get(Workspace, workspace_id)
-    listed = usable_by(workspace_id, user_id)
+    workspace, listed = usable_in(workspace_id, user_id)
     places = {row.id: place for place, row in enumerate(row for row in listed if row.owner_id is None)}
     chosen = _chosen(listed, provider, credential_id)
     limited = bool(provider or credential_id)
     having = frozenset(row.provider for row in chosen if model and not limited and _knows(row, model))
     if having:
         chosen = sorted(chosen, key=lambda row: (row.provider not in having, not _knows(row, model)))
-    offered, circuits = offers(), breakers.of(workspace_id)
+    offered, circuits = offers_of({row.provider for row in chosen}), breakers.of(workspace_id)
     found = []
     for row in chosen:
         swapped = bool(having) and row.provider not in having

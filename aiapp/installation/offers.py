@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from aiapp.extensions import db
 from aiapp.installation.models import ProviderSetting
 from aiapp.providers.registry import PROVIDERS, Provider
+
+_ALL = sa.select(ProviderSetting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Offer:
 def offers() -> dict[str, Offer]:
     """Return every provider by its kind, in this installation's order."""
     kinds = list(PROVIDERS)
-    found = {row.kind: row for row in db.session.scalars(sa.select(ProviderSetting))}
+    found = {row.kind: row for row in db.session.scalars(_ALL)}
     made = {kind: Offer(PROVIDERS[kind], found.get(kind)) for kind in kinds}
 
     def place(offer: Offer) -> tuple[int, int]:
@@ -73,6 +75,12 @@ def offers() -> dict[str, Offer]:
         return (len(kinds) if own is None else own, kinds.index(offer.provider.kind))
 
     return {offer.provider.kind: offer for offer in sorted(made.values(), key=place)}
+
+
+def offers_of(kinds: Collection[str]) -> dict[str, Offer]:
+    """Return these providers by their kinds, without those that this release does not know. Every execution asks this."""
+    found = {row.kind: row for row in db.session.scalars(_ALL)}
+    return {kind: Offer(PROVIDERS[kind], found.get(kind)) for kind in kinds if kind in PROVIDERS}
 
 
 def offer(kind: str) -> Offer | None:

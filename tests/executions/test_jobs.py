@@ -17,7 +17,7 @@ from aiapp import queue
 from aiapp.columns import now
 from aiapp.credentials import actions as credentials
 from aiapp.credentials.models import Credential
-from aiapp.executions import actions, attempts, endings, jobs, leases, publishing, states
+from aiapp.executions import actions, endings, jobs, leases, noting, publishing, states
 from aiapp.extensions import db
 
 
@@ -179,7 +179,7 @@ def test_leases_and_retries_go_by_the_databases_clock_and_not_by_a_workers(engin
     engine.credential("first")
     provider.on("first", refuses(503, "no", retry_after="20"))
     real = now
-    for module in (jobs, attempts):
+    for module in (jobs, noting):
         monkeypatch.setattr(module, "now", lambda: real() + timedelta(hours=1))
     row = engine.run(engine.submit())
     assert abs(row.next_attempt_at - now()) < timedelta(minutes=5)
