@@ -78,7 +78,7 @@ def _workers(workers: Sequence[Worker] | None) -> Part:
     detail = f"{len(workers)} alive" + (f", {drained} drained" if drained else "")
     detail += f"; none serves {' or '.join(unserved)}" if unserved else ""
     trouble = unserved or drained == len(workers)
-    return Part("Workers", "degraded" if trouble else "healthy", "None takes all" if trouble else "Work", detail)
+    return Part("Workers", "degraded" if trouble else "healthy", "None takes all" if trouble else "Alive", detail)
 
 
 def _scheduler() -> Part:
