@@ -130,7 +130,7 @@ PLACES = (
     Place("executions-save-view", "/w/demo/executions/views/new?status=failed", shows="dialog[open]"),
     Place("execution-new", "/w/demo/executions/new"),
     Place("execution-choose", "/w/demo/executions/choose"),
-    Place("execution-changes", "/w/demo/executions/{completed}/changes"),
+    Place("execution-changes", "/w/demo/executions/{completed}/changes", shows="dialog[open]"),
     Place("execution-completed", "/w/demo/executions/{completed}", shows="#feedback button"),
     Place("execution-source", "/w/demo/executions/{completed}?view=source", shows="#feedback button"),
     Place("execution-json", "/w/demo/executions/{as_json}", shows="#feedback button"),
