@@ -77,7 +77,7 @@ def test_the_list_pages_on_without_repeating(sign_in, add):
     bob = sign_in("bob")
     first = text(bob.get("/w/acme/executions"))
     shown = re.findall(r'<tr id="execution-([0-9a-f]{32})"', first)
-    cursor = re.search(r"_more\?[^"]*cursor=([0-9a-f]{32})", first)[1]
+    cursor = re.search(r'_more\?[^"]*cursor=([0-9a-f]{32})', first)[1]
     rest = re.findall(r'<tr id="execution-([0-9a-f]{32})"', text(bob.get(f"/w/acme/executions/_more?cursor={cursor}")))
     assert len(shown) == 50
     assert len(rest) == 10
