@@ -91,7 +91,7 @@ def conditions(access: Access, filters: Filters) -> Iterator[sa.ColumnElement[bo
     if filters.template:
         equal.append((Execution.prompt_template_id, _template(access, filters.template).scalar_subquery()))
     given = [(column, value) for column, value in equal if value is not None and value != ""]
-    others = [*_ranges(filters), *_of_version(access, filters)]
+    others = [*_of_version(access, filters), *_ranges(filters)]
     if filters.source == RUNS:
         others.append(Execution.source != TEST_RUN)
     # Of several filters SQLite would take the index of one and fetch each of its rows to look at the others, also where none
@@ -147,10 +147,12 @@ def _ranges(filters: Filters) -> Iterator[sa.ColumnElement[bool]]:
     # Exact milliseconds cost three times as much as rough ones: they are for those near the bound.
     if filters.duration_from is not None:
         least = int(_between(filters.duration_from, _MOST_SECONDS) * 1000)
-        yield sa.and_(_roughly(*_SPAN) >= least - _ROUGH_MS, milliseconds() >= least)
+        near = sa.and_(_roughly(*_SPAN) >= least - _ROUGH_MS, milliseconds() >= least)
+        yield sa.or_(_roughly(*_SPAN) >= least + _ROUGH_MS, near)
     if filters.duration_to is not None:
         most = int(_between(filters.duration_to, _MOST_SECONDS) * 1000)
-        yield sa.and_(_roughly(*_SPAN) <= most + _ROUGH_MS, milliseconds() <= most)
+        near = sa.and_(_roughly(*_SPAN) <= most + _ROUGH_MS, milliseconds() <= most)
+        yield sa.or_(_roughly(*_SPAN) <= most - _ROUGH_MS, near)
 
 
 def _between(value: Decimal, most: Decimal | int) -> Decimal:
