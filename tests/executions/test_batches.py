@@ -127,7 +127,15 @@ def test_every_count_is_the_same_on_the_page_in_the_api_in_files_and_in_sql(desk
     zero = {"waiting": 0, "running": 0, "cancelled": 0}
     assert told["counts"] == {**zero, "completed": 7, "failed": 2, "invalid": 1}
     page = vera.get(f"/w/acme/batches/{batch.id}").get_data(as_text=True)
-    for words in ("Ended with 2 failed", "9 of 9 rows", "Completed 7", "Failed 2", "status-degraded", "2 rows failed.", "2 with <code>bad_request</code>."):
+    for words in (
+        "Ended with 2 failed",
+        "9 of 9 rows",
+        "Completed 7",
+        "Failed 2",
+        "status-degraded",
+        "2 rows failed.",
+        "2 with <code>bad_request</code>.",
+    ):
         assert words in page
     assert "status-completed" not in page.split("batch-state")[1].split("</span></span>")[0]
     assert "hx-get" not in page.split('id="batch"')[1].split(">")[0]  # nothing moves any more
@@ -329,11 +337,10 @@ def test_a_text_at_rest_is_sealed_where_the_workspace_wants_that(desk):
     batch = actions.create(desk.team.access("bob"), table, Wish(prompt_template="triage"), mapping=mapping, start=True)
     db.session.remove()
     desk.work(batch)
-    stored = db.session.execute(sa.text("SELECT context, error FROM batch_row UNION SELECT mapping, prompt FROM batch"))
-    written = str(stored.all())
-    assert canary not in written
-    assert "angry" not in written
-    assert "Sort:" not in written
+    stored = [db.session.execute(sa.text(f"SELECT * FROM {table}")).all() for table in ("batch", "batch_row")]  # noqa: S608
+    written = str(stored)
+    for text in (canary, "angry", "Sort:"):
+        assert text not in written
     (line,) = listing.lines(batch.id)
     assert line.row.context == {"message": canary}
     assert line.execution.body == f"Sort: {canary} (angry)"
