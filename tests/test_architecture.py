@@ -88,6 +88,7 @@ PURE = [
     "prompt_files/promptfoo.py",
     "prompt_files/translating.py",
     "prompt_files/archives.py",
+    "batches/json_rows.py",
     "batches/tables.py",
     "csv_records.py",
     "executions/formats.py",

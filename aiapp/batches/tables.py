@@ -7,25 +7,21 @@ the columns in the first row. JSON lines: one object a line. All or nothing: wha
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiapp.batches import json_rows
+from aiapp.batches.json_rows import MOST_CHARACTERS, UNSTORABLE
+
 MOST_ROWS = 10_000
 MOST_COLUMNS = 100
 MOST_BYTES = 10 * 2**20
-MOST_CHARACTERS = 131_072  # of a cell, and of a JSON line eight times as many
-MOST_DEPTH = 32
-MOST_DIGITS = 300
 LONGEST_NAME = 100
 MOST_PROBLEMS = 100
 DELIMITERS = ",;\t"
 KINDS = ("csv", "jsonl")
-
-_JSON_PIECE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]')
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +155,7 @@ def _read_csv(table: Table, text: str) -> None:
             table.refuse(f"The header has {_cells(len(table.columns))}, this row {_cells(len(cells))}.", number)
             continue
         for name, cell in zip(table.columns, cells, strict=True):
-            if _UNSTORABLE.search(cell):
+            if UNSTORABLE.search(cell):
                 table.refuse("This contains a character that cannot be stored.", number, name)
         if not table.problems:
             table.rows.append(dict(zip(table.columns, cells, strict=True)))
@@ -226,7 +222,7 @@ def _name_columns(table: Table, names: list[str]) -> None:
 def _check_name(table: Table, name: str, row: int | None) -> None:
     if len(name) > LONGEST_NAME:
         table.refuse(f"The name of a column is longer than {LONGEST_NAME} characters.", row, name[:LONGEST_NAME])
-    if _UNSTORABLE.search(name):
+    if UNSTORABLE.search(name):
         table.refuse("The name of a column contains a character that cannot be stored.", row)
 
 
@@ -245,51 +241,11 @@ def _read_lines(table: Table, text: str) -> None:
         number += 1
         _check_count(number)
         try:
-            value = _object(line)
+            value = json_rows.parse(line)
         except ValueError as error:
             table.refuse(str(error), number)
             continue
         _add_object(table, number, value)
-
-
-def _object(line: str) -> Any:
-    """Return the JSON value of a line. Raises ValueError in words."""
-    if len(line) > 8 * MOST_CHARACTERS:
-        raise ValueError(f"This row is longer than {8 * MOST_CHARACTERS:,} characters.")
-    if _depth_of(line) > MOST_DEPTH:
-        raise ValueError(f"This row is nested more than {MOST_DEPTH} levels deep.")
-    try:
-        return json.loads(line, object_pairs_hook=_pairs, parse_int=_integer, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"This is not JSON: {error.msg} (character {error.pos + 1}).") from error
-
-
-def _depth_of(line: str) -> int:
-    depth = deepest = 0
-    for piece in _JSON_PIECE.finditer(line):
-        if piece[0] in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif piece[0] in "]}":
-            depth -= 1
-    return deepest
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        raise ValueError("A key is there twice in this row.")
-    return value
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > MOST_DIGITS:
-        raise ValueError(f"A number of this row has more than {MOST_DIGITS} digits.")
-    return int(digits)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"JSON has no {name}.")
 
 
 def _add_object(table: Table, number: int, value: Any) -> None:
@@ -306,25 +262,8 @@ def _add_object(table: Table, number: int, value: Any) -> None:
             table.columns.append(name)
             if len(table.columns) > MOST_COLUMNS:
                 raise TableError(f"With this row there are more than {MOST_COLUMNS} columns.", number)
-        trouble = _trouble(cell, 1)
+        trouble = json_rows.trouble(cell, 1)
         if trouble:
             table.refuse(trouble, number, name[:LONGEST_NAME])
     if not table.problems:
         table.rows.append(value)
-
-
-def _trouble(value: Any, depth: int) -> str:
-    """Return why a value cannot be taken, "" where it can."""
-    if depth > MOST_DEPTH:
-        return f"This is nested more than {MOST_DEPTH} levels deep."
-    if isinstance(value, str):
-        if len(value) > 8 * MOST_CHARACTERS:
-            return f"This is longer than {8 * MOST_CHARACTERS:,} characters."
-        return "This contains a character that cannot be stored." if _UNSTORABLE.search(value) else ""
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return "This number is too large."
-    if isinstance(value, dict):
-        return next(filter(None, (_trouble(part, depth + 1) for pair in value.items() for part in pair)), "")
-    if isinstance(value, list):
-        return next(filter(None, (_trouble(part, depth + 1) for part in value)), "")
-    return ""
