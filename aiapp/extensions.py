@@ -129,7 +129,13 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
     def on_connect(connection: sqlite3.Connection, record: object) -> None:
         connection.isolation_level = None  # the driver's own implicit BEGIN is a reader's
         # secure_delete: a text that was erased or encrypted stands in no free page any more
-        pragmas = ("journal_mode=WAL", "busy_timeout=15000", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON")
+        pragmas = (
+            "journal_mode=WAL",
+            "busy_timeout=15000",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+        )
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 

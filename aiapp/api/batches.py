@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from aiapp.api.asking import asking, needs
 from aiapp.api.batch_shapes import Batch, BatchRow, show, show_row
+from aiapp.api.execution_lists import CsvFile, JsonLines
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, page
@@ -78,12 +79,6 @@ class RetryBody(OptionalBody, Strict):
     """Which rows."""
 
     rows: Literal["failed", "cancelled", "all"] = "failed"
-
-
-class ResultsFile(Response):
-    """A file of results."""
-
-    default_mimetype = "application/octet-stream"
 
 
 @batches.get("/batches", summary="Batches, newest first")
@@ -186,23 +181,21 @@ def list_rows(path: BatchPath, query: RowsQuery) -> Listed[BatchRow]:
 
 @batches.get("/batches/<id:batch_id>/results.csv", summary="The results of a batch as CSV")
 @needs("viewer", "read")
-def results_csv(path: BatchPath, query: ResultsQuery) -> ResultsFile:
+def results_csv(path: BatchPath, query: ResultsQuery) -> CsvFile:
     """A cell that a spreadsheet would take for a formula has an apostrophe before it."""
-    return _file(path, "csv", query.status or "")
+    return CsvFile(_results(path, "csv", query), mimetype=results.KINDS["csv"])
 
 
 @batches.get("/batches/<id:batch_id>/results.jsonl", summary="The results of a batch as JSON lines")
 @needs("viewer", "read")
-def results_jsonl(path: BatchPath, query: ResultsQuery) -> ResultsFile:
+def results_jsonl(path: BatchPath, query: ResultsQuery) -> JsonLines:
     """One object a row; the columns of the table are its `input`."""
-    return _file(path, "jsonl", query.status or "")
+    return JsonLines(_results(path, "jsonl", query), mimetype=results.KINDS["jsonl"])
 
 
-def _file(path: BatchPath, kind: str, state: str) -> ResultsFile:
+def _results(path: BatchPath, kind: str, query: ResultsQuery) -> Iterator[str]:
     batch = _found(path)
-    return ResultsFile(
-        bounds.streamed(results.stream(batch.id, batch.columns, kind, state=state)), mimetype=results.KINDS[kind]
-    )
+    return bounds.streamed(results.stream(batch.id, batch.columns, kind, state=query.status or ""))
 
 
 def _found(path: BatchPath) -> rows.Batch:

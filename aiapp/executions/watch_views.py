@@ -78,7 +78,7 @@ def stream_text(access: Access, execution_id: str) -> Response:
 @blueprint.get("/w/<workspace>/executions/<id:execution_id>/output")
 @require()
 def output(access: Access, execution_id: str) -> Response:
-    """The output as a file, never shown by the browser itself; `?as=` is text, markdown or html for another than its own format."""
+    """The output as a file, never shown by the browser itself; `?as=` is text, markdown or html instead of its own format."""
     execution = access.get(Execution, execution_id)
     if not execution.output:
         raise NotFound("This execution wrote nothing.")

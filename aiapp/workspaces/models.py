@@ -42,7 +42,7 @@ class Workspace(Model):
 
     @property
     def encrypts_texts(self) -> bool:
-        """Whether texts of executions are encrypted when they are written: also those that are not kept, until they are erased."""
+        """Whether texts of executions are encrypted when they are written; those that are not kept are, until they are erased."""
         return self.seals_texts or not self.keeps_texts
 
     @property

@@ -19,6 +19,7 @@ UNKNOWN = {
         (
             "credential_id",
             "execution_id",
+            "batch_id",
             "other_id",
             "invitation_id",
             "token_id",

@@ -36,7 +36,7 @@ VALUES = st.recursive(
 
 
 # What asks somebody else's server, or can be done once only.
-ONCE = ("/test", "/publish", "/approve", "/reject", "/withdraw", "/undo")
+ONCE = ("/test", "/publish", "/approve", "/reject", "/withdraw", "/undo", "/retry")
 
 
 def by_schema(schema: dict[str, Any], components: dict[str, Any]) -> st.SearchStrategy[Any]:
@@ -94,6 +94,13 @@ def fitting(path: str) -> dict[str, Any]:
         "/labels": {"name": f"label-{number}"},
         "/prompt-templates/{slug}/versions/{number}": {"lock_version": 1},
         "/executions": {"template": "Hi"},
+        "/saved-views": {"name": f"View {number}", "query": {"status": "failed"}},
+        "/executions/compare": {
+            "template": "{{a}}",
+            "context": {"a": "1"},
+            "variants": [{"provider": "demo"}, {"provider": "demo", "model": "demo-good"}],
+        },
+        "/batches": {"prompt_template": "greeting", "rows": [{"name": "Ada"}]},
         "/llm_jobs": {"template": "Hi"},
         "/executions/{execution_id}/feedback": {"rating": "up"},
     }.get(path.removeprefix(PREFIX), {})

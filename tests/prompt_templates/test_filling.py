@@ -339,7 +339,13 @@ def test_two_runs_stand_side_by_side(write, sign_in, app, team):
 
 def test_of_two_runs_none_starts_where_one_cannot(write, sign_in, app, team):
     write("bob", published=True)
-    form = {"prompt_template": "support-reply", "var-name": "Ada", "var-message": "Hi", "1-version": "1", "2-version": "9"}
+    form = {
+        "prompt_template": "support-reply",
+        "var-name": "Ada",
+        "var-message": "Hi",
+        "1-version": "1",
+        "2-version": "9",
+    }
     bob = sign_in("bob")
 
     assert bob.swap("/w/acme/executions/compare", form).status_code == 404
@@ -352,7 +358,13 @@ def test_a_viewer_tries_published_versions_only(write, sign_in):
     write("bob", published=True)
     bob, vera = sign_in("bob"), sign_in("vera")
     bob.submit(f"{DRAFT}/drafts")
-    form = {"prompt_template": "support-reply", "var-name": "Ada", "var-message": "Hi", "1-version": "1", "2-version": "2"}
+    form = {
+        "prompt_template": "support-reply",
+        "var-name": "Ada",
+        "var-message": "Hi",
+        "1-version": "1",
+        "2-version": "2",
+    }
 
     page = vera.get("/w/acme/prompt-templates/support-reply/try?version=1&version=2").get_data(as_text=True)
     assert "v2 · draft" not in page
