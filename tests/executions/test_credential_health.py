@@ -14,7 +14,7 @@ from aiapp.credentials import actions as credentials
 from aiapp.credentials import checks
 from aiapp.credentials.health import Verdict
 from aiapp.credentials.models import Credential
-from aiapp.executions import attempts
+from aiapp.executions import noting
 from aiapp.extensions import db
 from aiapp.prompt_templates import actions as prompt_templates
 from aiapp.prompt_templates import library
@@ -73,7 +73,7 @@ def test_what_may_be_the_requests_fault_or_the_moments_says_nothing_of_the_crede
 
 
 def test_what_is_known_already_is_not_written_again(engine, provider, health_of, monkeypatch):
-    monkeypatch.setattr(attempts, "_noted_lately", lambda *arguments: False)
+    monkeypatch.setattr(noting, "_noted_lately", lambda *arguments: False)
     first = engine.credential("first")
     engine.run(engine.submit())
     _, since = health_of(first)
