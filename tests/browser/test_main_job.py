@@ -142,7 +142,7 @@ def rate_it(hands, model):
     feedback = page.locator("#feedback")
     hands.press(feedback.get_by_role("button", name="Good"))
     hands.write(feedback.get_by_label("Comment"), "Just right")
-    hands.press(feedback.get_by_role("button", name="Save comment"))
+    hands.press(feedback.get_by_role("button", name="Save feedback"))
     expect(feedback.get_by_role("status")).to_be_visible()
     page.reload()
     expect(feedback.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")

@@ -77,7 +77,7 @@ def rate_it(page: Page) -> None:
     page.get_by_role("link", name="Was this useful?").click()
     page.get_by_role("button", name="Good").click()
     page.get_by_label("Comment").fill("Just right")
-    page.get_by_role("button", name="Save comment").click()
+    page.get_by_role("button", name="Save feedback").click()
     expect(page).to_have_url(re.compile("/executions/[0-9a-f]{32}$"))
     page.get_by_role("link", name="Was this useful?").click()
     expect(page.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
