@@ -3,6 +3,9 @@ PYTHON = $(shell for p in python3.11 python3.12 python3 python; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null; then echo $$p; break; fi; done)
 BIN := .venv/bin
 PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
+# Nothing in these depends on the kind of database: what pages ask it is asked there too, by the actions' tests and by the walk over
+# all routes.
+ALIKE := --ignore tests/providers --ignore tests/browser --ignore tests/front_end --ignore-glob '*_pages.py'
 SAY := echo >&2 "aiapp:"
 # Whoever forbids bytecode makes each of the tests' processes compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,7 +22,7 @@ test: install-test
 	$(BIN)/djlint --check aiapp/templates
 	$(BIN)/djlint --lint --quiet aiapp/templates
 	env -u AIAPP_TEST_DATABASE_URL $(BIN)/pytest $(PARALLEL)
-	$(BIN)/python tests/postgresql.py $(BIN)/pytest $(PARALLEL) --ignore tests/providers --ignore tests/browser -m "not browser and not processes and not long"
+	$(BIN)/python tests/postgresql.py $(BIN)/pytest $(PARALLEL) $(ALIKE) -m "not browser and not processes and not long"
 
 # Apart from the tests, because measuring doubles what the interpreter has to do.
 coverage: install-test
