@@ -5,7 +5,8 @@ BIN := .venv/bin
 PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 # Nothing in these depends on the kind of database: what pages ask it is asked there too, by the actions' tests and by the walk over
 # all routes.
-ALIKE := --ignore tests/providers --ignore tests/browser --ignore tests/front_end --ignore-glob '*_pages.py'
+ALIKE := --ignore tests/providers --ignore tests/browser --ignore tests/front_end \
+	--ignore-glob 'tests/credentials/*_pages.py' --ignore-glob 'tests/prompt_templates/*_pages.py' --ignore-glob 'tests/webhooks/*_pages.py'
 SAY := echo >&2 "aiapp:"
 # Whoever forbids bytecode makes each of the tests' processes compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
