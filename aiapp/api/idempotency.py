@@ -105,6 +105,8 @@ def forget_old() -> int:
 
 def _digest() -> str:
     whose = asking().workspace.id
+    if asking().workspace.private_executions:  # then a member who guesses another one's key gets no answer of theirs
+        whose = f"{whose} {asking().user.id}"
     parts = (whose.encode(), request.method.encode(), request.path.encode(), request.get_data())
     # keyed: nobody who reads the database shall try out what a short request may have said
     return hmac.new(settings().secret_key.encode(), b"\n".join(parts), hashlib.sha256).hexdigest()

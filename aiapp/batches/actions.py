@@ -173,6 +173,8 @@ def retry(access: Access, batch: Batch, which: str = "failed") -> Batch:
     found = _locked(access, batch)
     if found.status == "draft":
         raise _finished(found)
+    if not found.prompt:
+        raise Conflict(feeding.UNKNOWN_PROMPT, code="texts_erased")
     again = sa.update(BatchRow).where(BatchRow.batch_id == found.id, BatchRow.state.in_(RETRIED[which]))
     spent = sa.func.coalesce(BatchRow.earlier_cost, 0) + sa.func.coalesce(BatchRow.cost, 0)
     again = again.values(

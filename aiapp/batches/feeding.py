@@ -25,6 +25,7 @@ from aiapp.workspaces.models import ROLES, Membership
 # In one transaction, so that nobody waits long for the database.
 STEP = 50
 MINUTE = timedelta(minutes=1)
+UNKNOWN_PROMPT = "Nobody knows its prompt any more: its texts were erased, or the server's keys do not open them."
 LEFT = "Whoever started it can no longer run batches here. Who resumes it takes it over."
 
 
@@ -51,6 +52,8 @@ def step(batch_id: str) -> Fed:
     settle(batch_id)
     if batch.status == "running" and not _may_go_on(batch):
         batch.status, batch.note = "paused", LEFT
+    if batch.status == "running" and not batch.prompt:
+        batch.status, batch.note = "paused", UNKNOWN_PROMPT
     if batch.status == "running":
         _make(batch, fed)
     fed.ended = note_end(batch)
@@ -90,6 +93,8 @@ def _make(batch: Batch, fed: Fed) -> None:
     waiting = sa.select(BatchRow).where(BatchRow.batch_id == batch.id, BatchRow.state == "waiting")
     rows = db.session.scalars(waiting.order_by(BatchRow.number).limit(min(room, STEP))).all()
     prepared = frozen.thaw(batch.prompt or {})
+    parents = [row.parent_id for row in rows if row.parent_id is not None]
+    there = set(db.session.scalars(sa.select(Execution.id).where(Execution.id.in_(parents)))) if parents else set()
     specs = {spec["name"]: spec for spec in checking.variables(prepared)}
     made: dict[str, Execution] = {}
     for row in rows:
@@ -102,20 +107,23 @@ def _make(batch: Batch, fed: Fed) -> None:
             told = "; ".join(f"{item['field']}: {item['message']}" for item in error.errors) or str(error)
             row.state, row.error = "failed", told[:500]
             continue
-        made[row.id] = _execution(batch, row, columns)
+        made[row.id] = _execution(batch, row.parent_id if row.parent_id in there else None, columns)
     _begin(made)
     fed.made = [execution.id for execution in made.values()]
-    fed.again = len(rows) == STEP < room
+    # No execution that was made wakes the next step where none was.
+    fed.again = len(rows) == min(room, STEP) and (room > STEP or len(made) < len(rows))
 
 
-def _execution(batch: Batch, row: BatchRow, columns: dict[str, Any]) -> Execution:
+def _execution(batch: Batch, parent_id: str | None, columns: dict[str, Any]) -> Execution:
+    # The prompt template may have been deleted since its text was copied: then the batch's row says so.
+    whose = {"prompt_template_id": batch.prompt_template_id, "prompt_version_id": batch.prompt_version_id}
     return Execution(
         id=new_id(),
         workspace_id=batch.workspace_id,
         user_id=batch.user_id,
         token_name=batch.token_name,
-        parent_id=row.parent_id,
-        **columns,
+        parent_id=parent_id,
+        **{**columns, **whose},
     )
 
 

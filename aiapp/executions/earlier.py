@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+from aiapp import sealing
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate
@@ -53,4 +54,6 @@ def _newest(access: Access, prompt_template_id: str) -> str | None:
         .limit(1)
     )
     row = db.session.scalars(query).first()
+    if row is not None and not sealing.readable(row):
+        raise ValueError("The last output cannot be read: the server's keys do not open it.")
     return None if row is None else row.output

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from aiapp import queue
+from aiapp import queue, sealing
 from aiapp.errors import Unavailable
 from aiapp.executions import cancelling, deliveries, states
 from aiapp.executions.models import PRIORITIES, Execution
@@ -89,8 +89,11 @@ def _cancel_abandoned() -> int:
         db.session.remove()
     ended = 0
     for execution_id in ids:
-        with states.transaction():
-            moved = cancelling.end_unworked(execution_id)
+        try:
+            with states.transaction():
+                moved = cancelling.end_unworked(execution_id)
+        except sealing.Unsealable:  # its workspace's keys are not here: it waits, and the others do not
+            continue
         if moved:
             ended += 1
             log(__name__).info("execution.cancelled", execution_id=execution_id)

@@ -30,23 +30,8 @@ def rate(
 
     Raises InvalidInput, Conflict `unfinished`.
     """
-    errors = []
     kept = None if comment is None else comment.replace("\x00", "").strip()
-    if rating not in RATINGS:
-        errors.append({"field": "rating", "message": "Use up or down."})
-    if kept is not None and len(kept) > COMMENT:
-        message = f"This is too long: {len(kept):,} characters. Use at most {COMMENT:,}."
-        errors.append({"field": "comment", "message": message})
-    if kept and not access.workspace.keeps_texts:
-        errors.append(
-            {"field": "comment", "message": "This workspace keeps no texts: a thumb counts, a comment cannot."}
-        )
-    if reasons is not None and (len(reasons) > REASONS or any(not 1 <= len(reason) <= 100 for reason in reasons)):
-        errors.append({"field": "reasons", "message": f"Use at most {REASONS} reasons of at most 100 characters."})
-    listed = {reason for some in models.REASONS.values() for reason in some}
-    if reasons and access.workspace.encrypts_texts and not listed.issuperset(reasons):
-        # reasons are counted by the database, which cannot count what is encrypted
-        errors.append({"field": "reasons", "message": f"This workspace takes only: {', '.join(sorted(listed))}."})
+    errors = _mistakes(access, execution, rating, kept, reasons)
     if errors:
         raise InvalidInput(errors=errors)
     if not execution.finished:
@@ -111,3 +96,27 @@ def _log(event: str, feedback: Feedback, execution: Execution, **more: str | Non
         rating=feedback.rating,
         **more,
     )
+
+
+def _mistakes(
+    access: Access, execution: Execution, rating: str, kept: str | None, reasons: list[str] | None
+) -> list[dict[str, str]]:
+    errors = []
+    if rating not in RATINGS:
+        errors.append({"field": "rating", "message": "Use up or down."})
+    if kept is not None and len(kept) > COMMENT:
+        message = f"This is too long: {len(kept):,} characters. Use at most {COMMENT:,}."
+        errors.append({"field": "comment", "message": message})
+    if kept and not access.workspace.keeps_texts:
+        errors.append(
+            {"field": "comment", "message": "This workspace keeps no texts: a thumb counts, a comment cannot."}
+        )
+    elif kept and execution.texts_erased_at is not None:
+        errors.append({"field": "comment", "message": "The texts of this execution were erased: a thumb counts still."})
+    if reasons is not None and (len(reasons) > REASONS or any(not 1 <= len(reason) <= 100 for reason in reasons)):
+        errors.append({"field": "reasons", "message": f"Use at most {REASONS} reasons of at most 100 characters."})
+    listed = {reason for some in models.REASONS.values() for reason in some}
+    if reasons and access.workspace.encrypts_texts and not listed.issuperset(reasons):
+        # reasons are counted by the database, which cannot count what is encrypted
+        errors.append({"field": "reasons", "message": f"This workspace takes only: {', '.join(sorted(listed))}."})
+    return errors

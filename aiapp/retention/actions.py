@@ -94,7 +94,7 @@ def losses_of(workspace: Workspace, wanted: Mapping[str, Any], at: datetime | No
     """
     at, mine = at or now(), (Execution.workspace_id == workspace.id, Execution.status.in_(FINISHED))
     deleted = erased = 0
-    days = wanted["executions_days"]
+    days = wanted["executions_days"] or settings().retention_days
     if days and (kept_days(workspace) is None or days < (kept_days(workspace) or 0)):
         deleted = _count(*mine, Execution.id < id_at(at - timedelta(days=days)))
     has_texts = (*mine, Execution.id >= workspace.texts_erased_to, Execution.texts_erased_at.is_(None))

@@ -265,6 +265,33 @@ def test_the_prompt_is_what_it_was_at_the_start_whatever_is_published_later(desk
     assert set(db.session.scalars(sa.select(Execution.priority))) == {"low"}
 
 
+def test_what_is_deleted_meanwhile_keeps_no_row_from_its_result(desk, provider):
+    batch = desk.start(["broken one", *MESSAGES[:5]], at_once=1)
+    jobs.feed(batch.id)
+    alice = desk.team.access("alice")
+    prompt_templates.delete(alice, library.find(alice, "triage"))
+    desk.work(batch)
+    assert (desk.counts(batch).completed, desk.counts(batch).failed) == (5, 1)
+    failed = next(execution_id for state, execution_id, _ in of_rows(batch) if state == "failed")
+    desk.act(actions.retry, batch)
+    db.session.execute(sa.delete(Execution).where(Execution.id == failed))
+    db.session.commit()
+    desk.work(batch)
+    assert desk.counts(batch).failed == 1
+
+
+def test_a_batch_whose_prompt_nobody_knows_any_more_waits_and_is_not_retried(desk):
+    batch = desk.start(["broken one", "message"], at_once=1)
+    db.session.execute(sa.update(Batch).values(prompt=None))
+    db.session.commit()
+    jobs.feed(batch.id)
+    found = db.session.get_one(Batch, batch.id)
+    assert (found.status, "texts were erased" in found.note) == ("paused", True)
+    with pytest.raises(Conflict) as refused:
+        desk.act(actions.retry, batch)
+    assert refused.value.code == "texts_erased"
+
+
 def test_a_batch_of_somebody_who_may_run_none_any_more_waits_for_another(desk):
     batch = desk.start(at_once=2)
     jobs.feed(batch.id)

@@ -78,6 +78,7 @@ def test_a_workspace_that_keeps_no_texts_has_hashes_and_numbers_an_hour_after_th
 
 def forget_streams(engine, made):
     """Let the minute pass after which Redis forgets the streams of executions that have ended."""
+    assert publishing.flush(10)
     for execution_id in made.values():
         assert redis().ttl(publishing.key_of(execution_id)) <= publishing.ENDED_SECONDS
         redis().delete(publishing.key_of(execution_id))
@@ -196,14 +197,18 @@ def test_the_api_reads_and_changes_the_rules(api):
     assert api("bob")("GET", "/settings/data").status_code == 403
 
 
-def test_losses_are_those_of_a_stricter_rule_only(engine, team, rule):
+def test_losses_are_those_of_a_stricter_rule_only(engine, stage, team, rule):
     engine.credential("good")
     engine.finish(engine.submit("Hello"))
     workspace, later = team.access("alice").workspace, now() + timedelta(days=6)
     as_it_is = rules.rules_of(workspace)
     assert rules.losses_of(workspace, {**as_it_is, "texts_days": 5}, later) == rules.Losses(texts=1)
     assert rules.losses_of(workspace, {**as_it_is, "executions_days": 5}, later) == rules.Losses(executions=1)
+    stage.extensions["aiapp.settings"] = replace(stage.extensions["aiapp.settings"], retention_days=5)
+    workspace.executions_days = 30
+    assert rules.losses_of(workspace, {**as_it_is, "executions_days": None}, later) == rules.Losses(executions=1)
     workspace.texts_days = 5
+    as_it_is["executions_days"] = 30
     assert rules.losses_of(workspace, {**as_it_is, "texts_days": 4}, later) == rules.Losses(texts=1)
     assert rules.losses_of(workspace, {**as_it_is, "texts_days": 6}, later) == rules.Losses()
     db.session.remove()
