@@ -60,6 +60,8 @@ def published_by_slug(access: Access, slug: str) -> PromptVersion | None:
 
     Both stay with the session: who names them afterwards, as an execution of them does, need not ask again.
     """
+    if not fields.SLUG.fullmatch(slug):
+        return None
     template = contains_eager(PromptVersion.prompt_template).lazyload(PromptTemplate.tags)
     people = lazyload(PromptVersion.author), lazyload(PromptVersion.published_by)
     query = access.select(PromptVersion).join(PromptVersion.prompt_template).options(template, *people)

@@ -485,7 +485,7 @@ def test_a_test_of_a_key_that_was_replaced_meanwhile_says_nothing_of_the_new_one
     def replace_key(line):
         if not once:
             once.append(line)
-            with sa.create_engine(db.engine.url).begin() as other:
+            with sa.create_engine(db.engine.url, poolclass=sa.NullPool).begin() as other:
                 other.execute(sa.text("UPDATE credential SET api_key = :key"), {"key": b"another"})
 
     server.before = replace_key

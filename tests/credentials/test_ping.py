@@ -128,7 +128,7 @@ def test_others_can_write_while_the_test_of_a_form_waits_for_a_server(app, team,
     server.works()
     with app.app_context():
         patience = {"timeout": 1} if db.engine.dialect.name == "sqlite" else {}
-        others = sa.create_engine(db.engine.url, connect_args=patience)
+        others = sa.create_engine(db.engine.url, connect_args=patience, poolclass=sa.NullPool)
     wrote = []
 
     def write(line):
@@ -139,7 +139,6 @@ def test_others_can_write_while_the_test_of_a_form_waits_for_a_server(app, team,
     server.before = write
     typed = {"provider": "openai_compatible", "name": "typed", "api_key": KEY, "base_url": server.url, "then": "test"}
     answer = sign_in("adam").submit("/w/acme/credentials/_test", typed, headers={"HX-Request": "true"})
-    others.dispose()
     assert "answered with 3 tokens" in answer.get_data(as_text=True)
     assert len(wrote) == len(server.seen) == 4
 
