@@ -8,10 +8,11 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from aiapp.api.execution_shapes import Author, ExecutedTemplate
-from aiapp.api.shapes import Dollars, Id, Time, dollars, iso, moment
+from aiapp.api.shapes import Dollars, Id, Time
 from aiapp.batches import counting, listing, results
 from aiapp.batches import models as rows
 from aiapp.batches.counting import Counts
+from aiapp.wire_values import dollars, iso, moment
 
 
 class BatchCounts(TypedDict):
@@ -32,7 +33,7 @@ class BatchProblem(TypedDict):
 
     row: Annotated[int | None, Field(description="from 1; null: all of them")]
     column: str | None
-    field: Annotated[str, Field(description="the variable")]
+    field: Annotated[str, Field(description="the variable; empty where it is of none")]
     message: str
 
 

@@ -8,11 +8,12 @@ from pydantic import BaseModel, Field, SkipValidation
 from typing_extensions import TypedDict
 
 from aiapp.api.asking import asking
-from aiapp.api.shapes import Id, OptionalBody, Strict, Text, Time, iso, moment
+from aiapp.api.shapes import Id, OptionalBody, Strict, Text, Time
 from aiapp.credentials import keeping, ping, selection, transfer
 from aiapp.credentials import models as rows
 from aiapp.credentials.rungs import LEVELS
 from aiapp.installation.offers import Offer
+from aiapp.wire_values import iso, moment
 
 
 class CredentialId(BaseModel):

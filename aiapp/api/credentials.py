@@ -26,11 +26,12 @@ from aiapp.api.credential_shapes import (
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, in_order
-from aiapp.api.shapes import GONE, Gone, iso
+from aiapp.api.shapes import GONE, Gone
 from aiapp.credentials import actions, keeping, order, ping, schedule, transfer
 from aiapp.credentials.rungs import LEVELS
 from aiapp.errors import InvalidInput
 from aiapp.installation.offers import offers
+from aiapp.wire_values import iso
 
 credentials = APIBlueprint("credentials", __name__, abp_tags=[Tag(name="Credentials")], abp_security=[{"token": []}])
 

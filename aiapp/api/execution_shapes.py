@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from aiapp.api.shapes import Dollars, Id, Time, dollars, iso, moment
+from aiapp.api.shapes import Dollars, Id, Time
 from aiapp.executions import models as rows
 from aiapp.feedback import actions as feedback_actions
 from aiapp.feedback import models as feedback_rows
+from aiapp.wire_values import dollars, iso, moment
 from aiapp.workspaces.access import Access
 
 ExecutionError = TypedDict("ExecutionError", {"class": str, "message": str | None})  # `class` is no name in Python

@@ -21,13 +21,14 @@ from aiapp.api.execution_shapes import (
 )
 from aiapp.api.idempotency import execution_id, once
 from aiapp.api.locating import creates
-from aiapp.api.shapes import GONE, MOST_ITEMS, Gone, Id, OptionalBody, SlugPath, Strict, Text, iso
+from aiapp.api.shapes import GONE, MOST_ITEMS, Gone, Id, OptionalBody, SlugPath, Strict, Text
 from aiapp.errors import Unavailable
 from aiapp.executions import actions, raw_answers, stream
 from aiapp.executions import models as rows
 from aiapp.executions.submission import Submission
 from aiapp.feedback import actions as feedback_actions
 from aiapp.providers.types import OUTPUT_FORMATS
+from aiapp.wire_values import iso
 
 # Each takes a thread of the web process, as each stream does; half of the threads stay for pages.
 MAX_WAITING = 64

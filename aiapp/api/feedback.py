@@ -16,11 +16,12 @@ from aiapp.api.asking import asking, needs
 from aiapp.api.execution_lists import bound
 from aiapp.api.execution_shapes import ExecutedTemplate
 from aiapp.api.paging import Listed, PageQuery, page
-from aiapp.api.shapes import Id, Text, Time, moment
+from aiapp.api.shapes import Id, Text, Time
 from aiapp.errors import InvalidInput
 from aiapp.feedback import exporting, reports, votes
 from aiapp.feedback.reports import Share
 from aiapp.feedback.votes import Wanted
+from aiapp.wire_values import moment
 
 feedback = APIBlueprint("feedback", __name__, abp_tags=[Tag(name="Feedback")], abp_security=[{"token": []}])
 

@@ -18,8 +18,9 @@ from aiapp.api.asking import asking, expiry, needs
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, in_order, newest_first
-from aiapp.api.shapes import GONE, Gone, Id, Line, Text, Time, aware, iso, moment, outside
+from aiapp.api.shapes import GONE, Gone, Id, Line, Text, Time, aware, outside
 from aiapp.errors import InvalidInput
+from aiapp.wire_values import iso, moment
 from aiapp.workspaces import actions, api_tokens
 from aiapp.workspaces import invitations as inviting
 from aiapp.workspaces import models as workspaces

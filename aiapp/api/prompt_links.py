@@ -15,9 +15,10 @@ from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, in_order
 from aiapp.api.prompt_versions import VersionPath
-from aiapp.api.shapes import GONE, Gone, Id, OptionalBody, SlugPath, Strict, Time, moment, outside
+from aiapp.api.shapes import GONE, Gone, Id, OptionalBody, SlugPath, Strict, Time, outside
 from aiapp.prompt_templates import library, preview_links
 from aiapp.prompt_templates import release_models as rows
+from aiapp.wire_values import moment
 from aiapp.workspaces.access import missing
 
 prompt_links = APIBlueprint(

@@ -15,9 +15,10 @@ from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, newest_first, page
 from aiapp.api.prompt_shapes import Content, PromptVersion, show_version
 from aiapp.api.prompt_versions import VersionPath
-from aiapp.api.shapes import MOST_ITEMS, Id, SlugPath, Text, Time, moment
+from aiapp.api.shapes import MOST_ITEMS, Id, SlugPath, Text, Time
 from aiapp.prompt_templates import branches, library, merges, revisions, versioning
 from aiapp.prompt_templates import models as rows
+from aiapp.wire_values import moment
 
 prompt_merges = APIBlueprint("prompt_merges", __name__, abp_tags=[Tag(name="Branches")], abp_security=[{"token": []}])
 

@@ -9,12 +9,13 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from aiapp.api.prompt_bodies import Format, Type
-from aiapp.api.shapes import Id, Time, iso, moment
+from aiapp.api.shapes import Id, Time
 from aiapp.prompt_templates import labels, partials
 from aiapp.prompt_templates import models as rows
 from aiapp.prompt_templates.release_models import PUBLISHED
 from aiapp.prompt_templates.text.including import Library
 from aiapp.prompt_templates.versioning import content
+from aiapp.wire_values import iso, moment
 
 Libraries = dict[tuple[str, ...], Library]
 

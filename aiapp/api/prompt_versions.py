@@ -25,7 +25,7 @@ from aiapp.api.prompt_shapes import (
     show_version,
 )
 from aiapp.api.release_shapes import Approval, show_approval
-from aiapp.api.shapes import Slug, SlugPath, dollars
+from aiapp.api.shapes import Slug, SlugPath
 from aiapp.executions import earlier
 from aiapp.prompt_templates import actions, approvals, facts, labels, library, partials, publishing_rules
 from aiapp.prompt_templates import models as rows
@@ -33,6 +33,7 @@ from aiapp.prompt_templates.comparing.contents import compare
 from aiapp.prompt_templates.text import fetchers
 from aiapp.prompt_templates.text.rendering import estimate_tokens, not_given, render_prompt
 from aiapp.usage import pricing
+from aiapp.wire_values import dollars
 
 prompt_versions = APIBlueprint(
     "prompt_versions", __name__, abp_tags=[Tag(name="Versions")], abp_security=[{"token": []}]

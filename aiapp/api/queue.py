@@ -10,8 +10,9 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from aiapp.api.asking import asking, needs
-from aiapp.api.shapes import OptionalBody, Strict, Text, Time, iso, moment
+from aiapp.api.shapes import OptionalBody, Strict, Text, Time
 from aiapp.operations import actions, figures
+from aiapp.wire_values import iso, moment
 
 queue = APIBlueprint("queue", __name__, abp_tags=[Tag(name="Queue")], abp_security=[{"token": []}])
 

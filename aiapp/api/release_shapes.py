@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from aiapp.api.shapes import Id, OptionalBody, Slug, Text, Time, iso, moment
+from aiapp.api.shapes import Id, OptionalBody, Slug, Text, Time
 from aiapp.prompt_templates import approvals
 from aiapp.prompt_templates import models as rows
 from aiapp.prompt_templates import release_models as release_rows
 from aiapp.prompt_templates.release_models import PUBLISHED
+from aiapp.wire_values import iso, moment
 
 State = Literal["open", "approved", "rejected", "withdrawn"]
 Rule = Literal["none", "admin", "second_person"]

@@ -11,12 +11,13 @@ from typing_extensions import TypedDict
 
 from aiapp.api.asking import asking, needs
 from aiapp.api.credential_shapes import CredentialId
-from aiapp.api.shapes import Id, OptionalBody, Strict, Text, Time, iso, moment
+from aiapp.api.shapes import Id, OptionalBody, Strict, Text, Time
 from aiapp.columns import now
 from aiapp.credentials import breakers, keeping
 from aiapp.credentials.models import Credential
 from aiapp.executions.explaining import explain
 from aiapp.executions.submission import Submission
+from aiapp.wire_values import iso, moment
 
 selection = APIBlueprint("selection", __name__, abp_tags=[Tag(name="Credentials")], abp_security=[{"token": []}])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from flask import request
@@ -66,16 +65,6 @@ class OptionalBody(BaseModel):
         return {} if sent is None else sent
 
 
-def iso(when: datetime | None) -> Time | None:
-    """Return a time as ISO 8601 in UTC with milliseconds."""
-    return None if when is None else moment(when)
-
-
-def moment(when: datetime) -> Time:
-    """Return a time that is known as iso does."""
-    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def aware(when: datetime | None, field: str) -> datetime | None:
     """Return a time that a client sent in `field`, in UTC; one without a zone is taken as UTC. Raises InvalidInput."""
     if when is None:
@@ -84,11 +73,6 @@ def aware(when: datetime | None, field: str) -> datetime | None:
         return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
     except OverflowError as error:
         raise InvalidInput(errors=[{"field": field, "message": "No calendar has this day."}]) from error
-
-
-def dollars(amount: Decimal | None) -> Dollars | None:
-    """Return US dollars as a plain decimal string; None is an unknown sum."""
-    return None if amount is None else f"{amount.normalize():f}"
 
 
 def outside(path: str) -> str:

@@ -13,11 +13,12 @@ from aiapp.api.asking import asking, needs
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, in_order, newest_first
-from aiapp.api.shapes import GONE, Gone, Id, Text, Time, iso, moment
+from aiapp.api.shapes import GONE, Gone, Id, Text, Time
 from aiapp.webhooks import actions, wording
 from aiapp.webhooks.models import EVENTS
 from aiapp.webhooks.models import Webhook as WebhookRow
 from aiapp.webhooks.models import WebhookDelivery as DeliveryRow
+from aiapp.wire_values import iso, moment
 
 webhooks = APIBlueprint("webhooks", __name__, abp_tags=[Tag(name="Webhooks")], abp_security=[{"token": []}])
 
@@ -32,7 +33,7 @@ class WebhookBody(BaseModel):
     """What can be set of a webhook. In a PATCH, what is left out or null stays."""
 
     url: Text | None = Field(None, description="where messages are sent by POST; https")
-    events: list[Text] | None = Field(None, max_length=20, description=" and ".join(EVENTS))
+    events: list[Text] | None = Field(None, max_length=20, description=", ".join(EVENTS))
     active: bool | None = Field(None, description="switched off, it gives up what waits to be sent")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 
 from aiapp.csv_records import record
@@ -13,6 +12,7 @@ from aiapp.executions.list_options import thumbs_of
 from aiapp.executions.listing import MAX_LIMIT, list_executions
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
+from aiapp.wire_values import dollars, iso, moment
 from aiapp.workspaces.access import Access
 
 MOST = 50_000
@@ -75,7 +75,7 @@ def _told(row: Execution, up: int, down: int) -> dict[str, Any]:
     template, version = row.prompt_template, row.prompt_version
     values = (
         row.id,
-        _moment(row.created_at),
+        moment(row.created_at),
         row.status,
         row.source,
         template.slug if template else None,
@@ -90,10 +90,10 @@ def _told(row: Execution, up: int, down: int) -> dict[str, Any]:
         row.valid,
         row.input_tokens,
         row.output_tokens,
-        _plain(row.cost),
+        dollars(row.cost),
         row.duration_ms,
-        _moment(row.started_at),
-        _moment(row.completed_at),
+        iso(row.started_at),
+        iso(row.completed_at),
         row.error_class,
         row.error_message,
         up,
@@ -101,11 +101,3 @@ def _told(row: Execution, up: int, down: int) -> dict[str, Any]:
         row.parent_id,
     )
     return dict(zip(FIELDS, values, strict=True))
-
-
-def _moment(when: Any) -> str | None:
-    return None if when is None else when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _plain(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount.normalize():f}"

@@ -8,6 +8,7 @@ from aiapp.csv_records import record
 from aiapp.extensions import db
 from aiapp.feedback import votes
 from aiapp.feedback.votes import Wanted
+from aiapp.wire_values import moment
 from aiapp.workspaces.access import Access
 
 KIND = "text/csv; charset=utf-8"
@@ -46,7 +47,6 @@ def stream(access: Access, wanted: Wanted) -> Iterator[str]:
 def _told(vote: votes.Vote) -> tuple[object, ...]:
     feedback, execution = vote.feedback, vote.execution
     template, version = execution.prompt_template, execution.prompt_version
-    times = (when.isoformat(timespec="milliseconds") for when in (feedback.created_at, feedback.updated_at))
     return (
         feedback.id,
         feedback.execution_id,
@@ -58,5 +58,6 @@ def _told(vote: votes.Vote) -> tuple[object, ...]:
         version.number if version else None,
         execution.provider,
         execution.model,
-        *(time.replace("+00:00", "Z") for time in times),
+        moment(feedback.created_at),
+        moment(feedback.updated_at),
     )

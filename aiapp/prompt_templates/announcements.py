@@ -8,6 +8,7 @@ from aiapp.columns import now
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.release_models import PUBLISHED
 from aiapp.webhooks import announcing
+from aiapp.wire_values import moment
 from aiapp.workspaces.access import Access
 
 
@@ -41,6 +42,6 @@ def _announce(
         "from": before,
         "to": number,
         "by": by,
-        "at": now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "at": moment(now()),
     }
     announcing.announce(access.workspace.id, event, payload)

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aiapp.columns import Id, Json, UtcDateTime, new_id, now
 from aiapp.extensions import Model
+from aiapp.wire_values import moment
 
-EVENTS = ("prompt_template.published", "prompt_template.label_moved")
+EVENTS = ("prompt_template.published", "prompt_template.label_moved", "batch.ended")
 # A test that somebody asks for. Nobody listens to it, every webhook understands it.
 PING = "ping"
 # A delivery that is `sending` has a worker until its next_attempt_at: after that moment the worker was lost.
@@ -94,5 +95,5 @@ class WebhookDelivery(Model):
     @property
     def message(self) -> dict[str, Any]:
         """What is sent: the event, when it happened, and what happened."""
-        happened = self.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        happened = moment(self.created_at)
         return {"type": self.event, "timestamp": happened, "data": self.payload}
