@@ -26,28 +26,33 @@ from aiapp.wire_values import moment
 feedback = APIBlueprint("feedback", __name__, abp_tags=[Tag(name="Feedback")], abp_security=[{"token": []}])
 
 
-class VotesQuery(BaseModel):
-    """Which votes."""
+class AboutQuery(BaseModel):
+    """What the votes are about, whose they are, and when they were given."""
 
     model_config = ConfigDict(populate_by_name=True)
 
-    rating: Literal["up", "down"] | None = None
     template: Text | None = Field(None, description="the slug of a prompt template")
     version: Text | None = Field(None, description="a version's number, its semver, or a label that points to it")
     provider: Text | None = None
     model: Text | None = None
-    user: Text | None = Field(None, description="who voted: a user's id")
+    user: Text | None = Field(None, description="who voted: a user's id; another member's for admins only")
     commented: bool = Field(False, description="only with a comment or reasons")
     from_: datetime | None = Field(None, alias="from", description="when the vote was given, ISO 8601")
     to: datetime | None = Field(None, description="ISO 8601, not included")
+
+
+class VotesQuery(AboutQuery):
+    """Which votes."""
+
+    rating: Literal["up", "down"] | None = None
 
 
 class VotesPageQuery(PageQuery, VotesQuery):
     """Which votes, and which part of them."""
 
 
-class SummaryQuery(VotesQuery):
-    """Which votes, and by what they are counted."""
+class SummaryQuery(AboutQuery):
+    """Which votes, good and bad ones, and by what they are counted."""
 
     group_by: Literal["template", "version", "model", "provider", "user", "day", "week", "reason"] = "template"
 
@@ -181,6 +186,6 @@ def _group(share: Share) -> Group:
     }
 
 
-def _wanted(query: VotesQuery) -> Wanted:
+def _wanted(query: AboutQuery) -> Wanted:
     given = query.model_dump(include={"rating", "template", "version", "provider", "model", "user", "commented"})
     return Wanted(since=bound(query.from_, "from"), until=bound(query.to, "to"), **given)

@@ -30,7 +30,15 @@ COLUMNS = (
 
 
 def stream(access: Access, wanted: Wanted) -> Iterator[str]:
-    """Yield the newest MOST votes, newest first. Each reading is a transaction of its own."""
+    """Return the newest MOST votes, newest first, as lines. Each reading is a transaction of its own.
+
+    Raises Denied as votes.demand does, before the first line.
+    """
+    votes.demand(access, wanted)
+    return _lines(access, wanted)
+
+
+def _lines(access: Access, wanted: Wanted) -> Iterator[str]:
     yield record(COLUMNS)
     cursor, left = None, MOST
     while left:

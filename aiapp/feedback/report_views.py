@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -38,8 +39,12 @@ REASONS_SHOWN = 10
 @blueprint.get("/w/<workspace>/feedback")
 @require()
 def index(access: Access) -> str:
-    """Counts, shares and a trend of the votes, what they are about, why, and the newest comments."""
-    given, wanted = _asked(request.args)
+    """Counts, shares and a trend of the votes, what they are about, why, and the newest comments.
+
+    A rating limits the comments alone: the share of good votes among the good ones says nothing.
+    """
+    given, asked = _asked(request.args)
+    wanted = replace(asked, rating=None)
     group = request.args.get("group_by", "template")
     group = group if group in TABS else "template"
     days = reports.by_day(access, wanted)
@@ -56,7 +61,8 @@ def index(access: Access) -> str:
         most=reports.MOST,
         compared=_compared(shares) if group == "version" and given.get("template") else None,
         reasons=reports.reasons(access, wanted)[:REASONS_SHOWN],
-        page=_comments(access, wanted),
+        page=_comments(access, asked),
+        about=_about(given, wanted),
         options=options,
         periods=[("" if key == USUAL else key, text) for key, text in PERIODS.items()],
         ever=bool(days) or bool(given) or reports.total(access, Wanted()).total > 0,
@@ -100,6 +106,17 @@ def _asked(fields: Mapping[str, str]) -> tuple[dict[str, str], Wanted]:
         until=filters.until,
     )
     return given, wanted
+
+
+def _about(given: Mapping[str, str], wanted: Wanted) -> dict[str, str] | None:
+    """Return the filters of the list of executions that finds what the votes are about; None where it has no such filters."""
+    if wanted.user:  # there it is who asked, not who voted
+        return None
+    kept = {name: given[name] for name in ("template", "version", "model", "provider", "from", "to") if given.get(name)}
+    if wanted.since is None or "from" in kept:
+        return kept
+    period = given.get("period", USUAL)
+    return kept | ({"period": period} if period in list_query.PERIODS else {"from": str(wanted.since.date())})
 
 
 def _chart(days: list[Share], wanted: Wanted) -> trend.Chart:

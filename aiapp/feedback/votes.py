@@ -22,7 +22,7 @@ class Wanted:
     """What votes are limited to; None and "" do not limit.
 
     `template`, `version`, `model` and `provider` are those of the execution, as executions are filtered by; `user` is who
-    voted, by id. `since` is included and `until` is not: when the vote was given. `commented`
+    voted, by id (see demand). `since` is included and `until` is not: when the vote was given. `commented`
     asks for votes with a comment or reasons.
     """
 
@@ -58,8 +58,15 @@ def commented(wanted: Wanted) -> Wanted:
     return replace(wanted, commented=True)
 
 
+def demand(access: Access, wanted: Wanted) -> None:
+    """Raise Denied where the votes of one member are asked for: only admins see how others vote."""
+    if wanted.user and wanted.user != access.user.id:
+        access.demand("admin")
+
+
 def select(access: Access, wanted: Wanted) -> sa.Select[Feedback]:
-    """Return the votes that the asking person may see, joined to their executions."""
+    """Return the votes that the asking person may see, joined to their executions. Raises Denied as demand does."""
+    demand(access, wanted)
     return (
         access.select(Feedback)
         .join(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
+import re
 import sys
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -109,10 +112,39 @@ def test_the_page_says_how_votes_come_about_while_there_are_none_and_when_none_f
     vera = sign_in("vera")
     assert "No feedback yet" in text(vera.get("/w/acme/feedback"))
     rated(1, 1, 0)
-    assert "No votes fit these filters" in text(vera.get("/w/acme/feedback?rating=down"))
+    assert "No votes fit these filters" in text(vera.get("/w/acme/feedback?provider=openai"))
     assert "Votes per week" in text(vera.get("/w/acme/feedback?period=365"))
     odd = "?period=999&rating=sideways&group_by=nonsense&first=x"
     assert vera.get(f"/w/acme/feedback{odd}").status_code == 200
+
+
+def test_a_rating_limits_the_comments_and_no_share(rated, sign_in):
+    rated(1, 1, 3)
+    page = text(sign_in("vera").get("/w/acme/feedback?rating=up&group_by=version&template=reply"))
+    assert "25 %" in page
+    assert "100 %" not in page
+    assert "Newest comments with good votes" in page
+    assert "counts and shares are of all" in page
+
+
+def test_a_number_leads_to_the_executions_that_it_counts(rated, sign_in):
+    rated(1, 1, 3)
+    vera = sign_in("vera")
+
+    def links(query):
+        found = re.findall(
+            r'href="(/w/acme/executions\?[^"]*feedback=[^"]*)"', text(vera.get(f"/w/acme/feedback?{query}"))
+        )
+        return [parse_qs(urlsplit(html.unescape(one)).query) for one in found]
+
+    assert links("version=1")[0] == {"feedback": ["up"], "template": ["reply"], "version": ["1"], "period": ["30"]}
+    assert links("period=all&rating=up&group_by=version")[1] == {
+        "feedback": ["down"],
+        "template": ["reply"],
+        "version": ["1"],
+    }
+    assert links("from=2020-01-01&period=7")[0]["from"] == ["2020-01-01"]
+    assert set(links("period=365")[0]) == {"feedback", "template", "from"}
 
 
 def test_comments_are_paged_and_lead_to_their_executions(rated, sign_in, app, monkeypatch):
