@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
@@ -16,8 +16,10 @@ from aiapp.api.shapes import Id, Strict, Text
 from aiapp.errors import InvalidInput
 from aiapp.executions import actions, differing
 from aiapp.executions import models as rows
+from aiapp.executions.differing import MAX_CHARACTERS, MAX_ROWS
 from aiapp.executions.submission import Submission
-from aiapp.prompt_templates.comparing.diffing import diff_lines
+from aiapp.prompt_templates.comparing.diffing import Line
+from aiapp.prompt_templates.comparing.rows import CONTEXT_LINES, Fold
 
 execution_comparisons = APIBlueprint(
     "execution_comparisons", __name__, abp_tags=[Tag(name="Executions")], abp_security=[{"token": []}]
@@ -25,7 +27,7 @@ execution_comparisons = APIBlueprint(
 
 
 class Variant(Strict):
-    """What is different of one of them; what is left out stays as the rest says."""
+    """What is different of one of them; what is left out stays as the rest says, what is null is let go of."""
 
     version: int | None = None
     provider: Text | None = None
@@ -62,13 +64,14 @@ class PairPath(BaseModel):
 
 
 class DiffLine(TypedDict):
-    """A line; `op` is equal, removed or added."""
+    """A line; or, where `op` is fold, `hidden` equal lines far from any change, of which the numbers are the first one's."""
 
-    op: str
+    op: Literal["equal", "removed", "added", "fold"]
     old_no: int | None
     new_no: int | None
     text: str
     spans: list[dict[str, Any]]
+    hidden: int
 
 
 class Changed(TypedDict):
@@ -90,7 +93,12 @@ class Asked(TypedDict):
 class OutputDiff(TypedDict):
     """What differs between two outputs, from the first to the second."""
 
-    lines: list[DiffLine]
+    lines: Annotated[
+        list[DiffLine],
+        Field(description=f"at most {MAX_ROWS:,}: what changed, with {CONTEXT_LINES} equal lines before and after it"),
+    ]
+    left_out: Annotated[int, Field(description="how many further lines (and folds) there are")]
+    cut: Annotated[bool, Field(description=f"only the first {MAX_CHARACTERS:,} characters of an output were compared")]
     added: int
     removed: int
     too_different: bool
@@ -104,7 +112,7 @@ class OutputDiff(TypedDict):
 def compare(body: CompareBody) -> tuple[Compared, Literal[202]]:
     """All of them are stored, or none."""
     access = asking()
-    variants = [one.model_dump(exclude_none=True) for one in body.variants]
+    variants = [one.model_dump(exclude_unset=True) for one in body.variants]
     if body.execution_id is not None:
         _demand_alone(body)
         asked_for = [{**one, "more": body.context} for one in variants]
@@ -123,24 +131,39 @@ def diff(path: PairPath) -> OutputDiff:
     """By line and word; of answers in JSON or YAML by value too."""
     access = asking()
     old, new = (access.get(rows.Execution, one) for one in (path.execution_id, path.other_id))
-    found = diff_lines(*(differing.comparable(one) for one in (old, new)))
-    data = differing.data_between(old, new)
+    found = differing.outputs_between(old, new, split=False)
+    data = found.data
     return {
-        "lines": [
-            {
-                "op": line.op,
-                "old_no": line.old_no,
-                "new_no": line.new_no,
-                "text": line.text,
-                "spans": [span._asdict() for span in line.spans],
-            }
-            for line in found.lines
-        ],
-        "added": found.added,
-        "removed": found.removed,
-        "too_different": found.too_different,
+        "lines": [_line(row) for row in found.unified],
+        "left_out": found.left_out,
+        "cut": found.cut,
+        "added": found.diff.added,
+        "removed": found.diff.removed,
+        "too_different": found.diff.too_different,
         "data": None if data is None else [{"field": one.field, "old": one.old, "new": one.new} for one in data],
         "asked": [{"what": one.what, "old": one.old, "new": one.new} for one in differing.asked_differently(old, new)],
+    }
+
+
+def _line(row: Line | Fold) -> DiffLine:
+    if isinstance(row, Fold):
+        run = row.run
+        return {
+            "op": "fold",
+            "old_no": run.old + 1,
+            "new_no": run.new + 1,
+            "text": "",
+            "spans": [],
+            "hidden": row.hidden,
+        }
+    spans = [span._asdict() for span in row.spans]
+    return {
+        "op": row.op,
+        "old_no": row.old_no,
+        "new_no": row.new_no,
+        "text": row.text,
+        "spans": spans,
+        "hidden": 0,
     }
 
 

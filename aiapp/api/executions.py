@@ -95,13 +95,16 @@ class LlmJobBody(Strict):
 
 
 class RegenerateBody(OptionalBody, Strict):
-    """What is different this time; what is left out stays."""
+    """What is different this time; what is left out stays.
 
-    context: dict[str, Any] | None = None
-    provider: Text | None = None
-    credential_id: Text | None = None
+    A provider, credential, model or temperature that is null is let go of: the version chooses, then the credential.
+    """
+
+    context: dict[str, Any] | None = Field(None, description="null: stays")
+    provider: Text | None = Field(None, description="another one lets go of credential and model")
+    credential_id: Text | None = Field(None, description="another one lets go of provider and model")
     model: Text | None = None
-    version: int | None = None
+    version: int | None = Field(None, description="null: stays")
     temperature: float | None = None
 
 

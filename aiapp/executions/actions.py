@@ -134,17 +134,28 @@ def compare(
     return _insert_all(access, [*zip(values, ids, strict=True)], parent=None)
 
 
-def compare_again(access: Access, execution: Execution, variants: Sequence[Mapping[str, Any]]) -> list[Execution]:
+def compare_again(
+    access: Access,
+    execution: Execution,
+    variants: Sequence[Mapping[str, Any]],
+    *,
+    execution_ids: Sequence[str | None] | None = None,
+) -> list[Execution]:
     """Ask an execution's prompt again with each of these changes: all of them, or none; they are linked to it.
 
     Arguments:
         variants: changes as regenerate takes them, 1 to MOST_COMPARED - 1 (the execution itself is beside them).
+        execution_ids: as in submit, one for each.
 
     Raises as regenerate does, an error's field as compare says.
     """
     _check_number(len(variants) + 1, 2)
+    ids = execution_ids or [None] * len(variants)
+    made = [_made_before(access, one) for one in ids]
+    if all(made):
+        return [one for one in made if one is not None]
     values = [_placed(number, repeating.changed, access, execution, one) for number, one in enumerate(variants, 1)]
-    return _insert_all(access, [(one, None) for one in values], parent=execution)
+    return _insert_all(access, [*zip(values, ids, strict=True)], parent=execution)
 
 
 def _check_number(number: int, least: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aiapp.credentials import order
 from aiapp.executions.models import Execution
 from aiapp.prompt_templates import contexts, library
 from aiapp.prompt_templates.models import PromptVersion
@@ -31,6 +32,17 @@ def offered(access: Access, execution: Execution) -> dict[str, Any]:
         "provider_options": [(kind, provider.label) for kind, provider in PROVIDERS.items()],
         "models": sorted({model for provider in PROVIDERS.values() for model in provider.models}),
     }
+
+
+def credentials(access: Access, execution: Execution) -> list[tuple[str, str]]:
+    """Return the ids and names of those that this person may ask: active ones, and the one that it asked in any case."""
+    asked = execution.requested_credential_id
+    usable = order.usable_by(access.workspace.id, access.user.id)
+    return [
+        (one.id, f"{one.name} · {PROVIDERS[one.provider].label}{'' if one.active else ' (switched off)'}")
+        for one in usable
+        if one.active or one.id == asked
+    ]
 
 
 def lacking(access: Access, execution: Execution, number: int | None) -> list[workbench.Input]:

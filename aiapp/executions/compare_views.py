@@ -11,6 +11,7 @@ from flask import make_response, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from aiapp import htmx
+from aiapp.columns import new_id
 from aiapp.errors import AppError, Conflict, Denied, InvalidInput, NotFound
 from aiapp.executions import actions, choices, forms, once
 from aiapp.executions.models import Execution
@@ -65,7 +66,8 @@ def compare_again(access: Access, execution_id: str) -> Response:
         variants = forms.variants(SIDES[1:])
         if not variants:
             raise InvalidInput("Choose a version, a provider or a model in at least one row.")
-        made = actions.compare_again(access, parent, variants)
+        ids = [once.execution_id(access, side) for side in variants]
+        made = actions.compare_again(access, parent, [*variants.values()], execution_ids=ids)
     except (InvalidInput, Conflict) as error:
         db.session.rollback()
         page = _form(access, access.get(Execution, execution_id), error=error)
@@ -91,6 +93,7 @@ def _form(access: Access, parent: Execution, error: AppError | None = None) -> s
         "executions/compare_form.html",
         execution=parent,
         rows=SIDES[1:],
+        once=request.form.get("once") or new_id(),
         error=error,
         asked_for=asked_for,
         **choices.offered(access, parent),

@@ -66,27 +66,38 @@ def _typed(form: Mapping[str, str]) -> dict[str, Any]:
 
 
 def changes(parent: Execution) -> dict[str, Any]:
-    """Return what the form asks to be different from `parent`. Raises InvalidInput."""
+    """Return what the form asks to be different from `parent`, None where a choice was let go of. Raises InvalidInput."""
     form = request.form
+    found: dict[str, Any] = {}
     kept = fetchers.without(parent.context, parent.fetched)
-    context = _pasted(form) if "context" in form else kept
-    given = {
-        "context": {**context, **_typed(form)} if context != kept else None,
-        "more": _typed(form) if context == kept else None,
-        "provider": form.get("provider") if form.get("provider") != (parent.requested_provider or "") else None,
-        "model": _other(form.get("model"), parent.requested_model),
-        "temperature": _other(form.get("temperature"), parent.temperature),
-        "version": _other_version(form.get("version"), parent),
+    context, typed = _pasted(form) if "context" in form else kept, _typed(form)
+    if context != kept:
+        found["context"] = {**context, **typed}
+    elif typed:
+        found["more"] = typed
+    version = _other_version(form.get("version"), parent)
+    if version is not None:
+        found["version"] = version
+    before = {
+        "provider": parent.requested_provider,
+        "credential_id": parent.requested_credential_id,
+        "model": parent.requested_model,
+        "temperature": parent.temperature,
     }
-    return {name: value for name, value in given.items() if value or (name == "context" and value is not None)}
+    for name, value in before.items():
+        # what the form began with is no change: another version has a choice of its own
+        if name in form and form[name].strip() != ("" if value is None else str(value)):
+            found[name] = form[name].strip() or None
+    return found
 
 
-def variants(sides: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the changes of each row of a form that names something (`2-version`, `2-provider`, `2-model`). Raises InvalidInput.
+def variants(sides: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the changes of each row of a form that names something (`2-version`, `2-provider`, `2-model`), by its side.
 
-    Values that were typed for variables are for all of them.
+    Values that were typed for variables are for all of them. Raises InvalidInput.
     """
-    form, found = request.form, []
+    form = request.form
+    found: dict[str, dict[str, Any]] = {}
     for side in sides:
         given = {
             "version": _number(form.get(f"{side}-version"), "version"),
@@ -95,7 +106,7 @@ def variants(sides: Sequence[str]) -> list[dict[str, Any]]:
         }
         named = {name: value for name, value in given.items() if value}
         if named:
-            found.append({**named, "more": _typed(form)})
+            found[side] = {**named, "more": _typed(form)}
     return found
 
 
@@ -103,11 +114,6 @@ def missing_of(error: AppError) -> list[str]:
     """Return the variables that an error of several submissions says have no value, each once."""
     names = (item["field"].partition(".context.")[2] for item in error.errors)
     return [name for name in dict.fromkeys(names) if name]
-
-
-def _other(typed: str | None, before: object) -> str | None:
-    """Return what was typed where it is not what the form began with: another version has a choice of its own."""
-    return None if not typed or typed == str(before) else typed
 
 
 def _other_version(text: str | None, parent: Execution) -> int | None:

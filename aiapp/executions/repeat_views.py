@@ -10,8 +10,8 @@ from flask import make_response, render_template, request
 from werkzeug.wrappers import Response
 
 from aiapp import htmx
-from aiapp.errors import AppError, Conflict, InvalidInput
-from aiapp.executions import actions, choices, forms, provenance, repeating, showing
+from aiapp.errors import AppError, Conflict, InvalidInput, NotFound
+from aiapp.executions import actions, choices, forms, once, provenance, repeating, showing
 from aiapp.executions.models import Execution
 from aiapp.executions.routes import address, blueprint, shown
 from aiapp.extensions import db
@@ -23,7 +23,8 @@ from aiapp.workspaces.access import Access, require
 @require()
 def rerun(access: Access, execution_id: str) -> Response:
     """Ask the same once more."""
-    return _led_on(access, actions.rerun(access, access.get(Execution, execution_id)))
+    parent = access.get(Execution, execution_id)
+    return _led_on(access, actions.rerun(access, parent, execution_id=once.execution_id(access)))
 
 
 @blueprint.get("/w/<workspace>/executions/<id:execution_id>/changes")
@@ -35,6 +36,7 @@ def changes(access: Access, execution_id: str) -> str:
     values = {
         "context": json.dumps(fetchers.without(parent.context, parent.fetched), indent=2, ensure_ascii=False),
         "provider": parent.requested_provider,
+        "credential_id": parent.requested_credential_id,
         "model": parent.requested_model,
         "temperature": parent.temperature,
         "version": request.args.get("version", type=int) or own,
@@ -48,8 +50,8 @@ def regenerate(access: Access, execution_id: str) -> Response:
     """Ask again with changes."""
     parent = access.get(Execution, execution_id)
     try:
-        made = actions.regenerate(access, parent, forms.changes(parent))
-    except (InvalidInput, Conflict) as error:
+        made = actions.regenerate(access, parent, forms.changes(parent), execution_id=once.execution_id(access))
+    except (InvalidInput, Conflict, NotFound) as error:
         db.session.rollback()
         page = _dialog(access, access.get(Execution, execution_id), request.form, error)
         return make_response(page, error.status)
@@ -71,8 +73,8 @@ def _dialog(access: Access, parent: Execution, values: Mapping[str, Any], error:
         lacking = []
     return render_template(
         "executions/changes.html",
-        **{**shown(access, parent), **provenance.of(access, parent)},
-        **choices.offered(access, parent),
+        **{**shown(access, parent), **provenance.of(access, parent), **choices.offered(access, parent)},
+        credential_options=choices.credentials(access, parent),
         values=values,
         errors=forms.by_field(error) if error is not None else {},
         problem=error.detail if error is not None else "",

@@ -38,6 +38,8 @@ _ASKED = (
     "priority",
 )
 CHANGEABLE = ("context", "provider", "credential_id", "model", "version", "temperature")
+# Of these None is a change too: whoever repeats it lets go of the choice.
+CHOICES = ("provider", "credential_id", "model", "temperature")
 MORE = "more"
 
 
@@ -58,7 +60,8 @@ def changed(access: Access, execution: Execution, changes: Mapping[str, Any]) ->
     """Return the columns of an execution asked again with changes: any of CHANGEABLE; what is not given stays as it was.
 
     Another context or version fills the prompt anew; what filled itself then stays as it was (see Submission). Another provider
-    lets go of a pinned credential and of the model.
+    lets go of a pinned credential and of the model, another credential of provider and model. One of CHOICES that is None is
+    left to the version, then to the credential that answers.
 
     Arguments:
         changes: `more` (MORE) are values beside those of its context, for variables that another version has.
@@ -126,14 +129,14 @@ def _resubmission(access: Access, execution: Execution, changes: Mapping[str, An
         stream=execution.stream,
         source="page",
     )
-    given = {name: value for name, value in changes.items() if value is not None and name != MORE}
+    given = {name: value for name, value in changes.items() if name in CHOICES or (value is not None and name != MORE)}
     if version is not None and given.get("version") not in (None, version.number):
         submission = _left_to_the_version(version, submission)
     if unpins(access, execution):
         submission = replace(submission, credential_id=None)
-    if "provider" in given:
+    if given.get("provider") is not None:
         submission = replace(submission, credential_id=None, model=None)
-    elif "credential_id" in given:
+    elif given.get("credential_id") is not None:
         submission = replace(submission, provider=None, model=None)
     if "context" in given:  # what filled itself stays as it was, where nothing else is given for it now
         kept = [name for name in execution.fetched if name not in given["context"]]

@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Blueprint, request, url_for
 
+from aiapp.columns import new_id
 from aiapp.executions import (
     actions,
     explaining,
@@ -81,5 +82,6 @@ def shown(access: Access, execution: Execution) -> dict[str, Any]:
         "against": against if re.fullmatch("[0-9a-f]{32}", against := request.values.get("against", "")) else "",
         "unpins": showing.UNPINS if repeating.rerun_unpins(access, execution) else "",
         "unpinned": showing.UNPINNED if execution.unpinned else "",
+        "once": request.form.get("once") or new_id(),
         "may_run": access.allows("editor") or (version is not None and version.status == "published"),
     }

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from aiapp.credentials.models import Credential
 from aiapp.executions import actions
 from aiapp.executions.models import Execution
 from aiapp.executions.submission import Submission
@@ -96,6 +97,60 @@ def test_an_input_is_asked_of_several_at_once_and_shown_beside_each_other(app, s
     assert bob.get("/w/acme/executions/compare?id=nonsense").status_code == 404
 
 
+def test_a_form_that_is_sent_twice_asks_again_once(app, sign_in, greeting):
+    bob, path = sign_in("bob"), f"/w/acme/executions/{greeting}"
+
+    def rendered(page):
+        return re.search(r'name="once"\s+value="(\w+)"', text(bob.get(path + page)))[1]
+
+    for page, action, form in (
+        ("/compare", "compare", {"2-model": "tiny", "3-model": "big"}),
+        ("/changes", "regenerate", {"model": "tiny"}),
+        ("", "rerun", {}),
+    ):
+        form["once"] = rendered(page)
+        first, second = (bob.submit(f"{path}/{action}", form) for _ in range(2))
+        assert (first.status_code, first.location) == (303, second.location)
+    with app.app_context():
+        assert db.session.query(Execution).filter_by(parent_id=greeting).count() == 4
+
+
+def test_a_choice_is_kept_let_go_of_or_made_anew(app, team, sign_in, api):
+    with app.app_context():
+        main, spare = (
+            Credential(workspace_id=team.acme_id, provider=provider, name=provider, base_url="https://example.com")
+            for provider in ("openai", "anthropic")
+        )
+        db.session.add_all([main, spare])
+        db.session.commit()
+        main, spare = main.id, spare.id
+        asked = Submission(template="Hi", credential_id=main, model="gpt", temperature=0.5)
+        parent = done(actions.submit(team.access("bob"), asked), "Hello")
+    bob, path = sign_in("bob"), f"/w/acme/executions/{parent}"
+    assert re.search(rf'<option value="{main}"\s+selected', text(bob.get(f"{path}/changes")))
+    began = {"context": "{}", "provider": "", "credential_id": main, "model": "gpt", "temperature": "0.5"}
+
+    def choices(address):
+        row = row_at(app, address)
+        return row.requested_provider, row.requested_credential_id, row.requested_model, row.temperature
+
+    for changed, expected in (
+        ({}, (None, main, "gpt", 0.5)),
+        ({"credential_id": "", "model": "", "temperature": ""}, (None, None, None, None)),
+        ({"credential_id": spare}, (None, spare, None, 0.5)),
+        ({"provider": "anthropic", "model": "claude"}, ("anthropic", None, "claude", 0.5)),
+    ):
+        assert choices(bob.submit(f"{path}/regenerate", began | changed).location) == expected
+        sent = {name: value or None for name, value in changed.items()}
+        assert choices(api("bob")("POST", f"/executions/{parent}/regenerate", sent).json["id"]) == expected
+    mistaken = bob.submit(f"{path}/regenerate", began | {"provider": "openai", "credential_id": spare})
+    assert mistaken.status_code == 422
+    assert "not a credential of that provider" in text(mistaken)
+    gone = bob.submit(f"{path}/regenerate", began | {"credential_id": "0" * 32})
+    assert gone.status_code == 404
+    assert 'id="changes-form"' in text(gone)
+
+
 def test_any_two_outputs_are_compared(app, team, sign_in, api, greeting):
     with app.app_context():
         bob = team.access("bob")
@@ -119,6 +174,27 @@ def test_any_two_outputs_are_compared(app, team, sign_in, api, greeting):
     assert (told["added"], told["removed"], told["data"]) == (1, 1, [{"field": "a", "old": 1, "new": 2}])
     assert api("vera", "read")("GET", f"/executions/{greeting}/diff/{'0' * 32}").status_code == 404
     assert sign_in("charlie").get(f"/w/acme/executions/{other}/diff/{third}").status_code == 404
+
+
+def test_the_api_leaves_out_equal_lines_far_from_a_change_and_says_how_many(app, team, api):
+    lines = [f"line {number}" for number in range(1, 31)]
+    with app.app_context():
+        bob, ids = team.access("bob"), []
+        for output in (lines, [*lines[:14], "another", *lines[15:]], [f"other {number}" for number in range(3000)]):
+            ids.append(done(actions.submit(bob, Submission(template="Hi")), "\n".join(output)))
+    ask = api("vera", "read")
+    told = ask("GET", f"/executions/{ids[0]}/diff/{ids[1]}").json
+    assert [(one["op"], one["old_no"], one["hidden"]) for one in told["lines"] if one["op"] != "equal"] == [
+        ("fold", 1, 11),
+        ("removed", 15, 0),
+        ("added", None, 0),
+        ("fold", 19, 12),
+    ]
+    assert [one["text"] for one in told["lines"]][1:4] == ["line 12", "line 13", "line 14"]
+    assert (told["left_out"], told["cut"]) == (0, False)
+    long = ask("GET", f"/executions/{ids[0]}/diff/{ids[2]}").json
+    assert len(long["lines"]) == 2000
+    assert long["left_out"] > 0
 
 
 def test_the_api_compares_an_execution_or_a_prompt_template(api, greeting):
