@@ -66,7 +66,7 @@ def save_name(access: Access, view_id: str) -> Response:
     changes = {"name": name, **({"shared": shared} if access.allows("editor") else {})}
     try:
         saved_views.update(access, view, changes)
-    except InvalidInput as refused:
+    except (InvalidInput, Conflict) as refused:
         db.session.rollback()
         shown = _renaming(access, saved_views.find(access, view_id)) | {"name": name, "shared": shared}
         page = render_template("executions/view_rename.html", **shown, error=_said(refused))
@@ -81,7 +81,12 @@ def update_view(access: Access, view_id: str) -> Response:
     view = saved_views.find(access, view_id)
     columns = known(request.form.get("columns", "").split(",")) or None
     given = list_query.read(dict(parse_qsl(request.form.get("query", "")))).given
-    saved_views.update(access, view, {"query": given, "columns": columns})
+    try:
+        saved_views.update(access, view, {"query": given, "columns": columns})
+    except InvalidInput as refused:
+        db.session.rollback()
+        kept = {**given, "columns": ",".join(columns)} if columns else given  # the list is the form
+        return htmx.go(address(access, kept, view_id), f"The view stays as it was. {_said(refused)}", "bad")
     return htmx.go(address(access, view.query, view.id), f"{view.name} is updated.")
 
 

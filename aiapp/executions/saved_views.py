@@ -43,9 +43,7 @@ def create(
     if shared:
         access.demand("editor")
     owner = None if shared else access.user.id
-    theirs = access.select(SavedView).where(_owned_by(owner))
-    if (db.session.scalar(sa.select(sa.func.count()).select_from(theirs.subquery())) or 0) >= MOST:
-        raise Conflict(f"There are {MOST} saved views already. Delete one first.", code="too_many")
+    _demand_room(access, owner)
     view = SavedView(workspace_id=access.workspace.id, owner_id=owner, name=_checked_name(access, name, owner))
     view.query, view.columns = _checked_query(query), _checked_columns(columns)
     db.session.add(view)
@@ -61,7 +59,9 @@ def update(access: Access, view: SavedView, changes: Mapping[str, Any]) -> Saved
     was_shared = view.shared
     if changes.get("shared", was_shared) != was_shared:
         access.demand("editor")
-        view.owner_id = None if changes["shared"] else access.user.id
+        owner = None if changes["shared"] else access.user.id
+        _demand_room(access, owner)
+        view.owner_id = owner
     with db.session.no_autoflush:
         name = changes.get("name", view.name)
         if name != before["name"] or view.shared != was_shared:
@@ -121,6 +121,12 @@ def _known_to(access: Access) -> sa.ColumnElement[bool]:
 
 def _owned_by(owner_id: str | None) -> sa.ColumnElement[bool]:
     return SavedView.owner_id.is_(None) if owner_id is None else SavedView.owner_id == owner_id
+
+
+def _demand_room(access: Access, owner_id: str | None) -> None:
+    theirs = access.select(SavedView).where(_owned_by(owner_id))
+    if (db.session.scalar(sa.select(sa.func.count()).select_from(theirs.subquery())) or 0) >= MOST:
+        raise Conflict(f"There are {MOST} saved views already. Delete one first.", code="too_many")
 
 
 def _demand(access: Access, view: SavedView) -> None:

@@ -72,6 +72,31 @@ def test_a_view_keeps_filters_and_columns_and_opens_them_for_everybody_it_is_sha
         }
 
 
+def test_a_view_that_cannot_be_updated_leads_back_to_the_list_as_it_was(execution, sign_in, app):
+    bob = sign_in("bob")
+    bob.submit(VIEWS, {"name": "Failures", "query": "status=failed"})
+    view = only_view(app)
+    back = bob.submit(f"{VIEWS}/{view.id}/update", {"query": "status=odd&cost_from=1", "columns": "cost"})
+    assert back.headers["Location"] == f"/w/acme/executions?status=odd&cost_from=1&columns=cost&view={view.id}"
+    page = text(bob.get(back.headers["Location"]))
+    assert "The view stays as it was. There is no such status: odd." in page
+    assert only_view(app).query == {"status": "failed"}
+
+
+def test_there_is_an_end_to_shared_views_whichever_way_they_come(execution, sign_in, app, monkeypatch):
+    monkeypatch.setattr(saved_views, "MOST", 1)
+    bob = sign_in("bob")
+    assert bob.submit(VIEWS, {"name": "Ours", "query": "", "shared": "1"}).status_code == 303
+    assert bob.submit(VIEWS, {"name": "More", "query": "", "shared": "1"}).status_code == 422
+    assert bob.submit(VIEWS, {"name": "Mine", "query": ""}).status_code == 303
+    with app.app_context():
+        mine = db.session.scalars(sa.select(SavedView).where(SavedView.name == "Mine")).one().id
+    refused = bob.submit(f"{VIEWS}/{mine}/rename", {"name": "Mine, too", "shared": "1"})
+    assert refused.status_code == 422
+    assert "Mine, too" in text(refused)
+    assert "Delete one first" in text(refused)
+
+
 def test_a_list_opens_with_the_view_that_its_reader_chose_and_with_all_once_it_is_gone(execution, sign_in, app):
     bob = sign_in("bob")
     bob.submit(VIEWS, {"name": "Failures", "query": "status=failed"})
