@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Those of East Asian keyboards too: spreadsheets read them as the plain ones.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+# The comma, and what spreadsheets take for a separator besides: what follows would begin a cell, and may be a formula.
+_SEPARATOR = re.compile('[",;\t\r\n]')
 
 
 def cell(value: object) -> str:
@@ -23,6 +24,9 @@ def cell(value: object) -> str:
 
 def record(values: Iterable[object]) -> str:
     """Return one record with its line end."""
-    written = io.StringIO()
-    csv.writer(written, lineterminator="\r\n").writerow([cell(value) for value in values])
-    return written.getvalue()
+    return ",".join(_quoted(cell(value)) for value in values) + "\r\n"
+
+
+def _quoted(text: str) -> str:
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"' if _SEPARATOR.search(text) else text
