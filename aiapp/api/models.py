@@ -35,5 +35,5 @@ class IdempotencyKey(Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
 
 
-# Once erased, a retry is answered with the execution as it then is (see idempotency.once).
-sealing.register(IdempotencyKey, {"answer": None}, execution="id", erased={"status": None})
+# Once erased, a retry is answered with the execution as it then is; what made none is not made twice (see idempotency.once).
+sealing.register(IdempotencyKey, {"answer": None}, execution="id", erased={"status": None}, ended="created_at")

@@ -31,12 +31,20 @@ class Batch(Model):
     temperature, max_tokens). `checked` is what looking at all rows has found (see checking.Checked), None before. `prompt` is
     what the version said at the start, with all that it includes, so that no later edit divides the rows (see frozen.py). `note`
     says why it was paused by itself. `size` is the number of its rows, `revision` counts the changes of a draft.
+    `texts_erased_at` is set when it and its rows have no texts any more (see retention/erasing_batches.py).
     """
 
     __tablename__ = "batch"
     __table_args__ = (
         sa.Index("ix_batch_workspace_id_id", "workspace_id", "id"),
         sa.Index("ix_batch_status", "status"),
+        sa.Index(
+            "ix_batch_with_texts",
+            "workspace_id",
+            "id",
+            sqlite_where=sa.text("texts_erased_at IS NULL"),
+            postgresql_where=sa.text("texts_erased_at IS NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)
@@ -66,6 +74,7 @@ class Batch(Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    texts_erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     user: Mapped[User | None] = relationship()
     prompt_template: Mapped[PromptTemplate | None] = relationship()
@@ -110,11 +119,6 @@ class BatchRow(Model):
     error: Mapped[str | None] = mapped_column(sa.Text)
 
 
-# What everybody's rows share, and a row that never ran, belong to no execution: they go after the batch's end.
-sealing.register(Batch, {"mapping": {}, "checked": None, "prompt": None}, execution="id", ended=lambda: Batch.ended_at)
-sealing.register(
-    BatchRow,
-    {"context": {}, "error": None},
-    execution="execution_id",
-    ended=lambda: sa.select(Batch.ended_at).where(Batch.id == BatchRow.batch_id).scalar_subquery(),
-)
+# What all rows share belongs to no execution, and neither does a row that never ran: they go when the batch has ended.
+sealing.register(Batch, {"mapping": {}, "checked": None, "prompt": None}, execution=None)
+sealing.register(BatchRow, {"context": {}, "error": None}, execution="execution_id")

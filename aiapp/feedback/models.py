@@ -20,6 +20,7 @@ REASONS = {
     "up": ("Correct", "Complete", "Well written", "Right format"),
     "down": ("Incorrect", "Incomplete", "Made up", "Wrong format", "Wrong tone", "Too long"),
 }
+LISTED = frozenset(reason for some in REASONS.values() for reason in some)
 
 
 class Feedback(Model):
@@ -50,4 +51,4 @@ class Feedback(Model):
         return cls.execution_id.in_(seen)
 
 
-sealing.register(Feedback, {"comment": ""}, execution="execution_id")
+sealing.register(Feedback, {"comment": "", "reasons": []}, execution="execution_id", counted={"reasons": LISTED})

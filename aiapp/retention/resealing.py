@@ -115,24 +115,17 @@ def _rows(kind: Kind, workspace_id: str, after: str) -> list[Mapping[str, Any]]:
 
 
 def _reseal(kind: Kind, row: Mapping[str, Any], writes: Sealer) -> None:
-    wrong = [name for name in kind.fields if _is_wrong(row[name], writes)]
+    wrong = [name for name in kind.fields if not kind.fits(name, row[name], writes)]
     if not wrong:
         return
     row_id, values = kind.row_id(row), {}
     try:
         for name in wrong:
-            plain = sealing.open_value(row["workspace_id"], row_id, kind.place(name), row[name])
-            seal = writes.json if name in kind.json else writes.text
-            values[name] = seal(row_id, kind.place(name), plain)
+            plain = sealing.opened(kind.model, row["workspace_id"], row_id, {name: row[name]}, strict=True)
+            values[name] = kind.seal(writes, row_id, name, plain[name])
     except vault.Unreadable:
         log(__name__).warning("texts.unreadable", table=kind.model.__tablename__, id=row["id"])
         return
     table = kind.model.__table__
     same = {column.name: column for column in table.columns if column.onupdate is not None}
     db.session.connection().execute(sa.update(table).where(table.c.id == row["id"]).values({**same, **values}))
-
-
-def _is_wrong(value: Any, writes: Sealer) -> bool:
-    if value in (None, "", [], {}):
-        return False
-    return sealing.is_sealed(value) != (writes.key is not None)

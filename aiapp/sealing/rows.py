@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import QueryContext
 from sqlalchemy.orm.attributes import set_committed_value
 
 from aiapp.credentials import vault
-from aiapp.sealing.values import EMPTY, is_marked, open_value, sealer
+from aiapp.sealing.values import EMPTY, Sealer, is_marked, is_sealed, open_value, sealer
 
 # What stands where a text cannot be read.
 UNREADABLE = "This text cannot be read: the server's master keys do not open it."
@@ -25,20 +25,22 @@ class Kind:
 
     fields: the columns, each with what stands there once it is erased.
     row: the columns that name a row to the vault: a value that is copied to another row cannot be read there.
-    execution: the column with the id of the execution that the texts belong to: they are erased with it.
+    execution: the column with the id of the execution that the texts belong to: they are erased with it; None: there is none.
     erased: further columns that change with the erasing.
     read_as: attributes that are read from one of `fields` and are no column.
-    ended: makes the expression for when a row has ended whose texts belong to no execution: they are erased as an execution's
-        are that ended then.
+    ended: an indexed column with the moment from which on the texts can be erased, as an execution's that ended then, also where
+        their own has not.
+    counted: of those of `fields` that are lists of words, the words that the database counts: they are neither sealed nor erased.
     """
 
     model: type[Any]
     fields: Mapping[str, Any]
     row: tuple[str, ...]
-    execution: str
+    execution: str | None
     erased: Mapping[str, Any]
     read_as: Mapping[str, str]
-    ended: Callable[[], Any] | None = None
+    ended: str | None = None
+    counted: Mapping[str, Collection[str]] = field(default_factory=dict)
     json: frozenset[str] = field(default_factory=frozenset)
 
     def place(self, name: str) -> str:
@@ -49,6 +51,30 @@ class Kind:
         """Return a row's name for the vault."""
         return "/".join(str(values[name]) for name in self.row)
 
+    def seal(self, writes: Sealer, row_id: str, name: str, value: Any) -> Any:
+        """Return the value of a column as it is stored."""
+        if name in self.counted and isinstance(value, list):
+            return [
+                word if word in self.counted[name] else writes.text(row_id, self.place(name), word) for word in value
+            ]
+        write = writes.json if name in self.json else writes.text
+        return write(row_id, self.place(name), value)
+
+    def is_marked(self, name: str, value: Any) -> bool:
+        """Whether a stored value of a column has to be opened before it is read."""
+        if name in self.counted and isinstance(value, list):
+            return any(is_marked(word) for word in value)
+        return is_marked(value)
+
+    def fits(self, name: str, value: Any, writes: Sealer) -> bool:
+        """Whether a stored value is one that `writes` could have written."""
+        if value in EMPTY:
+            return True
+        on = writes.key is not None
+        if name in self.counted and isinstance(value, list):
+            return all(is_sealed(word) == on for word in value if word not in self.counted[name])
+        return is_sealed(value) == on
+
 
 KINDS: dict[type[Any], Kind] = {}
 
@@ -58,15 +84,18 @@ def register(
     fields: Mapping[str, Any],
     *,
     row: tuple[str, ...] = ("id",),
-    execution: str,
+    execution: str | None,
     erased: Mapping[str, Any] | None = None,
     read_as: Mapping[str, str] | None = None,
-    ended: Callable[[], Any] | None = None,
+    ended: str | None = None,
+    counted: Mapping[str, Collection[str]] | None = None,
 ) -> None:
     """Have the ORM seal and open `fields` of `model`, which has a `workspace_id`. The arguments are those of Kind."""
     columns = sa.inspect(model).columns
     as_json = frozenset(name for name in fields if isinstance(columns[name].type, sa.JSON))
-    kind = KINDS[model] = Kind(model, fields, row, execution, erased or {}, read_as or {}, ended, as_json)
+    kind = KINDS[model] = Kind(
+        model, fields, row, execution, erased or {}, read_as or {}, ended, counted or {}, as_json
+    )
 
     @event.listens_for(model, "load")
     def on_load(target: Any, context: QueryContext) -> None:
@@ -95,9 +124,7 @@ def sealed(model: type[Any], workspace_id: str, row_id: str, values: Mapping[str
     given = [name for name in kind.fields if name in found and found[name] not in EMPTY]
     if given:
         writes = sealer(workspace_id)
-        for name in given:
-            seal = writes.json if name in kind.json else writes.text
-            found[name] = seal(row_id, kind.place(name), found[name])
+        found |= {name: kind.seal(writes, row_id, name, found[name]) for name in given}
     return found
 
 
@@ -110,7 +137,7 @@ def opened(
     """
     kind, found = KINDS[model], dict(values)
     for name, value in values.items():
-        if name in kind.fields and is_marked(value):
+        if name in kind.fields and kind.is_marked(name, value):
             found[name] = _opened(kind, name, workspace_id, row_id, value, strict)
     return found
 
@@ -121,6 +148,8 @@ def readable(row: Any) -> bool:
 
 
 def _opened(kind: Kind, name: str, workspace_id: str, row_id: str, value: Any, strict: bool = False) -> Any:
+    if isinstance(value, list):
+        return [_opened_word(kind, name, workspace_id, row_id, word, strict) for word in value]
     try:
         return open_value(workspace_id, row_id, kind.place(name), value)
     except vault.Unreadable:
@@ -129,11 +158,21 @@ def _opened(kind: Kind, name: str, workspace_id: str, row_id: str, value: Any, s
         return kind.fields[name] if name in kind.json else UNREADABLE
 
 
+def _opened_word(kind: Kind, name: str, workspace_id: str, row_id: str, word: str, strict: bool) -> str:
+    try:
+        text: str = open_value(workspace_id, row_id, kind.place(name), word)
+    except vault.Unreadable:
+        if strict:
+            raise
+        return UNREADABLE
+    return text
+
+
 def _open_loaded(kind: Kind, target: Any) -> None:
     values = sa.inspect(target).dict
     for name in (*kind.fields, *kind.read_as):
         value = values.get(name)
-        if is_marked(value):
+        if kind.is_marked(name, value):
             column = kind.read_as.get(name, name)
             text = _opened(kind, column, values["workspace_id"], kind.row_id(values), value)
             set_committed_value(target, name, text)
@@ -153,9 +192,7 @@ def _seal_written(kind: Kind, connection: sa.Connection, target: Any) -> None:
         return
     writes, row_id = sealer(target.workspace_id, connection), kind.row_id(_identified(kind, target))
     plain = {name: state.dict[name] for name in changed}
-    for name in changed:
-        seal = writes.json if name in kind.json else writes.text
-        state.dict[name] = seal(row_id, kind.place(name), plain[name])
+    state.dict.update({name: kind.seal(writes, row_id, name, plain[name]) for name in changed})
     state.info[_PLAIN] = plain
 
 

@@ -28,7 +28,7 @@ from aiapp.feedback import actions as feedback
 from aiapp.prompt_templates import actions as prompt_templates
 from aiapp.prompt_templates import library
 from aiapp.retention import actions as rules
-from aiapp.retention import erasing
+from aiapp.retention import erasing, erasing_batches
 
 __all__ = ["canary", "rule"]
 
@@ -53,7 +53,7 @@ def test_a_workspace_that_keeps_no_texts_has_hashes_and_numbers_an_hour_after_th
     assert engine.row(made["later"]).output == f"Out {canary}."
     cancelled = engine.row(made["once"])
     assert not cancelled.finished
-    assert sweep() == 4
+    assert sweep() == 4 + 1, "also what the API would answer a retry"
     row = engine.row(made["text"])
     assert (row.output, row.body, row.context, row.template) == (None, "", {}, None)
     assert db.session.scalars(sa.select(Attempt.raw).distinct()).all() == [None]
@@ -214,22 +214,104 @@ def test_losses_are_those_of_a_stricter_rule_only(engine, stage, team, rule):
     db.session.remove()
 
 
-def test_the_rows_of_a_batch_are_encrypted_and_go_after_its_end_also_those_that_never_ran(engine, team, rule, canary):
-    rule(keeps_texts=False)
+@pytest.fixture
+def start(engine, team, canary):
+    """Start a batch of two rows as bob."""
     engine.credential("good")
     bob = team.access("bob")
     made = prompt_templates.create(bob, {"name": "Sort", "body": "Sort: {{word}}"})
     prompt_templates.publish(bob, library.version(bob, made, 1), "")
     table = tables.read(f"word\n{canary} one\n{canary} two\n".encode())
-    batch = batches.create(bob, table, Wish(prompt_template="sort"), start=True)
-    batches.cancel(bob, batch)
+    return lambda: batches.create(bob, table, Wish(prompt_template="sort"), start=True)
+
+
+def texts_of_batches() -> list[object]:
+    db.session.remove()
+    return [
+        *(row.context for row in db.session.scalars(sa.select(BatchRow).order_by(BatchRow.number))),
+        *db.session.scalars(sa.select(Batch.prompt)),
+    ]
+
+
+def test_the_rows_of_a_batch_are_encrypted_and_go_after_its_end_also_those_that_never_ran(team, rule, canary, start):
+    rule(keeps_texts=False)
+    batch = start()
+    batches.cancel(team.access("bob"), batch)
     assert canary.encode() not in stored_in_database()
-    assert {row.context["word"] for row in db.session.scalars(sa.select(BatchRow))} == {
-        f"{canary} one",
-        f"{canary} two",
-    }
+    assert texts_of_batches()[:2] == [{"word": f"{canary} one"}, {"word": f"{canary} two"}]
     assert sweep(timedelta(minutes=59)) == 0
     assert sweep() == 3
-    assert [row.context for row in db.session.scalars(sa.select(BatchRow))] == [{}, {}]
-    assert db.session.scalars(sa.select(Batch.prompt)).all() == [None]
+    assert texts_of_batches() == [{}, {}, None]
     assert sweep() == 0
+    assert db.session.scalars(sa.select(Batch.texts_erased_at)).one() is not None
+
+
+@pytest.mark.parametrize("rules", [{"texts_days": 3}, {"executions_days": 3}, {"texts_days": 9, "executions_days": 3}])
+def test_a_batch_has_texts_for_as_long_as_its_executions_have_any(team, rule, start, rules):
+    batches.cancel(team.access("bob"), start())
+    rule(**rules)
+    assert sweep(timedelta(days=2, hours=23)) == 0
+    assert sweep(timedelta(days=3, hours=1)) == 3
+    assert texts_of_batches() == [{}, {}, None]
+
+
+@pytest.mark.parametrize(("rules", "hours"), [({"texts_days": 3}, 72), ({"keeps_texts": False}, 24)])
+def test_a_batch_that_nobody_resumes_is_ended_and_its_texts_go(team, rule, start, rules, hours):
+    rule(**rules)
+    batch = start()
+    batches.pause(team.access("bob"), batch)
+    assert sweep(timedelta(hours=hours - 1)) == 0
+    db.session.execute(sa.update(BatchRow).where(BatchRow.number == 1).values(fed_at=now() + timedelta(hours=1)))
+    db.session.execute(sa.update(BatchRow).where(BatchRow.number == 1).values(state="completed"))
+    db.session.commit()
+    assert sweep(timedelta(hours=hours, minutes=30)) == 0, "its last row has moved it"
+    assert sweep(timedelta(hours=hours + 2)) == 3
+    assert texts_of_batches() == [{}, {}, None]
+    found = db.session.get_one(Batch, batch.id)
+    assert (found.status, found.note) == ("cancelled", "Nobody resumed it for so long that its texts were erased.")
+    assert list(db.session.scalars(sa.select(BatchRow.state).order_by(BatchRow.number))) == ["completed", "cancelled"]
+    with pytest.raises(Conflict) as refused:
+        batches.retry(team.access("bob"), found, "cancelled")
+    assert refused.value.code == "texts_erased"
+
+
+def test_an_erasing_that_was_interrupted_goes_on_where_it_was(team, rule, start, canary, monkeypatch):
+    rule(keeps_texts=False)
+    batch = start()
+    batches.cancel(team.access("bob"), batch)
+    monkeypatch.setattr(erasing_batches, "ROWS", 1)
+    duty = erasing_batches.erase_batches(batch.workspace_id, now() + LATER)
+    assert [next(duty), next(duty)] == [1, 1]
+    duty.close()
+    assert texts_of_batches() == [{}, {"word": f"{canary} two"}, None]
+    assert sweep() == 2
+    assert texts_of_batches() == [{}, {}, None]
+
+
+def test_no_kind_of_texts_and_no_workspace_waits_for_all_of_another(engine, team, rule, start, monkeypatch):
+    """Whatever one sweep has time for, it has done something of everything."""
+    batches.cancel(team.access("bob"), start())
+    for _ in range(6):
+        actions.submit(team.access("bob"), Submission(template="Hello"))
+    db.session.execute(sa.update(Execution).values(status="completed", completed_at=now()))
+    db.session.commit()
+    rule(texts_days=3, executions_days=30)
+    monkeypatch.setattr(erasing, "BATCH", 1)
+    done = []
+    monkeypatch.setattr(erasing.time, "monotonic", lambda: 0.0 if len(done) < 4 else 1e9)
+    monkeypatch.setattr(erasing, "erase_batches", counting(erasing.erase_batches, "batch", done))
+    monkeypatch.setattr(erasing, "_delete_old", counting(erasing._delete_old, "delete", done))
+    monkeypatch.setattr(erasing, "_erase_due", counting(erasing._erase_due, "erase", done))
+    sweep(timedelta(days=31))
+    assert {"batch", "delete", "erase"} <= set(done)
+
+
+def counting(duty, name, done):
+    """The duty, which says each time that it has changed something."""
+
+    def counted(*arguments):
+        for some in duty(*arguments):
+            done.append(name)
+            yield some
+
+    return counted
