@@ -12,6 +12,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from aiapp import sealing
 from aiapp.accounts.models import User
 from aiapp.executions.models import Execution
 from aiapp.executions.showing import provider_label
@@ -26,6 +27,8 @@ GROUPS = ("template", "version", "model", "provider", "user", "day", "week", "re
 # Only admins see how a member votes, as they alone see a member's usage.
 OF_MEMBERS = "user"
 MOST = 200
+# Of reasons that are encrypted nobody can tell which are alike.
+OWN_WORDS = "In their own words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ def reasons(access: Access, wanted: Wanted) -> list[Share]:
     query = votes.select(access, wanted).with_only_columns(Feedback.rating, Feedback.reasons, sa.func.count())
     found: dict[str, Counter[str]] = {}
     for rating, given, number in db.session.execute(query.group_by(Feedback.rating, Feedback.reasons)):
-        for reason in dict.fromkeys(given):
+        for reason in dict.fromkeys(OWN_WORDS if sealing.is_sealed(word) else word for word in given):
             found.setdefault(reason, Counter())[rating] += number
     shares = [Share(count["up"], count["down"], reason, reason) for reason, count in found.items()]
     return sorted(shares, key=lambda one: (-one.total, one.label))[:MOST]

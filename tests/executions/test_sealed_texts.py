@@ -6,6 +6,7 @@ import io
 import secrets
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from test_stream import read, text_of
 
 from aiapp import sealing
 from aiapp.api.models import IdempotencyKey
+from aiapp.columns import now
 from aiapp.credentials.vault import Unreadable
 from aiapp.executions import actions, publishing
 from aiapp.executions.models import Attempt, Execution
@@ -23,7 +25,7 @@ from aiapp.feedback import actions as feedback
 from aiapp.feedback.models import Feedback
 from aiapp.observability import logs
 from aiapp.retention import actions as rules
-from aiapp.retention import resealing
+from aiapp.retention import erasing, resealing
 
 
 @pytest.fixture
@@ -155,6 +157,30 @@ def test_what_was_there_before_is_encrypted_and_opened_again_with_no_trace_in_fr
     assert (stored.output, stored.context["name"]) == (f"Out {canary}.", canary)
 
 
+def test_reasons_in_own_words_are_encrypted_and_the_listed_ones_are_counted(engine, team, api, rule, canary):
+    engine.credential("good")
+    execution_id = engine.submit("Hello")
+    engine.finish(execution_id)
+    feedback.rate(team.access("bob"), engine.row(execution_id), "up", "", ["Correct", canary])
+    rule(seals_texts=True)
+    while resealing.reseal_some(team.acme_id) is not None:
+        db.session.remove()
+    assert canary.encode() not in stored_in_database()
+    assert db.session.scalars(sa.select(Feedback)).one().reasons == ["Correct", canary]
+    db.session.remove()
+    assert canary in api("bob")("GET", f"/executions/{execution_id}").get_data(as_text=True)
+    counted = api("bob")("GET", "/feedback/summary?group_by=reason").get_json()["rows"]
+    assert {row["key"]: row["up"] for row in counted} == {"Correct": 1, "In their own words": 1}
+    rule(seals_texts=False)
+    while resealing.reseal_some(team.acme_id) is not None:
+        db.session.remove()
+    assert db.session.execute(sa.select(Feedback.reasons)).scalar() == ["Correct", canary]
+    db.session.remove()
+    rule(texts_days=1)
+    erasing.sweep(now() + timedelta(days=2))
+    assert db.session.execute(sa.select(Feedback.reasons)).scalar() == ["Correct"]
+
+
 def test_search_finds_encrypted_executions_by_what_is_not_encrypted(engine, rule, sign_in):
     rule(seals_texts=True)
     execution_id = engine.submit("Where is the needle?")
@@ -248,7 +274,6 @@ IN_THE_CLEAR = {
     "batch": "names of columns, and who is asked",
     "credential": "settings; its secrets have columns of their own",
     "execution": "names, and the prompt template's schema",
-    "feedback": "reasons are counted by the database: such a workspace takes none but those that are listed",
     "list_preference": "names of columns",
     "prompt_event": "prompt templates are searched by their words",
     "prompt_revision": "prompt templates are searched by their words",
