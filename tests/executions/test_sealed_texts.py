@@ -168,8 +168,10 @@ def test_reasons_in_own_words_are_encrypted_and_the_listed_ones_are_counted(engi
     assert canary.encode() not in stored_in_database()
     assert db.session.scalars(sa.select(Feedback)).one().reasons == ["Correct", canary]
     db.session.remove()
-    assert canary in api("bob")("GET", f"/executions/{execution_id}").get_data(as_text=True)
-    counted = api("bob")("GET", "/feedback/summary?group_by=reason").get_json()["rows"]
+    bob = api("bob")
+    assert canary in bob("GET", f"/executions/{execution_id}").get_data(as_text=True)
+    db.session.remove()
+    counted = bob("GET", "/feedback/summary?group_by=reason").get_json()["rows"]
     assert {row["key"]: row["up"] for row in counted} == {"Correct": 1, "In their own words": 1}
     rule(seals_texts=False)
     while resealing.reseal_some(team.acme_id) is not None:
