@@ -20,6 +20,7 @@ from aiapp.credentials.models import CircuitBreaker, Credential
 from aiapp.errors import InvalidInput
 from aiapp.extensions import db, insert, settings
 from aiapp.workspaces.access import Access
+from aiapp.workspaces.models import Workspace
 
 # How long the one execution that tries a half-open circuit has it for itself.
 PROBE = timedelta(seconds=30)
@@ -28,7 +29,16 @@ DRILL_SECONDS, MOST_DRILL_SECONDS = 300, 3600
 _table = CircuitBreaker.metadata.tables[CircuitBreaker.__tablename__]
 _row = _table.c
 _READ = [_row[field.name] for field in fields(Breaker)]
-_OF = sa.select(*_READ).where(_row.workspace_id == sa.bindparam("b_workspace"), _row.cause != CLOSED)
+# Everybody who may ask a credential reads of its circuits, and a provider's words may quote the prompt of somebody's execution.
+_TELLS = (
+    sa.select(sa.and_(Workspace.keeps_texts, sa.not_(Workspace.seals_texts), sa.not_(Workspace.private_executions)))
+    .where(Workspace.id == sa.bindparam("b_workspace"))
+    .scalar_subquery()
+)
+_TOLD = sa.case((_TELLS, _row.message), else_="").label("message")  # also of what was written down before it was hidden
+_OF = sa.select(*(_TOLD if column is _row.message else column for column in _READ)).where(
+    _row.workspace_id == sa.bindparam("b_workspace"), _row.cause != CLOSED
+)
 _AT = sa.select(*_READ).where(_row.credential_id == sa.bindparam("b_credential"), _row.model == sa.bindparam("b_model"))
 _CLOSE = (
     sa.update(_table)
@@ -75,12 +85,16 @@ def at_place(credential_id: str, model: str) -> Breaker | None:
 def open_circuit(
     workspace_id: str, credential_id: str, opening: Opening, error_class: str, message: str, at: datetime
 ) -> None:
-    """Open a circuit. One that is open for longer already stays as it is."""
+    """Open a circuit. One that is open for longer already stays as it is.
+
+    Arguments:
+        message: the provider's words, which are not kept where executions or their texts are hidden.
+    """
     until = at + timedelta(seconds=opening.seconds)
     values: dict[str, Any] = {
         "cause": opening.cause,
         "error_class": error_class,
-        "message": message,
+        "message": message if db.session.scalar(sa.select(_TELLS), {"b_workspace": workspace_id}) else "",
         "trips": opening.trips,
         "opened_at": at,
         "until": until,

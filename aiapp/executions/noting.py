@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from aiapp import sealing
 from aiapp.columns import UtcDateTime, now
 from aiapp.credentials import breakers, circuit, health
 from aiapp.credentials.checks import SAMPLED_EVERY, USED_EVERY, mark_used, record_call, sample
@@ -102,9 +101,7 @@ def _note_circuit(result: AttemptResult, credential_id: str, *, own_wish: bool) 
     if opening is not None and own_wish:
         opening = replace(opening, model=target.model)
     if opening is not None:
-        # everybody who may ask the credential reads it there; a provider's words may quote a prompt
-        told = "" if sealing.is_on(target.workspace_id) else error.message
-        breakers.open_circuit(target.workspace_id, credential_id, opening, error.error_class, told, at)
+        breakers.open_circuit(target.workspace_id, credential_id, opening, error.error_class, error.message, at)
 
 
 def _noted_lately(credential_id: str, what: str, every: timedelta = USED_EVERY) -> bool:

@@ -15,6 +15,7 @@ from aiapp.credentials.circuit import CLOSED
 from aiapp.credentials.models import CircuitBreaker, Credential
 from aiapp.executions import noting, states
 from aiapp.extensions import db
+from aiapp.retention import actions as rules
 
 FAILS = refuses(500, "broken")
 
@@ -70,6 +71,31 @@ def test_after_five_failures_in_a_row_a_credential_is_passed_over_and_the_attemp
     (passed,) = attempt.passed_over
     assert (passed["credential_id"], passed["credential_name"], passed["model"]) == (first, "first", "small")
     assert passed["because"].startswith("Its circuit is open for another ")
+
+
+def test_a_providers_words_are_told_only_where_every_member_may_read_the_execution(engine, api):
+    first, _ = broken(engine)
+
+    def read():
+        db.session.remove()
+        (told,) = api("vera", "read")("GET", f"/credentials/{first}/circuits").json["circuits"]
+        return told["error_class"], told["message"]
+
+    def change(**values):
+        db.session.remove()
+        rules.change(engine.team.access("alice"), values, confirm="acme")
+
+    for rule in ("private_executions", "seals_texts", "keeps_texts"):
+        assert read() == ("server", "broken")
+        change(**{rule: rule != "keeps_texts"})
+        assert read() == ("server", "")  # what was written down before is hidden, too
+        move(cause=CLOSED, opened_at=now() - timedelta(hours=1))
+        for _ in range(5):
+            engine.finish(engine.submit())
+        (circuit,) = circuits()
+        assert (circuit.cause, circuit.message) == ("failures", "")
+        change(**{rule: rule == "keeps_texts"})
+        move(message="broken")
 
 
 def test_another_model_of_the_same_credential_is_asked_as_ever(engine):
