@@ -22,10 +22,14 @@ from aiapp.workspaces.models import Workspace
 
 # Others want to write meanwhile, and an answer may have ten megabytes.
 BATCH = 50
-# What was begun before the change, and by its rules, has been written by then.
-SETTLED_SECONDS = 5.0
 STEP_SECONDS = 1.0
 CLEANING = "cleaning"
+# What others do in this database now, by the names of their transactions; those of maintenance, which nobody has begun, are not.
+_OTHERS = """
+SELECT held.virtualtransaction FROM pg_locks held JOIN pg_stat_activity whose ON whose.pid = held.pid
+WHERE held.locktype = 'virtualxid' AND held.granted AND held.pid <> pg_backend_pid() AND whose.usesysid IS NOT NULL
+  AND whose.datid = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 def begin(workspace: Workspace) -> None:
@@ -35,14 +39,13 @@ def begin(workspace: Workspace) -> None:
         for kind in sealing.KINDS.values()
     )
     first = _order()[0]
-    workspace.resealing = {"table": first, "after": "", "done": 0, "total": total, "since": time.time()}
+    workspace.resealing = {"table": first, "after": "", "done": 0, "total": total}
 
 
 def step() -> int:
     """Go on for about a second and return how many rows were looked at. The scheduler calls it. Commits, some rows at a time."""
     with reading():
-        waiting = sa.select(Workspace.id, Workspace.resealing).where(Workspace.resealing.is_not(None))
-        due = [row.id for row in db.session.execute(waiting) if time.time() - row.resealing["since"] > SETTLED_SECONDS]
+        due = db.session.scalars(sa.select(Workspace.id).where(Workspace.resealing.is_not(None))).all()
         db.session.remove()
     end, looked_at = time.monotonic() + STEP_SECONDS, 0
     for workspace_id in due:
@@ -66,6 +69,10 @@ def reseal_some(workspace_id: str) -> int | None:
         db.session.rollback()
         return None
     progress = dict(workspace.resealing)
+    if not _settled(progress):
+        workspace.resealing = progress
+        db.session.commit()
+        return None
     if progress["table"] == CLEANING:
         db.session.rollback()
         if pages.overwrite_free():
@@ -85,6 +92,18 @@ def reseal_some(workspace_id: str) -> int | None:
     workspace.resealing = progress
     db.session.commit()
     return len(rows)
+
+
+def _settled(progress: dict[str, Any]) -> bool:
+    """Whether everything has ended that began before the change: it may have asked for the rule of then, and write by it.
+
+    SQLite lets one writer in at a time. PostgreSQL's transactions of that moment are noted, and waited for.
+    """
+    if settings().sqlite or progress.get("before") == []:
+        return True
+    now = set(db.session.scalars(sa.text(_OTHERS)))
+    progress["before"] = sorted(now.intersection(progress.get("before", now)))
+    return not progress["before"]
 
 
 def _finish(workspace_id: str) -> None:

@@ -157,6 +157,27 @@ def test_what_was_there_before_is_encrypted_and_opened_again_with_no_trace_in_fr
     assert (stored.output, stored.context["name"]) == (f"Out {canary}.", canary)
 
 
+def test_what_began_before_a_workspace_encrypted_and_ends_late_is_encrypted_too(engine, team, rule, canary):
+    if db.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite lets one writer in at a time")
+    execution_id = engine.submit("Hello")
+    table = Execution.__table__
+    with db.engine.connect() as early:
+        assert sealing.sealer(team.acme_id, early).key is None
+        rule(seals_texts=True)
+        for _ in range(3):
+            assert resealing.step() == 0
+        early.execute(sa.update(table).where(table.c.id == execution_id).values(body=canary))
+        early.commit()
+    with db.engine.connect() as later:
+        later.execute(sa.select(1))  # whoever begins later is not waited for
+        while resealing.step():
+            pass
+    assert team.access("bob").workspace.resealing is None
+    assert canary.encode() not in stored_in_database()
+    assert engine.row(execution_id).body == canary
+
+
 def test_reasons_in_own_words_are_encrypted_and_the_listed_ones_are_counted(engine, team, api, rule, canary):
     engine.credential("good")
     execution_id = engine.submit("Hello")
