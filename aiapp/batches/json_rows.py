@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
 MOST_CHARACTERS = 131_072  # of a cell of CSV, and of a JSON line eight times as many
 MOST_DEPTH = 32
 MOST_DIGITS = 300
+_TOO_LARGE = 10**MOST_DIGITS
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 _JSON_PIECE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]')
@@ -62,8 +64,10 @@ def trouble(value: Any, depth: int) -> str:
         if len(value) > 8 * MOST_CHARACTERS:
             return f"This is longer than {8 * MOST_CHARACTERS:,} characters."
         return "This contains a character that cannot be stored." if UNSTORABLE.search(value) else ""
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return "This number is too large."
+    if isinstance(value, float) and not math.isfinite(value):
+        return "JSON has no NaN." if math.isnan(value) else "This number is too large."
+    if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+        return f"This number has more than {MOST_DIGITS} digits."
     if isinstance(value, dict):
         return next(filter(None, (trouble(part, depth + 1) for pair in value.items() for part in pair)), "")
     if isinstance(value, list):

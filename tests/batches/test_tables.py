@@ -74,6 +74,15 @@ def test_nesting_is_measured_before_anything_is_parsed():
     assert tables.read_text('{"a": "' + "[" * 1000 + '"}', "jsonl").rows == [{"a": "[" * 1000}]
 
 
+@pytest.mark.parametrize(
+    ("value", "words"), [(float("nan"), "no NaN"), (float("-inf"), "too large"), (-(10**300), "300 digits")]
+)
+def test_numbers_that_no_json_can_hold_are_refused_wherever_they_stand(value, words):
+    found = tables.from_rows([{"a": 10**299, "b": {"c": [value]}}])
+    assert (found.rows, found.problems[0].row, found.problems[0].column) == ([], 1, "b")
+    assert words in found.problems[0].message
+
+
 @given(st.binary(max_size=400))
 def test_no_bytes_break_the_reader(data):
     for kind in ("", *tables.KINDS):
