@@ -44,6 +44,7 @@ class FilterQuery(BaseModel):
     source: Text | None = Field(
         None, description="page, api, preview (test runs), batch or cli; runs is all but test runs"
     )
+    batch: Text | None = Field(None, description="a batch's id: what its rows ran, and what they ran before a retry")
     error_class: Text | None = None
     feedback: Literal["up", "down", "any", "none"] | None = None
     user: Text | None = Field(None, description="a user's id")

@@ -36,7 +36,8 @@ _SPAN = (Execution.started_at, Execution.completed_at)
 _ROUGH_MS = 3
 _KNOWN = 100
 
-# Feedback stands below executions in the order of imports: only its table's name is known here.
+# Feedback and batches stand below executions in the order of imports: only their tables' names are known here.
+ROWS = sa.table("batch_row", *map(sa.column, ("workspace_id", "batch_id", "execution_id", "parent_id")))
 THUMBS = sa.table("feedback", sa.column("workspace_id"), sa.column("execution_id"), sa.column("rating"))
 
 
@@ -45,10 +46,10 @@ class Filters:
     """What a list is limited to; None and "" do not limit.
 
     `template` is a slug; `version` a version's number, its semver or a label that points to it, of that prompt template or of
-    any. `source` is where it was asked for, or RUNS. `feedback` is one of FEEDBACK, `user` a user's id. Costs in US dollars and
-    durations in seconds include both bounds, and leave out what is unknown; `since` is included and `until` is not. `q` is a part
-    of an id or of the texts; where these are encrypted, of the id or the names of
-    prompt template, model and credential.
+    any. `source` is where it was asked for, or RUNS; `batch` is a batch's id, `user` a user's, `feedback` one of FEEDBACK. Costs
+    in US dollars and durations in seconds include both bounds, and leave out what is unknown; `since` is included, `until` not.
+    `q` is a part of an id or of the texts; where these are encrypted, of the id or the names of prompt template, model and
+    credential.
     """
 
     status: str | None = None
@@ -60,6 +61,7 @@ class Filters:
     user: str | None = None
     mine: bool = False
     source: str | None = None
+    batch: str | None = None
     feedback: str | None = None
     error_class: str | None = None
     cost_from: Decimal | None = None
@@ -92,6 +94,8 @@ def conditions(access: Access, filters: Filters) -> Iterator[sa.ColumnElement[bo
         equal.append((Execution.prompt_template_id, _template(access, filters.template).scalar_subquery()))
     given = [(column, value) for column, value in equal if value is not None and value != ""]
     others = [*_of_version(access, filters), *_ranges(filters)]
+    if filters.batch:
+        others.append(Execution.id.in_(_of_batch(access, filters.batch)))
     if filters.source == RUNS:
         others.append(Execution.source != TEST_RUN)
     # Of several filters SQLite would take the index of one and fetch each of its rows to look at the others, also where none
@@ -137,6 +141,15 @@ def _of_version(access: Access, filters: Filters) -> Iterator[sa.ColumnElement[b
     # Known ids are looked for faster than a query's: a database that knows there are none walks through nothing.
     found = list(db.session.scalars(versions.limit(_KNOWN + 1)))
     yield Execution.prompt_version_id.in_(found if len(found) <= _KNOWN else versions)
+
+
+def _of_batch(access: Access, batch_id: str) -> sa.Select[str]:
+    """Return the ids of what a batch's rows have run, and of what they had run before they were tried again."""
+    last = sa.func.coalesce(ROWS.c.execution_id, ROWS.c.parent_id).label("id")
+    found = sa.select(last).where(ROWS.c.workspace_id == access.workspace.id, ROWS.c.batch_id == batch_id)
+    runs = found.cte("runs", recursive=True)
+    runs = runs.union(sa.select(Execution.parent_id).where(Execution.id == runs.c.id, Execution.parent_id.is_not(None)))
+    return sa.select(runs.c.id).where(runs.c.id.is_not(None))
 
 
 def _ranges(filters: Filters) -> Iterator[sa.ColumnElement[bool]]:

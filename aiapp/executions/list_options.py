@@ -18,6 +18,9 @@ from aiapp.workspaces.models import Membership
 
 Options = list[tuple[str, str]]
 
+# Batches stand below executions in the order of imports: only their table's name is known here.
+BATCHES = sa.table("batch", *map(sa.column, ("id", "workspace_id", "user_id", "name", "status")))
+
 # The models in use now: a walk through all executions would be slow and long.
 _LOOKED_AT = 500
 _MOST = 200
@@ -32,6 +35,7 @@ def offered(access: Access) -> dict[str, Options]:
         "provider": [(provider, provider_label(provider)) for provider in providers],
         "credential_id": _credentials(access),
         "user": _members(access),
+        "batch": _batches(access),
         "error_class": [(kind, title[:1].upper() + title[1:]) for kind, (title, _) in ERRORS.items()],
     }
 
@@ -73,6 +77,13 @@ def _credentials(access: Access) -> Options:
     known = sa.or_(Credential.owner_id.is_(None), Credential.owner_id == access.user.id)
     query = access.select(Credential).with_only_columns(Credential.id, Credential.name).where(known)
     return [(row_id, name) for row_id, name in db.session.execute(query.order_by(Credential.name).limit(_MOST))]
+
+
+def _batches(access: Access) -> Options:
+    mine = sa.true() if Execution.visible_to(access) is None else BATCHES.c.user_id == access.user.id
+    query = sa.select(BATCHES.c.id, BATCHES.c.name).where(BATCHES.c.workspace_id == access.workspace.id, mine)
+    started = query.where(BATCHES.c.status != "draft").order_by(BATCHES.c.id.desc()).limit(_MOST)
+    return [(batch_id, name) for batch_id, name in db.session.execute(started)]
 
 
 def _members(access: Access) -> Options:

@@ -35,6 +35,7 @@ WORDS = {
     "credential_id": "Credential",
     "user": "Member",
     "source": "Source",
+    "batch": "Batch",
     "error_class": "Error",
     "cost_from": "Cost from",
     "cost_to": "Cost to",
