@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aiapp import sealing
-from aiapp.batches import checking, feeding, frozen, jobs, listing, wishes
+from aiapp.batches import announcements, checking, feeding, frozen, jobs, listing, wishes
 from aiapp.batches.checking import Checked, Sources
 from aiapp.batches.models import Batch, BatchRow
 from aiapp.batches.tables import Table
@@ -22,6 +22,7 @@ from aiapp.executions.publishing import Publisher
 from aiapp.executions.submission import Prepared, prepare
 from aiapp.extensions import db, reading, redis
 from aiapp.observability.logs import log
+from aiapp.webhooks import announcing
 from aiapp.workspaces.access import Access, missing
 
 ROWS_AT_ONCE = 1000
@@ -74,10 +75,16 @@ def create(
     return batch
 
 
-def change(access: Access, batch: Batch, wish: Wish, mapping: Sources) -> Batch:
-    """Change a draft's settings and mapping, and look at all its rows again. Raises as create does, Conflict where it is none."""
+def change(access: Access, batch: Batch, wish: Wish, mapping: Sources, *, by_name: bool = False) -> Batch:
+    """Change a draft's settings and mapping, and look at all its rows again.
+
+    Arguments:
+        by_name: variables that `mapping` leaves out go by the names of the columns, as in create; else they have no value.
+    Raises as create does, Conflict where it is no draft.
+    """
     wish.check()
-    prepared, mapping, checked = _looked_at(access, wish, batch.columns, mapping, listing.contexts(batch.id))
+    rows = listing.contexts(batch.id)
+    prepared, mapping, checked = _looked_at(access, wish, batch.columns, mapping, rows, by_name=by_name)
     values = _settings(wish, prepared, mapping, checked) | {"name": wish.name or batch.name}
     _move_draft(batch, values)
     db.session.commit()
@@ -102,13 +109,14 @@ def start(access: Access, batch: Batch) -> Batch:
     return listing.again(access, batch.id)
 
 
-def discard(access: Access, batch: Batch) -> None:
-    """Delete a draft. Raises Conflict for what is none."""
+def delete(access: Access, batch: Batch) -> None:
+    """Delete a draft, or one that has ended, with its rows; its executions stay. Raises Conflict `running`."""
     found = _locked(access, batch)
-    if found.status != "draft":
-        raise _started()
+    if found.status in ("running", "paused"):
+        raise Conflict("It has not ended yet: cancel it first.", code="running")
+    _note(access, found, "delete", status=found.status)
     access.delete(found)
-    db.session.commit()
+    _commit()
 
 
 def pause(access: Access, batch: Batch) -> Batch:
@@ -128,10 +136,9 @@ def resume(access: Access, batch: Batch) -> Batch:
     found = _locked(access, batch)
     if found.status not in ("running", "paused"):
         raise _finished(found)
-    if found.note:
-        found.user_id, found.token_name, found.note = access.user.id, access.token_name, ""
+    _take_over(access, found)
     if found.status == "paused":
-        found.status = "running"
+        found.status, found.note = "running", ""
         _note(access, found, "resume")
     db.session.commit()
     jobs.wake(found.id, found.workspace_id, found.priority)
@@ -157,9 +164,10 @@ def cancel(access: Access, batch: Batch) -> Batch:
     feeding.settle(found.id)
     found.status, found.note, found.ended_at = "cancelled", "", now()
     _note(access, found, "cancel")
+    announcements.ended(found)
     ended = sa.select(Execution.id).where(Execution.id.in_(under_way), Execution.status == "cancelled")
     stopped = list(db.session.scalars(ended))
-    db.session.commit()
+    _commit()
     for execution_id in stopped:
         Publisher(redis(), execution_id).done("cancelled", error_class="cancelled")
     return found
@@ -168,7 +176,8 @@ def cancel(access: Access, batch: Batch) -> Batch:
 def retry(access: Access, batch: Batch, which: str = "failed") -> Batch:
     """Have rows that failed (`which` is a key of RETRIED) run again, each with its last execution as the parent of the next.
 
-    A batch that has ended runs again; a paused one stays paused. Raises Conflict `nothing_to_retry`, and for a draft.
+    A batch that has ended runs again, taken over as by resume; a paused one stays paused. Raises Conflict `nothing_to_retry`,
+    and for a draft.
     """
     found = _locked(access, batch)
     if found.status == "draft":
@@ -191,8 +200,9 @@ def retry(access: Access, batch: Batch, which: str = "failed") -> Batch:
         raise Conflict("No row of it can be tried again.", code="nothing_to_retry")
     if found.status in ("ended", "cancelled"):
         found.status, found.ended_at = "running", None
+        _take_over(access, found)
     _note(access, found, "retry", rows=rows, which=which)
-    db.session.commit()
+    _commit()
     jobs.wake(found.id, found.workspace_id, found.priority)
     return found
 
@@ -200,11 +210,13 @@ def retry(access: Access, batch: Batch, which: str = "failed") -> Batch:
 def _insert_rows(batch: Batch, table: Table) -> None:
     """Past the unit of work, which takes longer for a row than the database."""
     shared = {"workspace_id": batch.workspace_id, "batch_id": batch.id}
+    # An empty one would be one whose texts were erased (see feeding).
+    empty = dict.fromkeys(table.columns)
     for start in range(0, len(table.rows), ROWS_AT_ONCE):
         rows = []
         for number, context in enumerate(table.rows[start : start + ROWS_AT_ONCE], start + 1):
             row_id = new_id()
-            kept = sealing.sealed(BatchRow, batch.workspace_id, row_id, {"context": context})
+            kept = sealing.sealed(BatchRow, batch.workspace_id, row_id, {"context": context or empty})
             rows.append({"id": row_id, "number": number, **shared, **kept})
         db.session.execute(sa.insert(BatchRow), rows)
 
@@ -252,6 +264,17 @@ def _locked(access: Access, batch: Batch) -> Batch:
         raise missing(Batch)
     feeding.note_end(found)
     return found
+
+
+def _take_over(access: Access, batch: Batch) -> None:
+    if not feeding.may_go_on(batch):
+        batch.user_id, batch.token_name = access.user.id, access.token_name
+
+
+def _commit() -> None:
+    """Commit, and tell of an end that was announced."""
+    db.session.commit()
+    announcing.wake()
 
 
 def _write(change: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,6 +15,12 @@ from aiapp.prompt_templates.text import including
 from aiapp.prompt_templates.text.rendering import estimate_tokens
 
 MOST_PROBLEMS = 100
+# A thread of the server is held for as long.
+MOST_SECONDS = 20.0
+TOO_LONG = (
+    f"Filling all prompts takes longer than {MOST_SECONDS:.0f} seconds: this row and those after it were not looked at. "
+    "Bring the table in parts, or shorten the prompt."
+)
 Sources = Mapping[str, Mapping[str, str]]
 Rows = Iterable[tuple[int, Mapping[str, Any]]]
 
@@ -30,11 +37,15 @@ class Problem:
 
 @dataclass(slots=True)
 class Checked:
-    """What looking at all rows has found: the first problems, how many rows have one, the (estimated) tokens of all prompts."""
+    """What looking at all rows has found: the first problems, how many rows have one, the (estimated) tokens of all prompts.
+
+    `complete` is False where that took too long: then the first problem is the row from which on nothing was looked at.
+    """
 
     problems: list[Problem] = field(default_factory=list)
     wrong_rows: int = 0
     tokens: int = 0
+    complete: bool = True
 
     @property
     def ready(self) -> bool:
@@ -72,13 +83,20 @@ def values(specs: Mapping[str, Mapping[str, Any]], mapping: Sources, row: Mappin
     return found
 
 
-def check(prepared: Prepared, mapping: Sources, columns: Sequence[str], rows: Rows) -> Checked:
-    """Fill the prompt of every row and return what was found; a mistake of the mapping is told once."""
+def check(
+    prepared: Prepared, mapping: Sources, columns: Sequence[str], rows: Rows, *, seconds: float = MOST_SECONDS
+) -> Checked:
+    """Fill the prompt of every row, for so many seconds, and return what was found; a mistake of the mapping is told once."""
     specs = {spec["name"]: spec for spec in variables(prepared)}
     checked = Checked(_of_mapping(specs, mapping, columns))
     if checked.problems:
         return checked
+    end = time.monotonic() + seconds
     for number, row in rows:
+        if time.monotonic() > end:
+            checked.complete = False
+            checked.problems.insert(0, Problem(number, None, "", TOO_LONG))
+            break
         try:
             made = prepared.columns(values(specs, mapping, row))
         except InvalidInput as error:

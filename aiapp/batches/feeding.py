@@ -6,27 +6,35 @@ say what is left to do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 
-from aiapp.batches import checking, frozen
+from aiapp.accounts.models import User
+from aiapp.batches import announcements, checking, frozen
 from aiapp.batches.models import Batch, BatchRow
 from aiapp.columns import new_id, now
 from aiapp.errors import InvalidInput
 from aiapp.executions.models import FINISHED, Execution
 from aiapp.executions.states import database_time
 from aiapp.extensions import db
+from aiapp.observability.logs import log
 from aiapp.workspaces.models import ROLES, Membership
 
 # In one transaction, so that nobody waits long for the database.
 STEP = 50
 MINUTE = timedelta(minutes=1)
 UNKNOWN_PROMPT = "Nobody knows its prompt any more: its texts were erased, or the server's keys do not open them."
+UNKNOWN_VALUES = "Nobody knows its values any more: its texts were erased, or the server's keys do not open them."
+REFUSED = "The database could not store its execution."
 LEFT = "Whoever started it can no longer run batches here. Who resumes it takes it over."
+
+# A row, and the columns of its execution.
+Filled = tuple[BatchRow, dict[str, Any]]
 
 
 @dataclass(slots=True)
@@ -50,7 +58,7 @@ def step(batch_id: str) -> Fed:
         return Fed()
     fed = Fed(batch.workspace_id, batch.priority)
     settle(batch_id)
-    if batch.status == "running" and not _may_go_on(batch):
+    if batch.status == "running" and not may_go_on(batch):
         batch.status, batch.note = "paused", LEFT
     if batch.status == "running" and not batch.prompt:
         batch.status, batch.note = "paused", UNKNOWN_PROMPT
@@ -66,6 +74,7 @@ def note_end(batch: Batch) -> bool:
     if batch.status not in ("running", "paused") or _left(batch.id):
         return False
     batch.status, batch.ended_at = "ended", now()
+    announcements.ended(batch)
     return True
 
 
@@ -82,24 +91,28 @@ def settle(batch_id: str) -> None:
 
 def _make(batch: Batch, fed: Fed) -> None:
     room = batch.at_once - _number(batch.id, BatchRow.state == "running")
+    waiting = sa.select(BatchRow).where(BatchRow.batch_id == batch.id, BatchRow.state == "waiting")
     if batch.per_minute is not None:
-        begun = sa.select(sa.func.count(), sa.func.min(BatchRow.fed_at)).where(BatchRow.batch_id == batch.id)
-        recent, oldest = db.session.execute(begun.where(BatchRow.fed_at > database_time(-60.0))).one()
-        if recent + room > batch.per_minute:
+        recently = BatchRow.fed_at > database_time(-60.0)
+        begun = sa.select(sa.func.count(), sa.func.min(BatchRow.fed_at)).where(BatchRow.batch_id == batch.id, recently)
+        again = sa.func.count().filter(BatchRow.state == "waiting")
+        recent, oldest, repeated = db.session.execute(begun.add_columns(again)).one()
+        if repeated or recent + room > batch.per_minute:
             fed.later = (oldest or now()) + MINUTE
         room = min(room, batch.per_minute - recent)
+        # A row is begun once a minute at the most: its next beginning would hide the one before from the count.
+        waiting = waiting.where(sa.or_(BatchRow.fed_at.is_(None), sa.not_(recently)))
     if room <= 0:
         return
-    waiting = sa.select(BatchRow).where(BatchRow.batch_id == batch.id, BatchRow.state == "waiting")
     rows = db.session.scalars(waiting.order_by(BatchRow.number).limit(min(room, STEP))).all()
     prepared = frozen.thaw(batch.prompt or {})
     parents = [row.parent_id for row in rows if row.parent_id is not None]
     there = set(db.session.scalars(sa.select(Execution.id).where(Execution.id.in_(parents)))) if parents else set()
     specs = {spec["name"]: spec for spec in checking.variables(prepared)}
-    made: dict[str, Execution] = {}
+    filled: list[Filled] = []
     for row in rows:
-        if row.parent_id is not None and batch.columns and not row.context:
-            row.state, row.error = "failed", "Its texts were erased: it cannot be run again."
+        if batch.columns and not row.context:  # no row is stored like that (see actions)
+            row.state, row.error = "failed", UNKNOWN_VALUES
             continue
         try:
             columns = prepared.columns(checking.values(specs, batch.mapping, row.context))
@@ -107,44 +120,60 @@ def _make(batch: Batch, fed: Fed) -> None:
             told = "; ".join(f"{item['field']}: {item['message']}" for item in error.errors) or str(error)
             row.state, row.error = "failed", told[:500]
             continue
-        made[row.id] = _execution(batch, row.parent_id if row.parent_id in there else None, columns)
-    _begin(made)
-    fed.made = [execution.id for execution in made.values()]
+        filled.append((row, _of_batch(batch, row.parent_id if row.parent_id in there else None, columns)))
+    fed.made = _stored(filled)
     # No execution that was made wakes the next step where none was.
-    fed.again = len(rows) == min(room, STEP) and (room > STEP or len(made) < len(rows))
+    fed.again = len(rows) == min(room, STEP) and (room > STEP or len(fed.made) < len(rows))
 
 
-def _execution(batch: Batch, parent_id: str | None, columns: dict[str, Any]) -> Execution:
+def _of_batch(batch: Batch, parent_id: str | None, columns: dict[str, Any]) -> dict[str, Any]:
     # The prompt template may have been deleted since its text was copied: then the batch's row says so.
     whose = {"prompt_template_id": batch.prompt_template_id, "prompt_version_id": batch.prompt_version_id}
-    return Execution(
-        id=new_id(),
-        workspace_id=batch.workspace_id,
-        user_id=batch.user_id,
-        token_name=batch.token_name,
-        parent_id=parent_id,
-        **{**columns, **whose},
-    )
+    whose |= {"workspace_id": batch.workspace_id, "user_id": batch.user_id, "token_name": batch.token_name}
+    return {**columns, **whose, "parent_id": parent_id}
 
 
-def _begin(executions: Mapping[str, Execution]) -> None:
-    """Give each row, by its id, the execution made for it; where one has one by now, the whole transaction is given up."""
-    db.session.add_all(executions.values())
+def _stored(filled: Sequence[Filled]) -> list[str]:
+    """Begin the rows, and return the executions' ids. Those that the database refuses fail, and keep no other one waiting."""
+    try:
+        with db.session.begin_nested():
+            return _begin(filled)
+    except (StatementError, ValueError, OverflowError) as error:
+        if not _is_refusal(error):
+            raise
+        if len(filled) > 1:
+            return [execution_id for one in filled for execution_id in _stored([one])]
+        ((row, _),) = filled
+        row.state, row.error = "failed", REFUSED
+        log(__name__).warning("batch.row_refused", batch_id=row.batch_id, row=row.number, error=type(error).__name__)
+        return []
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether it is about the values: whatever else a database or its driver says may be over the next time."""
+    return not isinstance(error, DBAPIError) or isinstance(error, DataError | IntegrityError)
+
+
+def _begin(filled: Sequence[Filled]) -> list[str]:
+    """Give each row its execution; where one has one by now, the whole transaction is given up."""
+    made = [(row, Execution(id=new_id(), **columns)) for row, columns in filled]
+    db.session.add_all(execution for _, execution in made)
     db.session.flush()
-    for row_id, execution in executions.items():
-        waits = sa.and_(BatchRow.id == row_id, BatchRow.state == "waiting", BatchRow.execution_id.is_(None))
+    for row, execution in made:
+        waits = sa.and_(BatchRow.id == row.id, BatchRow.state == "waiting", BatchRow.execution_id.is_(None))
         taken = (
             sa.update(BatchRow).where(waits).values(state="running", execution_id=execution.id, fed_at=database_time())
         )
         db.session.execute(taken.returning(BatchRow.id).execution_options(synchronize_session=False)).one()
+    return [execution.id for _, execution in made]
 
 
-def _may_go_on(batch: Batch) -> bool:
+def may_go_on(batch: Batch) -> bool:
     """Whether the one who started it may still do that: a change of their role acts on what is not begun yet."""
     role = db.session.scalar(
-        sa.select(Membership.role).where(
-            Membership.workspace_id == batch.workspace_id, Membership.user_id == batch.user_id
-        )
+        sa.select(Membership.role)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.workspace_id == batch.workspace_id, Membership.user_id == batch.user_id, User.active)
     )
     return role is not None and ROLES.index(role) >= ROLES.index("editor")
 

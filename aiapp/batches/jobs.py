@@ -14,6 +14,7 @@ from aiapp.errors import Unavailable
 from aiapp.executions import deliveries, states
 from aiapp.extensions import db, reading
 from aiapp.observability.logs import log
+from aiapp.webhooks import announcing
 
 FEED = "aiapp.batches.jobs.feed"
 
@@ -49,10 +50,12 @@ def wake(batch_id: str, workspace_id: str, priority: str) -> None:
 def _feed_some(batch_id: str) -> Fed:
     with states.transaction():
         fed = feeding.step(batch_id)
+        announced = announcing.announced()
     if fed.made:
         log(__name__).info("batch.fed", batch_id=batch_id, workspace_id=fed.workspace_id, rows=len(fed.made))
     if fed.ended:
         log(__name__).info("batch.ended", batch_id=batch_id, workspace_id=fed.workspace_id)
+        announcing.wake(announced)
     try:
         deliveries.wake_many([(one, fed.workspace_id) for one in fed.made], fed.priority)
         if fed.later is not None:

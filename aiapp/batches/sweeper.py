@@ -15,15 +15,19 @@ KEPT = timedelta(days=7)
 MOST = 200
 FORGOTTEN_AT_ONCE = 20  # each with its rows
 
+_last = ""  # the batch that the sweep before came to, where there were more
+
 
 def sweep_batches() -> int:
-    """Have every batch fed that runs, or of which something still runs; return how many. Needs an app context."""
+    """Have every batch fed that runs, or of which something still runs, MOST at a time; return how many. Needs an app context."""
+    global _last
     running = sa.exists().where(BatchRow.batch_id == Batch.id, BatchRow.state == "running")
     moving = sa.or_(Batch.status == "running", sa.and_(Batch.status.in_(("paused", "cancelled")), running))
     with reading():
-        found = db.session.execute(sa.select(Batch.id, Batch.workspace_id, Batch.priority).where(moving).limit(MOST))
-        batches = found.all()
+        query = sa.select(Batch.id, Batch.workspace_id, Batch.priority).where(moving, Batch.id > _last)
+        batches = db.session.execute(query.order_by(Batch.id).limit(MOST)).all()
         db.session.remove()
+    _last = batches[-1].id if len(batches) == MOST else ""
     for batch_id, workspace_id, priority in batches:
         jobs.wake(batch_id, workspace_id, priority)
     return len(batches)

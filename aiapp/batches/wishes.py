@@ -101,7 +101,7 @@ def _mistakes(problems: Iterable[checking.Problem]) -> Iterable[dict[str, str]]:
 
 
 def _place(row: int | None, column: str | None) -> str:
-    return ".".join(("rows", *(str(part) for part in (row, column) if part is not None)))
+    return ".".join(("rows", *(str(part) for part in (row, column) if part not in (None, ""))))
 
 
 def _error(field: str, message: str) -> dict[str, str]:

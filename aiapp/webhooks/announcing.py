@@ -16,6 +16,7 @@ from aiapp.webhooks.models import EVENTS, Webhook, WebhookDelivery
 
 DELIVER = "aiapp.webhooks.jobs.deliver"
 _ANNOUNCED = "webhooks.announced"
+Announced = list[tuple[str, str]]  # the id of a delivery, and that of its workspace
 
 
 def announce(workspace_id: str, event: str, payload: Mapping[str, Any]) -> None:
@@ -37,12 +38,21 @@ def announce(workspace_id: str, event: str, payload: Mapping[str, Any]) -> None:
             db.session.info.setdefault(_ANNOUNCED, []).append((delivery.id, workspace_id))
 
 
-def wake() -> None:
+def announced() -> Announced:
+    """Return what this session has announced, once: for a wake() after its end."""
+    rows: Announced = db.session.info.pop(_ANNOUNCED, [])
+    return rows
+
+
+def wake(rows: Announced | None = None) -> None:
     """Have workers send what this session has announced and committed. An absent Redis is no error: the sweep finds the rows.
 
     Ids of rows that were rolled back do no harm: a worker finds nothing to do.
+
+    Arguments:
+        rows: what announced() has returned, where the session has ended since.
     """
-    rows: list[tuple[str, str]] = db.session.info.pop(_ANNOUNCED, [])
+    rows = announced() if rows is None else rows
     try:
         queue.enqueue_many(DELIVER, rows)
     except Unavailable:

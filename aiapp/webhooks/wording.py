@@ -12,6 +12,7 @@ from aiapp.webhooks.retrying import ATTEMPTS
 EVENT_WORDS = {
     "prompt_template.published": "A version is published",
     "prompt_template.label_moved": "A label is moved",
+    "batch.ended": "A batch ends",
     PING: "Test",
 }
 # The mark of a state, of those that every list has.

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from batch_desk import Desk, answering
 from flask import Flask
 from scripted_provider import ScriptedProvider, scripted
 
@@ -136,3 +137,9 @@ def in_thread(stage: Flask) -> Iterator[Callable[..., Any]]:
     for thread in threads:
         thread.join(30)
         assert not thread.is_alive()
+
+
+@pytest.fixture
+def desk(engine: Engine, provider: ScriptedProvider) -> Desk:
+    provider.on("first", answering)
+    return Desk(engine)

@@ -17,7 +17,7 @@ from aiapp.extensions import db
 from aiapp.webhooks import actions, announcing, jobs
 from aiapp.webhooks.models import EVENTS, Webhook, WebhookDelivery
 
-PUBLISHED, MOVED = EVENTS
+PUBLISHED, MOVED, *_ = EVENTS
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from aiapp.webhooks.announcing import DELIVER
 from aiapp.webhooks.models import EVENTS, FAILING_AFTER, WebhookDelivery
 from aiapp.webhooks.retrying import ATTEMPTS, DELAYS
 
-PUBLISHED, MOVED = EVENTS
+PUBLISHED, MOVED, *_ = EVENTS
 BROKEN = (500, {}, b"<h1>Broken</h1>")
 
 
