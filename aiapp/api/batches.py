@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
+from flask import stream_with_context
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
@@ -22,7 +23,7 @@ from aiapp.batches import models as rows
 from aiapp.errors import InvalidInput
 
 batches = APIBlueprint("batches", __name__, abp_tags=[Tag(name="Batches")], abp_security=[{"token": []}])
-batches.url_value_preprocessor(bounds.raise_them)
+batches.url_value_preprocessor(bounds.raise_for_table)  # authenticate looks at the token before it reads anything
 
 
 class BatchPath(BaseModel):
@@ -87,7 +88,7 @@ def index(query: PageQuery) -> Listed[Batch]:
     """With how far each is."""
     if query.cursor and not re.fullmatch("[0-9a-f]{32}", query.cursor):
         raise _unknown_cursor()
-    found, cursor = listing.batches(asking(), cursor=query.cursor or "", limit=query.limit)
+    found, cursor = listing.batches(asking(), cursor=query.cursor or "", limit=query.limit, settings=True)
     counts = counting.of(batch.id for batch in found)
     return page([show(batch, counts[batch.id]) for batch in found], cursor)
 
@@ -120,14 +121,14 @@ def change(path: BatchPath, body: Settings) -> Batch:
     """All of its settings are replaced, and all rows looked at again: see problems. 409 for one that was started."""
     batch = _found(path)
     slug = wishes.of(batch).prompt_template
-    return _shown(actions.change(asking(), batch, _wish(body, slug), _mapping(body)))
+    return _shown(actions.change(asking(), batch, _wish(body, slug), _mapping(body), by_name=True))
 
 
-@batches.delete("/batches/<id:batch_id>", summary="Discard a draft")
+@batches.delete("/batches/<id:batch_id>", summary="Delete a batch")
 @needs("editor", "run")
-def discard(path: BatchPath) -> Gone:
-    """409 for one that was started."""
-    actions.discard(asking(), _found(path))
+def delete(path: BatchPath) -> Gone:
+    """A draft, or one that has ended: its rows go, its executions stay. 409 `running` where it has not ended."""
+    actions.delete(asking(), _found(path))
     return GONE
 
 
@@ -195,7 +196,7 @@ def results_jsonl(path: BatchPath, query: ResultsQuery) -> JsonLines:
 
 def _results(path: BatchPath, kind: str, query: ResultsQuery) -> Iterator[str]:
     batch = _found(path)
-    return bounds.streamed(results.stream(batch.id, batch.columns, kind, state=query.status or ""))
+    return stream_with_context(results.stream(batch.id, batch.columns, kind, state=query.status or ""))
 
 
 def _found(path: BatchPath) -> rows.Batch:

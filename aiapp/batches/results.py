@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from typing import Any
 
 from aiapp import csv_records
 from aiapp.batches import listing
 from aiapp.batches.listing import Line
 from aiapp.extensions import db
+from aiapp.wire_values import dollars
 
 KINDS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
 # After the row's number, and before the columns of the table, each of which has `input.` before its name.
@@ -40,15 +40,15 @@ def of(line: Line) -> dict[str, Any]:
     cost = execution.cost if execution is not None else row.cost
     return {
         "status": line.state,
-        "output": execution.output if execution is not None else None,
+        "output": line.output,
         "valid": execution.valid if execution is not None else row.valid,
         "error": error or None,
         "provider": execution.provider if execution is not None else None,
         "model": execution.model if execution is not None else None,
         "input_tokens": execution.input_tokens if execution is not None else None,
         "output_tokens": execution.output_tokens if execution is not None else None,
-        "cost": _plain(cost),
-        "earlier_cost": _plain(row.earlier_cost),
+        "cost": dollars(cost),
+        "earlier_cost": dollars(row.earlier_cost),
         "duration_ms": execution.duration_ms if execution is not None else None,
         "execution_id": row.execution_id,
     }
@@ -88,7 +88,3 @@ def _lines(batch_id: str, state: str) -> Iterator[Line]:
         if len(found) < _READ_AT_ONCE:
             return
         after = found[-1].row.number
-
-
-def _plain(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount.normalize():f}"

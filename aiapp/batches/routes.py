@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, request, url_for
+from flask import Blueprint, request, session, url_for
 
-from aiapp.batches import bounds, counting, feeding, listing, results, showing
+from aiapp.batches import bounds, counting, listing, results, showing
 from aiapp.batches.models import STATES, Batch
 from aiapp.workspaces.access import Access
 
 blueprint = Blueprint("batches", __name__, url_prefix="/w/<workspace>/batches")
-blueprint.url_value_preprocessor(bounds.raise_them)
 
-OPENING = 300
+
+@blueprint.url_value_preprocessor
+def of_members(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Read a longer request only of a browser that somebody has signed in with: its cookie says so, the database later."""
+    if "_user_id" in session:
+        bounds.raise_for_table(endpoint, values)
 
 
 def address(access: Access, batch: Batch) -> str:
@@ -32,7 +36,9 @@ def shown(access: Access, batch: Batch) -> dict[str, Any]:
     state = request.args.get("state", "")
     state = state if state in STATES else ""
     after = request.args.get("after", default=0, type=int)
-    lines = listing.lines(batch.id, state=state, after=min(max(after, 0), 10**9), limit=listing.SHOWN + 1)
+    lines = listing.lines(
+        batch.id, state=state, after=min(max(after, 0), 10**9), limit=listing.SHOWN + 1, openings=True
+    )
     pace = counting.pace(batch.id) if counts.waiting or counts.running else 0
     outcome = counting.outcome(batch, counts)
     return {
@@ -48,8 +54,7 @@ def shown(access: Access, batch: Batch) -> dict[str, Any]:
         "pace": pace,
         "failures": counting.failures(batch.id) if counts.failed else [],
         "left": showing.left(counts, pace),
-        "left_behind": batch.note == feeding.LEFT,
-        "opening": OPENING,
+        "opening": listing.OPENING,
         **words(),
     }
 
