@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from flask import make_response, render_template, request, url_for
+from flask import make_response, render_template, request
 from werkzeug.wrappers import Response
 
 from aiapp import htmx
@@ -17,13 +17,12 @@ from aiapp.errors import AppError, Conflict, InvalidInput, NotFound
 from aiapp.executions.choose_views import published
 from aiapp.executions.submission import Prepared, prepare
 from aiapp.extensions import db
-from aiapp.prompt_templates import library
-from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
+from aiapp.prompt_templates import labels, library
+from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.workspaces.access import Access, require
 
 PREVIEWED = 3
 OPENING = 2000
-VERSIONS = 50
 
 
 @blueprint.get("/new")
@@ -61,34 +60,30 @@ def start(access: Access, batch_id: str) -> Response:
     return _changed(access, access.get(Batch, batch_id), start=True)
 
 
-@blueprint.post("/<id:batch_id>/discard")
-@require("editor")
-def discard(access: Access, batch_id: str) -> Response:
-    """Delete the draft."""
-    actions.discard(access, access.get(Batch, batch_id))
-    return htmx.go(url_for("batches.index", workspace=access.workspace.slug), "The draft is deleted.")
-
-
 def page(access: Access, batch: Batch, error: AppError | None = None) -> str:
     """Return the page of a draft; with `error` as it was typed."""
-    wish = wishes.of(batch)
+    if batch.prompt_template is None:
+        return render_template("batches/draft_gone.html", batch=batch)
     try:
-        prepared = prepare(access, wish.submission())
+        prepared = prepare(access, wishes.of(batch).submission())
     except AppError as trouble:
         error, prepared = error or trouble, None
     specs = checking.variables(prepared) if prepared is not None else []
+    checked = batch.checked or {}
     return render_template(
         "batches/draft.html",
         batch=batch,
+        mapping=forms.mapping() if error is not None and request.method == "POST" else batch.mapping,
         specs=specs,
         values=forms.typed(_kept(batch)),
         error=error,
         errors=forms.by_field(error) if error is not None else {},
-        problems=(batch.checked or {}).get("problems", []),
-        wrong_rows=(batch.checked or {}).get("wrong_rows", 0),
+        problems=checked.get("problems", []),
+        wrong_rows=checked.get("wrong_rows", 0),
+        complete=checked.get("complete", True),
         samples=_samples(prepared, specs, batch),
-        estimate=estimating.estimate(batch, access.user.id),
-        versions=_versions(access, batch),
+        estimate=estimating.estimate(batch, access.user.id, prepared.settings if prepared is not None else None),
+        versions=_versions(access, batch.prompt_template, forms.version_of(batch.asked)),
         most_at_once=wishes.MOST_AT_ONCE,
     )
 
@@ -98,8 +93,7 @@ def _changed(access: Access, batch: Batch, *, start: bool) -> Response:
         return htmx.go(address(access, batch))
     try:
         slug = wishes.of(batch).prompt_template
-        names = [name.removeprefix("column-") for name in request.form if name.startswith("column-")]
-        batch = actions.change(access, batch, forms.wish(slug), forms.mapping(names))
+        batch = actions.change(access, batch, forms.wish(slug), forms.mapping())
         if start:
             batch = actions.start(access, batch)
     except (InvalidInput, NotFound) as error:
@@ -111,7 +105,7 @@ def _changed(access: Access, batch: Batch, *, start: bool) -> Response:
 def _kept(batch: Batch) -> dict[str, Any]:
     """Return the settings of a draft by the names of their inputs."""
     how_fast = {"priority": batch.priority, "at_once": batch.at_once, "per_minute": batch.per_minute}
-    return {"name": batch.name, **how_fast, **batch.asked}
+    return {"name": batch.name, **how_fast, **batch.asked, "version": forms.version_of(batch.asked)}
 
 
 def _samples(
@@ -133,14 +127,16 @@ def _samples(
     return found
 
 
-def _versions(access: Access, batch: Batch) -> list[tuple[str, str]]:
-    rows = db.session.scalars(
-        access.select(PromptVersion)
-        .where(PromptVersion.prompt_template_id == batch.prompt_template_id)
-        .order_by(PromptVersion.number.desc())
-        .limit(VERSIONS)
-    ).unique()
-    return [("", "The published one"), *((str(one.number), f"v{one.number} ({one.status})") for one in rows)]
+def _versions(access: Access, template: PromptTemplate, chosen: str) -> list[Any]:
+    """Return the options of versions, what is chosen now always among them: else the form would choose another silently."""
+    versions, names = library.versions(access, template, texts=False), labels.by_version(access, template)
+    labelled = [(forms.LABEL + name, f"{name} (v{one.number})") for one in versions for name in names.get(one.id, ())]
+    numbered = [(str(one.number), f"v{one.number} ({one.status})") for one in versions]
+    first = [("", "The published one")]
+    if chosen not in dict([*first, *labelled, *numbered]):
+        first.append((chosen, chosen.removeprefix(forms.LABEL)))
+    groups = [("Labels", sorted(labelled)), ("Versions", numbered)]
+    return [*first, *(group for group in groups if group[1])]
 
 
 def _form(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 
-from aiapp.batches import wishes
 from aiapp.batches.models import Batch
 from aiapp.credentials.selection import targets_for
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
-from aiapp.prompt_templates.models import PromptVersion
 from aiapp.providers.types import ProviderError
 from aiapp.usage import pricing
 
@@ -25,59 +25,50 @@ _RECENT = 50
 class Estimate:
     """What is likely for all rows together; None is unknown.
 
-    `tokens` are those that are sent (estimated), `answer_tokens` what the newest answers of the prompt template suggest. `low` is
-    the cost of the input alone in US dollars, `likely` with the answers. `seconds` come from the median duration of those answers
+    `tokens` are those that are sent (estimated), `answer_tokens` what the newest answers of the prompt template suggest. `input`
+    is the cost of what is sent in US dollars, `likely` with the answers. `seconds` come from the median duration of those answers
     and the throttle. `model` would be asked first; with `trouble` nobody can answer.
     """
 
     tokens: int | None = None
     answer_tokens: int | None = None
-    low: Decimal | None = None
+    input: Decimal | None = None
     likely: Decimal | None = None
     seconds: float | None = None
     model: str | None = None
     provider: str | None = None
     trouble: str = ""
-    window: int | None = None
 
 
-def estimate(batch: Batch, user_id: str | None) -> Estimate:
+def estimate(batch: Batch, user_id: str | None, settings: Mapping[str, Any] | None) -> Estimate:
     """Return the estimate of a batch whose rows were looked at.
 
     Arguments:
         user_id: who would start it: their personal credentials come first.
+        settings: those of what was prepared for its rows (see Prepared); None where nothing could be.
     """
     tokens = (batch.checked or {}).get("tokens") or None
     durations, answers = _lately(batch)
     seconds = _seconds(batch, statistics.median(durations)) if durations else None
     answer_tokens = round(statistics.median(answers)) * batch.size if answers else None
+    if settings is None:
+        return Estimate(tokens, answer_tokens, seconds=seconds)
     try:
-        provider, model = _first(batch, user_id)
+        first = targets_for(
+            batch.workspace_id,
+            user_id=user_id,
+            provider=settings["requested_provider"],
+            credential_id=settings["requested_credential_id"],
+            model=settings["requested_model"],
+        )[0]
     except ProviderError as error:
         return Estimate(tokens, answer_tokens, seconds=seconds, trouble=error.message)
-    low = likely = None
+    provider, model = first.provider, first.model
+    sent = likely = None
     if tokens is not None:
-        low = _cost(batch, provider, model, tokens, 0)
+        sent = _cost(batch, provider, model, tokens, 0)
         likely = _cost(batch, provider, model, tokens, answer_tokens) if answer_tokens is not None else None
-    window = pricing.context_window(provider, model)
-    return Estimate(tokens, answer_tokens, low, likely, seconds, model, provider, window=window)
-
-
-def _first(batch: Batch, user_id: str | None) -> tuple[str, str]:
-    """Return provider and model of whoever would be asked first. Raises ProviderError."""
-    wish, version = wishes.of(batch), batch.prompt_version
-    provider, model = wish.provider, wish.model
-    if wish.credential_id is None and provider is None:
-        provider = _of(version, "provider")
-    if model is None and _of(version, "provider") in (None, provider):
-        model = _of(version, "model")
-    chosen = {"provider": None if wish.credential_id else provider, "credential_id": wish.credential_id}
-    first = targets_for(batch.workspace_id, user_id=user_id, model=model, **chosen)[0]
-    return first.provider, first.model
-
-
-def _of(version: PromptVersion | None, name: str) -> str | None:
-    return getattr(version, name) if version is not None else None
+    return Estimate(tokens, answer_tokens, sent, likely, seconds, model, provider)
 
 
 def _cost(batch: Batch, provider: str, model: str, tokens: int, answer_tokens: int) -> Decimal | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from flask import request
@@ -12,6 +12,9 @@ from aiapp.batches import tables, wishes
 from aiapp.batches.tables import Table
 from aiapp.batches.wishes import Wish
 from aiapp.errors import AppError, InvalidInput
+
+# Before the name of a label, where a form chooses a version.
+LABEL = "label:"
 
 
 def table() -> tuple[Table, str]:
@@ -31,19 +34,23 @@ def table() -> tuple[Table, str]:
 def wish(slug: str = "") -> Wish:
     """Return the settings that the form asks for. Raises InvalidInput for what is no number."""
     form = request.form
+    version = form.get("version", "")
+    label = version.removeprefix(LABEL) if version.startswith(LABEL) else None
     errors: list[dict[str, str]] = []
-    numbers = {
-        name: _number(form.get(name, ""), name, errors) for name in ("version", "at_once", "per_minute", "max_tokens")
-    }
+    typed = {name: form.get(name, "") for name in ("at_once", "per_minute", "max_tokens")}
+    numbers = {name: _number(text, name, errors) for name, text in typed.items()}
+    number = None if label is not None else _number(version, "version", errors)
+    temperature = _decimal(form.get("temperature", ""), "temperature", errors)
     if errors:
         raise InvalidInput(errors=errors)
     return Wish(
         prompt_template=slug or form.get("prompt_template", ""),
-        version=numbers["version"],
+        version=number,
+        label=label,
         provider=form.get("provider") or None,
         credential_id=form.get("credential_id") or None,
         model=form.get("model") or None,
-        temperature=form.get("temperature") or None,  # type: ignore[arg-type]  # the check reads a form's text too
+        temperature=temperature,
         max_tokens=numbers["max_tokens"],
         name=form.get("name", "").strip(),
         priority=form.get("priority") or "low",
@@ -52,11 +59,12 @@ def wish(slug: str = "") -> Wish:
     )
 
 
-def mapping(names: Iterable[str]) -> dict[str, dict[str, str]]:
+def mapping() -> dict[str, dict[str, str]]:
     """Return where each variable takes its values from: a column, else one value for all rows."""
     found: dict[str, dict[str, str]] = {}
-    for name in names:
+    for name in (field.removeprefix("column-") for field in request.form if field.startswith("column-")):
         column, value = request.form.get(f"column-{name}", ""), request.form.get(f"value-{name}", "")
+        value = value.replace("\r\n", "\n")  # which browsers send for every line break
         if column:
             found[name] = {"column": column}
         elif value:
@@ -76,6 +84,21 @@ def by_field(error: AppError) -> dict[str, str]:
 def typed(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what stands in the inputs of settings: what was typed last, else what the batch has."""
     return {**values, **{name: value for name, value in request.form.items() if name != "csrf_token"}}
+
+
+def version_of(asked: Mapping[str, Any]) -> str:
+    """Return what the select of versions chooses for how a batch was asked for."""
+    return f"{LABEL}{asked['label']}" if "label" in asked else str(asked.get("version", ""))
+
+
+def _decimal(text: str, field: str, errors: list[dict[str, str]]) -> float | None:
+    if not text.strip():
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        errors.append({"field": field, "message": "Use a number, such as 0.7."})
+        return None
 
 
 def _number(text: str, field: str, errors: list[dict[str, str]]) -> int | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from flask import Response, render_template, request, url_for
+from flask import Response, render_template, request, stream_with_context, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from aiapp import htmx
-from aiapp.batches import actions, bounds, counting, draft_views, listing, results
+from aiapp.batches import actions, counting, draft_views, listing, results
 from aiapp.batches.models import STATES, Batch
 from aiapp.batches.routes import address, blueprint, shown, words
 from aiapp.errors import NotFound
@@ -93,6 +93,24 @@ def retry(access: Access, batch_id: str) -> BaseResponse:
     return htmx.go(address(access, actions.retry(access, access.get(Batch, batch_id), which)))
 
 
+@blueprint.get("/<id:batch_id>/delete")
+@require("editor")
+def delete_dialog(access: Access, batch_id: str) -> str:
+    """Ask whether to delete one that has ended."""
+    batch = access.get(Batch, batch_id)
+    if batch.status == "draft":
+        raise NotFound
+    return render_template("batches/delete.html", **shown(access, batch))
+
+
+@blueprint.post("/<id:batch_id>/delete")
+@require("editor")
+def delete(access: Access, batch_id: str) -> BaseResponse:
+    """Delete a draft, or one that has ended."""
+    actions.delete(access, access.get(Batch, batch_id))
+    return htmx.go(url_for("batches.index", workspace=access.workspace.slug), "The batch is deleted.")
+
+
 @blueprint.get("/<id:batch_id>/results.csv")
 @require()
 def results_csv(access: Access, batch_id: str) -> Response:
@@ -112,7 +130,7 @@ def _file(batch: Batch, kind: str) -> Response:
     if state and state not in STATES:
         raise NotFound
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", batch.name).strip("-") or "batch"
-    parts = bounds.streamed(results.stream(batch.id, batch.columns, kind, state=state))
+    parts = stream_with_context(results.stream(batch.id, batch.columns, kind, state=state))
     answer = Response(parts, mimetype=results.KINDS[kind])
     answer.headers["Content-Disposition"] = f'attachment; filename="{stem}{"-" + state if state else ""}.{kind}"'
     return answer

@@ -11,14 +11,16 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from aiapp.audit import AuditEvent
 from aiapp.batches import jobs
 from aiapp.batches.models import Batch, BatchRow
 from aiapp.credentials import actions as credentials
+from aiapp.credentials.models import Credential
 from aiapp.executions import jobs as executing
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.prompt_templates import actions as prompt_templates
-from aiapp.prompt_templates import library
+from aiapp.prompt_templates import labels, library
 
 BATCHES = "/w/acme/batches"
 
@@ -127,7 +129,7 @@ def test_a_viewer_may_look_and_not_start(triage, sign_in, api):
         assert "New batch" not in page
         assert "Start 1 row" not in page
     assert vera.get(f"{BATCHES}/new").status_code == 403
-    for verb in ("check", "start", "discard", "pause", "resume", "cancel", "retry"):
+    for verb in ("check", "start", "delete", "pause", "resume", "cancel", "retry"):
         assert vera.submit(f"{path}/{verb}").status_code == 403, verb
     assert api("vera", "run")("POST", "/batches", body).status_code == 403
     assert api("bob", "read")("POST", f"/batches/{made.json['id']}/start").status_code == 403
@@ -168,6 +170,9 @@ def test_a_draft_of_the_api_is_changed_started_and_discarded(triage, api):
     given = {"columns": {"message": "text"}, "values": {"language": "de"}, "at_once": 1, "name": "Both"}
     changed = bob("PUT", f"/batches/{draft['id']}", given).json
     assert (changed["problems"], changed["name"], changed["at_once"]) == ([], "Both", 1)
+    by_name = {**body, "jsonl": '{"message": "a"}'}
+    named = bob("PUT", f"/batches/{bob('POST', '/batches', by_name).json['id']}", {"values": {"language": "de"}}).json
+    assert (named["columns"], named["values"]) == ({"message": "message"}, {"language": "de"})
     started = bob("POST", f"/batches/{draft['id']}/start")
     assert (started.status_code, started.json["status"]) == (200, "running")
     assert bob("PUT", f"/batches/{draft['id']}", given).json["code"] == "stale"
@@ -177,6 +182,116 @@ def test_a_draft_of_the_api_is_changed_started_and_discarded(triage, api):
     other = bob("POST", "/batches", body).json
     assert bob("DELETE", f"/batches/{other['id']}").status_code == 204
     assert bob("GET", f"/batches/{other['id']}").status_code == 404
+
+
+def test_one_that_has_ended_is_deleted_its_executions_stay_and_the_audit_log_says_so(
+    triage, app, sign_in, api, look, number_of
+):
+    by_token, bob = api("bob", "run"), sign_in("bob")
+    body = {"prompt_template": "triage", "csv": "message\na\nb\n", "values": {"language": "de"}, "at_once": 1}
+    batch_id = by_token("POST", "/batches", body).json["id"]
+    with app.app_context():
+        jobs.feed(batch_id)
+    path = f"{BATCHES}/{batch_id}"
+    assert by_token("DELETE", f"/batches/{batch_id}").json["code"] == "running"
+    assert bob.submit(f"{path}/delete").status_code == 409
+    assert f'href="{path}/delete"' not in bob.get(path).get_data(as_text=True)
+    assert bob.submit(f"{path}/cancel").status_code == 303
+    assert f'href="{path}/delete"' in bob.get(path).get_data(as_text=True)
+    assert f'href="{path}/delete"' not in sign_in("vera").get(path).get_data(as_text=True)
+    assert "The executions stay" in bob.get(f"{path}/delete").get_data(as_text=True)
+    assert bob.submit(f"{path}/delete").status_code == 303
+    assert bob.get(path).status_code == 404
+    assert (number_of(Execution), number_of(BatchRow)) == (1, 0)
+    assert "batch.delete" in look(sa.select(AuditEvent.action))
+
+
+def test_a_draft_whose_prompt_template_was_deleted_says_so_and_is_discarded(triage, app, team, sign_in, api, number_of):
+    bob, by_token = sign_in("bob"), api("bob", "run")
+    body = {"prompt_template": "triage", "csv": "message,language\na,de\n", "start": False}
+    paths = [by_token("POST", "/batches", body).json["id"] for _ in range(2)]
+    with app.app_context():
+        alice = team.access("alice")
+        prompt_templates.delete(alice, library.find(alice, "triage"))
+    page = bob.get(f"{BATCHES}/{paths[0]}")
+    assert page.status_code == 200
+    assert "Its prompt template was deleted" in page.get_data(as_text=True)
+    told = by_token("GET", f"/batches/{paths[1]}").json
+    assert (told["status"], told["template"]) == ("draft", None)
+    assert by_token("POST", f"/batches/{paths[1]}/start").json["code"] == "gone"
+    assert bob.submit(f"{BATCHES}/{paths[0]}/delete").status_code == 303
+    assert by_token("DELETE", f"/batches/{paths[1]}").status_code == 204
+    assert number_of(Batch) == 0
+
+
+def test_the_page_of_a_draft_keeps_its_label_and_tells_what_is_no_number(triage, app, team, sign_in, api):
+    with app.app_context():
+        bob = team.access("bob")
+        label = labels.create(team.access("alice"), "staging")
+        labels.move(bob, library.find(bob, "triage"), label, library.version(bob, library.find(bob, "triage"), 1))
+    bob, by_token = sign_in("bob"), api("bob", "run")
+    body = {"prompt_template": "triage", "csv": "message,language\na,de\n", "label": "staging", "start": False}
+    batch_id = by_token("POST", "/batches", body).json["id"]
+    path = f"{BATCHES}/{batch_id}"
+    page = bob.get(path).get_data(as_text=True)
+    assert '<option value="label:staging" selected>staging (v1)' in page
+    given = {"version": "label:staging", "column-message": "message", "column-language": "language", "at_once": "8"}
+    refused = bob.submit(f"{path}/check", {**given, "temperature": "hot"})
+    assert "Use a number, such as 0.7." in refused.get_data(as_text=True)
+    assert bob.submit(f"{path}/check", {**given, "temperature": "0.5"}).status_code == 303
+    assert by_token("GET", f"/batches/{batch_id}").json["temperature"] == 0.5
+    with app.app_context():
+        access = team.access("bob")
+        kept = access.get(Batch, batch_id).asked
+        labels.delete(access, labels.find(access, "staging"))
+    assert kept == {"label": "staging", "temperature": 0.5}
+    page = bob.get(path).get_data(as_text=True)
+    assert "No version of the prompt template triage is labelled staging." in page
+    assert '<option value="label:staging" selected>' in page  # nothing else is chosen silently
+
+
+def test_a_draft_is_estimated_for_the_credential_and_the_model_that_would_be_asked(
+    triage, app, team, sign_in, api, look
+):
+    with app.app_context():
+        bob = team.access("bob")
+        given = {"name": "Slow", "body": "Sort: {{message}}", "provider": "demo", "model": "demo-slow"}
+        template = prompt_templates.create(bob, given)
+        prompt_templates.publish(bob, library.version(bob, template, 1), "")
+    pinned = look(sa.select(Credential.id))[0]
+    body = {"prompt_template": "slow", "csv": "message\na\n", "credential_id": pinned, "start": False}
+    batch_id = api("bob", "run")("POST", "/batches", body).json["id"]
+    page = sign_in("bob").get(f"{BATCHES}/{batch_id}").get_data(as_text=True)
+    estimate = page.split('id="estimate"')[1]
+    assert re.search(r"Asked first</dt>\s*<dd[^>]*>\s*demo-slow", estimate)
+    assert "Cost of the input" in estimate
+
+
+def test_a_value_for_all_rows_keeps_its_line_breaks(triage, app, sign_in, api):
+    by_token, bob = api("bob", "run"), sign_in("bob")
+    body = {"prompt_template": "triage", "csv": "message\na\n", "values": {"language": "\nde\nen"}, "start": False}
+    batch_id = by_token("POST", "/batches", body).json["id"]
+    page = bob.get(f"{BATCHES}/{batch_id}").get_data(as_text=True)
+    typed = re.search(r'<textarea[^>]*name="value-language"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)[1]
+    assert typed == "\nde\nen"
+    given = {"column-message": "message", "column-language": "", "value-language": typed.replace("\n", "\r\n")}
+    refused = bob.submit(f"{BATCHES}/{batch_id}/check", {**given, "at_once": "many"}).get_data(as_text=True)
+    assert "\nde\nen</textarea>" in refused
+    assert bob.submit(f"{BATCHES}/{batch_id}/check", {**given, "at_once": "8"}).status_code == 303
+    assert by_token("GET", f"/batches/{batch_id}").json["values"] == {"language": "\nde\nen"}
+
+
+def test_only_what_makes_a_batch_is_read_at_length_and_only_of_who_is_signed_in(
+    triage, sign_in, visitor, api, settings
+):
+    long = {"pasted": "x" * (settings.max_request_bytes + 1)}
+    bob, stranger = sign_in("bob"), visitor()
+    assert bob.submit(BATCHES, {"prompt_template": "unknown", **long}).status_code == 404
+    assert bob.submit(f"{BATCHES}/{'0' * 32}/check", long).status_code == 413
+    assert stranger.submit(BATCHES, long).status_code == 413
+    by_token = api("bob", "run")
+    assert by_token("POST", "/batches", {"prompt_template": "unknown", "csv": long["pasted"]}).status_code == 422
+    assert by_token("POST", f"/batches/{'0' * 32}/retry", long).status_code == 413
 
 
 def test_the_way_to_a_new_batch_stands_on_the_list_and_on_a_prompt_template(triage, sign_in):
