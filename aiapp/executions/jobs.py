@@ -64,7 +64,7 @@ def _take(execution_id: str, publisher: Publisher) -> Round | None:
         planned = _planned(work, rows)
         if isinstance(planned, Round):
             attempts.begin(execution_id, planned.number, planned.targets[0], planned.clock(), planned.passed_over[0])
-            publisher.seal_with(sealing.sealer(work.workspace_id), work.workspace_id)
+            publisher.seal_with(sealing.passing_sealer(work.workspace_id), work.workspace_id)
         else:
             _leave(work, planned, rounds.clock_of(work)())
     if not isinstance(planned, Round):
@@ -77,10 +77,13 @@ def _take(execution_id: str, publisher: Publisher) -> Round | None:
 
 def _planned(work: Work, rows: attempts.Rows) -> Round | Ending:
     try:
-        return rounds.plan(states.opened(work), rows)
-    except vault.Unreadable:
-        # nor can a credential be read; words of ours that say so could not be stored either
+        opened = states.opened(work)
+        sealing.sealer(
+            work.workspace_id
+        )  # a prompt from before the encryption can be read; what comes of it could not be stored
+    except (vault.Unreadable, sealing.Unsealable):
         return endings.unreadable()
+    return rounds.plan(opened, rows)
 
 
 def _ask(asked: Round, publisher: Publisher) -> None:
@@ -152,7 +155,7 @@ def _leave(work: Work, ending: Ending, at: datetime) -> None:
         ending.values["completed_at"] = at
     elif ending.wait > 0:
         ending.values["next_attempt_at"] = at + timedelta(seconds=ending.wait)
-    states.leave(work, leases.owner(), ending.values)
+    states.leave(work, leases.owner(), ending.values, plain=ending.plain)
 
 
 def _tell(work: Work, ending: Ending, publisher: Publisher) -> None:

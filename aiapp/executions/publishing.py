@@ -41,11 +41,11 @@ class _Entry:
     event: str
     data: dict[str, Any]
     pieces: list[str] = field(default_factory=list)
-    seal: Callable[[str], str] = str
+    seal: Callable[[str], str] | None = None
 
     def fields(self) -> dict[Any, Any]:
         """Return the entry as it stands in the stream (the type is as wide as redis-py's)."""
-        data = {**self.data, "text": self.seal("".join(self.pieces))} if self.pieces else self.data
+        data = {**self.data, "text": self.seal("".join(self.pieces))} if self.seal is not None else self.data
         return {"event": self.event, "data": json.dumps(data, ensure_ascii=False)}
 
 
@@ -86,14 +86,13 @@ class Publisher:
         self._position = 0
         self._told = 0
         self._left_out = False
-        self._seal: Callable[[str], str] = str
-        self._place: dict[str, str] = {}
+        self._workspace_id = ""
+        self._seal: Callable[[str], str] | None = None
 
-    def seal_with(self, sealer: Sealer, workspace_id: str) -> None:
-        """Write what follows of the answer as the workspace wants its texts to be written."""
-        execution_id = self._execution_id
-        self._seal = lambda text: sealer.text(execution_id, PLACE, text)
-        self._place = {"workspace": workspace_id} if sealer.key is not None else {}
+    def seal_with(self, sealer: Sealer | None, workspace_id: str) -> None:
+        """Encrypt what follows of the answer; without a sealer it is not told: readers find it in the row."""
+        self._workspace_id, execution_id = workspace_id, self._execution_id
+        self._seal = None if sealer is None else lambda text: sealer.text(execution_id, PLACE, text)
 
     def status(self, status: str, **facts: Any) -> None:
         """Say where the execution stands."""
@@ -105,10 +104,10 @@ class Publisher:
         self._put(_Entry("attempt", {"number": number, **facts}))
 
     def delta(self, text: str) -> None:
-        """Say what has arrived of the answer; beyond MOST_TOLD only that something is missing."""
-        told = text[: MOST_TOLD - self._told]
+        """Say what has arrived of the answer; beyond MOST_TOLD, and without a sealer, only that something is missing."""
+        told = text[: MOST_TOLD - self._told] if self._seal is not None else ""
         if told:
-            where = {"attempt": self._attempt, "at": self._position, **self._place}
+            where = {"attempt": self._attempt, "at": self._position, "workspace": self._workspace_id}
             self._put(_Entry("delta", where, [told], self._seal))
         self._told += len(told)
         self._position += len(text)

@@ -12,8 +12,8 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
@@ -92,6 +92,7 @@ class Relay:
         self._app, self._client = app, client
         self._changed = threading.Condition()
         self._channels: dict[str, _Channel] = {}
+        self._keys: dict[str, vault.DataKey] = {}
         self._thread: threading.Thread | None = None
         self._looked = 0.0
         # An entry in this stream ends the wait for news: there is one stream more to read.
@@ -169,11 +170,33 @@ class Relay:
         # RESP2 answers with pairs, RESP3 with a mapping to lists of lists
         pairs = ((key, value[0]) for key, value in answer.items()) if isinstance(answer, dict) else answer or ()
         news = {key.decode(): [_entry(entry_id, fields) for entry_id, fields in entries] for key, entries in pairs}
-        if any(_is_sealed(entry) for entries in news.values() for entry in entries):
+        return {key: [self._opened(key, entry) for entry in entries] for key, entries in news.items()}
+
+    def _opened(self, stream: str, entry: Entry) -> Entry:
+        """Return an entry with its text; one that cannot be read is none of ours: readers notice the gap."""
+        text = str(entry.data.get("text", ""))
+        if not sealing.is_sealed(text):
+            return entry
+        whose, execution_id = str(entry.data.get("workspace", "")), stream.removeprefix(key_of(""))
+        with suppress(vault.Unreadable, SQLAlchemyError):
+            for fresh in (False, True):  # a key may be given up, and another one made
+                key = self._key(whose, fresh=fresh)
+                with nullcontext() if fresh else suppress(vault.Unreadable):
+                    opened = sealing.open_text(key, execution_id, PLACE, text)
+                    return Entry(entry.id, entry.name, {**entry.data, "text": opened})
+        return Entry(entry.id, "", {})
+
+    def _key(self, workspace_id: str, *, fresh: bool) -> vault.DataKey:
+        if fresh or workspace_id not in self._keys:
             with self._app.app_context(), reading():
-                news = {key: list(_opened(key, entries)) for key, entries in news.items()}
-                db.session.remove()
-        return news
+                try:
+                    found = sealing.key_of(workspace_id)
+                finally:
+                    db.session.remove()
+            if len(self._keys) >= vault.REMEMBERED:
+                self._keys.clear()
+            self._keys[workspace_id] = found
+        return self._keys[workspace_id]
 
     def _addressed(self, news: Mapping[str, list[Entry]]) -> list[tuple[Follower, Sequence[Entry]]]:
         """Note how far the streams were read, and return whom to tell what."""
@@ -250,21 +273,3 @@ def _entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
         return Entry(entry_id.decode(), fields[b"event"].decode(), json.loads(fields[b"data"]))
     except (KeyError, ValueError):
         return Entry(entry_id.decode(), "", {})
-
-
-def _is_sealed(entry: Entry) -> bool:
-    return str(entry.data.get("text", "")).startswith(sealing.MARK)
-
-
-def _opened(key: str, entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Yield the entries of a stream with their texts; one that cannot be read is none of ours: readers notice the gap."""
-    for entry in entries:
-        if not _is_sealed(entry):
-            yield entry
-            continue
-        whose, execution_id = str(entry.data.get("workspace", "")), key.removeprefix(key_of(""))
-        try:
-            text = sealing.open_value(whose, execution_id, PLACE, entry.data["text"])
-            yield Entry(entry.id, entry.name, {**entry.data, "text": text})
-        except (vault.Unreadable, SQLAlchemyError):
-            yield Entry(entry.id, "", {})

@@ -14,7 +14,9 @@ from aiapp.sealing.values import (
     Unsealable,
     is_on,
     is_sealed,
-    open_value,
+    key_of,
+    open_text,
+    passing_sealer,
     sealer,
 )
 
@@ -30,8 +32,10 @@ __all__ = [
     "Unsealable",
     "is_on",
     "is_sealed",
-    "open_value",
+    "key_of",
+    "open_text",
     "opened",
+    "passing_sealer",
     "readable",
     "register",
     "sealed",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +82,22 @@ def sealer(workspace_id: str, connection: sa.Connection | None = None) -> Sealer
     return known.sealers[workspace_id]
 
 
+def passing_sealer(workspace_id: str) -> Sealer | None:
+    """Return what encrypts for the workspace whether or not it wants its texts encrypted, None where no master key opens it.
+
+    For what only passes through, such as an answer that is streamed: turning encryption on shall not find it in the clear.
+    Makes the workspace's data key where it has none, in the caller's transaction.
+    """
+    with suppress(vault.Unreadable):
+        wrapped = db.session.connection().execute(_WRAPPED, {"b_id": workspace_id}).scalar()
+        if wrapped is None:
+            workspace = db.session.get_one(Workspace, workspace_id)
+            vault.make_data_key(workspace)
+            wrapped = workspace.data_key
+        return Sealer(vault.data_key(workspace_id, wrapped))
+    return None
+
+
 def is_sealed(value: Any) -> bool:
     """Whether a stored value is encrypted."""
     if isinstance(value, str):
@@ -89,17 +106,33 @@ def is_sealed(value: Any) -> bool:
 
 
 def open_value(workspace_id: str, row_id: str, place: str, value: Any) -> Any:
-    """Return a stored value of no registered table, such as one in Redis. Raises vault.Unreadable."""
+    """Return a stored value as it was before. Raises vault.Unreadable."""
     if not is_marked(value):
         return value
     if isinstance(value, str):
         if value.startswith(AS_IT_IS):
             return value[len(AS_IT_IS) :]
-        return _decrypted(workspace_id, row_id, place, value.removeprefix(SEALED))
+        return open_text(key_of(workspace_id), row_id, place, value)
     inside = value[KEY]
     if isinstance(inside, list):
         return inside[0] if inside else None
-    return json.loads(_decrypted(workspace_id, row_id, place, inside))
+    return json.loads(_decrypted(key_of(workspace_id), row_id, place, inside))
+
+
+def key_of(workspace_id: str) -> vault.DataKey:
+    """Return what opens the values of a workspace, looked up once a transaction. Raises vault.Unreadable."""
+    connection = db.session.connection()
+    keys = _known(connection).keys
+    if workspace_id not in keys:
+        # past the ORM, because this may be in the midst of one of its loads
+        wrapped = connection.execute(_WRAPPED, {"b_id": workspace_id}).scalar()
+        keys[workspace_id] = vault.data_key(workspace_id, wrapped)
+    return keys[workspace_id]
+
+
+def open_text(key: vault.DataKey, row_id: str, place: str, text: str) -> str:
+    """Return a text that was sealed under this key, for who has the key already. Raises vault.Unreadable."""
+    return _decrypted(key, row_id, place, text.removeprefix(SEALED))
 
 
 _ON = sa.select(sa.or_(Workspace.seals_texts, sa.not_(Workspace.keeps_texts))).where(
@@ -136,15 +169,9 @@ def _known(connection: sa.Connection) -> _Known:
     return known
 
 
-def _decrypted(workspace_id: str, row_id: str, place: str, text: str) -> str:
-    connection = db.session.connection()
-    keys = _known(connection).keys
-    if workspace_id not in keys:
-        # past the ORM, because this may be in the midst of one of its loads
-        wrapped = connection.execute(_WRAPPED, {"b_id": workspace_id}).scalar()
-        keys[workspace_id] = vault.data_key(workspace_id, wrapped)
+def _decrypted(key: vault.DataKey, row_id: str, place: str, text: str) -> str:
     try:
         blob = b64decode(text, validate=True)
     except ValueError as error:
         raise vault.Unreadable("this is not a blob of the vault") from error
-    return keys[workspace_id].decrypt(row_id, place, blob)
+    return key.decrypt(row_id, place, blob)

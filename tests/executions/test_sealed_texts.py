@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import secrets
 import sys
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from aiapp.columns import now
 from aiapp.credentials.vault import Unreadable
 from aiapp.executions import actions, publishing
 from aiapp.executions.models import Attempt, Execution
+from aiapp.executions.relay import FIRST, Relay
 from aiapp.extensions import db, redis
 from aiapp.feedback import actions as feedback
 from aiapp.feedback.models import Feedback
@@ -155,6 +157,39 @@ def test_what_was_there_before_is_encrypted_and_opened_again_with_no_trace_in_fr
         sa.select(Execution.output, Execution.context).where(Execution.id == made["text"])
     ).one()
     assert (stored.output, stored.context["name"]) == (f"Out {canary}.", canary)
+
+
+def test_an_answer_under_way_is_never_in_redis_in_the_clear_so_that_encryption_may_be_turned_on_at_any_moment(
+    engine, provider, canary, rule, in_thread, stage
+):
+    engine.credential("good")
+    provider.on("good", says(f"Out {canary}. " * 3, before=provider.hold))
+    execution_id = engine.submit("Hello")
+    working = in_thread(engine.run, execution_id)
+    opened = Relay(stage, redis())
+    while not any(entry.name == "delta" for entry in opened.history(execution_id, FIRST)):
+        time.sleep(0.01)
+    assert canary.encode() not in stored_in_redis()
+    rule(seals_texts=True)
+    provider.released.set()
+    working.join(30)
+    assert publishing.flush(10)
+    assert canary in text_of(read(execution_id))
+    assert canary.encode() not in stored_in_redis()
+    assert canary.encode() not in stored_in_database()
+
+
+def test_without_a_key_readers_find_the_answer_at_the_end(engine, provider, team, stage):
+    execution_id = engine.submit("Hello")
+    told = publishing.Publisher(redis(), execution_id)
+    told.seal_with(None, team.acme_id)
+    told.attempt(1)
+    told.delta("A secret")
+    engine.change(execution_id, status="completed", output="A secret")
+    told.done("completed")
+    assert publishing.flush(10)
+    assert b"secret" not in stored_in_redis()
+    assert text_of(read(execution_id)) == "A secret"
 
 
 def test_what_began_before_a_workspace_encrypted_and_ends_late_is_encrypted_too(engine, team, rule, canary):

@@ -8,14 +8,17 @@ import threading
 import time
 
 import pytest
+import sqlalchemy as sa
 from redis import Redis
 from scripted_provider import breaks_off, refuses, says
 
+from aiapp import sealing
 from aiapp.executions import jobs, publishing, relay, stream
 from aiapp.executions.publishing import Publisher, key_of
 from aiapp.executions.stream import Event, as_json, follow
 from aiapp.executions.watch_views import _StreamHtml
 from aiapp.extensions import db, redis
+from aiapp.workspaces.models import Workspace
 
 
 def parsed(text: str) -> tuple[str, dict, str | None]:
@@ -35,6 +38,20 @@ def text_of(events) -> str:
     for name, data, _ in events:
         shown = "" if name == "attempt" else shown + data.get("text", "")
     return shown
+
+
+@pytest.fixture
+def telling(stage, team):
+    """Return what tells the readers of an execution of acme, as a worker does."""
+
+    def telling(execution_id, client=None):
+        publisher = Publisher(client or redis(), execution_id)
+        publisher.seal_with(sealing.passing_sealer(team.acme_id), team.acme_id)
+        db.session.commit()
+        db.session.remove()
+        return publisher
+
+    return telling
 
 
 @pytest.fixture
@@ -149,10 +166,10 @@ def test_what_was_written_twice_is_shown_once(ended):
     assert text_of(read(ended)) == "Hello there."
 
 
-def test_a_worker_that_died_leaves_readers_that_learn_the_end_from_the_row(engine, monkeypatch):
+def test_a_worker_that_died_leaves_readers_that_learn_the_end_from_the_row(engine, telling, monkeypatch):
     monkeypatch.setattr(relay, "LOOK_SECONDS", 0.0)
     execution_id = engine.submit()
-    publisher = Publisher(redis(), execution_id)
+    publisher = telling(execution_id)
     publisher.attempt(1)
     publisher.delta("Half")
     publishing.flush(10)
@@ -163,10 +180,10 @@ def test_a_worker_that_died_leaves_readers_that_learn_the_end_from_the_row(engin
 
 
 @pytest.mark.parametrize("future", ["9" * 19 + "-1.1.0", "9" * 20 + "-1.1.0"])
-def test_who_claims_to_have_seen_the_future_keeps_nothing_from_others(engine, monkeypatch, future):
+def test_who_claims_to_have_seen_the_future_keeps_nothing_from_others(engine, telling, monkeypatch, future):
     monkeypatch.setattr(relay, "LOOK_SECONDS", 0.1)
     execution_id = engine.submit()
-    publisher = Publisher(redis(), execution_id)
+    publisher = telling(execution_id)
     publisher.attempt(1)
     publishing.flush(10)
     liar = follow(execution_id, last_event_id=future, encode=lambda event: event.name if event else "")
@@ -183,10 +200,10 @@ def test_who_claims_to_have_seen_the_future_keeps_nothing_from_others(engine, mo
     assert (shown, waiting.is_alive()) == ("Half", False)
 
 
-def test_a_reader_that_is_too_slow_gets_what_it_missed_from_the_row(engine, monkeypatch):
+def test_a_reader_that_is_too_slow_gets_what_it_missed_from_the_row(engine, telling, monkeypatch):
     monkeypatch.setattr(relay, "MOST_UNREAD", 2)
     execution_id = engine.submit()
-    publisher = Publisher(redis(), execution_id)
+    publisher = telling(execution_id)
     reader = follow(execution_id)
     events = [parsed(next(reader))]
     publisher.attempt(1)
@@ -268,31 +285,31 @@ def test_events_are_encoded_as_one_line_of_json_each():
     assert parsed(text) == ("delta", {"text": "a\nb\r\n\u2028 é"}, "1-0.1.4")
 
 
-def test_a_stream_in_redis_is_bounded_and_expires(ended):
+def test_a_stream_in_redis_is_bounded_and_expires(ended, telling):
     client = redis()
     assert 0 < client.ttl(key_of(ended)) <= publishing.ENDED_SECONDS
-    publisher = Publisher(client, "f" * 32)
+    publisher = telling("f" * 32)
     publisher.delta("x")
     publishing.flush(10)
     assert publishing.ENDED_SECONDS < client.ttl(key_of("f" * 32)) <= publishing.LIVE_SECONDS
 
 
-def test_many_small_pieces_are_written_in_few_entries(stage):
-    publisher = Publisher(redis(), "e" * 32)
+def test_many_small_pieces_are_written_in_few_entries(stage, telling):
+    publisher = telling("e" * 32)
     publisher.attempt(1)
     for letter in "many small pieces " * 200:
         publisher.delta(letter)
     publishing.flush(10)
-    entries = redis().xrange(key_of("e" * 32))
+    entries = relay.Relay(stage, redis()).history("e" * 32, relay.FIRST)
     assert len(entries) < 500
-    deltas = [json.loads(fields[b"data"]) for _, fields in entries if fields[b"event"] == b"delta"]
+    deltas = [entry.data for entry in entries if entry.name == "delta"]
     assert "".join(delta["text"] for delta in deltas) == "many small pieces " * 200
     assert [delta["at"] for delta in deltas] == [
         sum(len(delta["text"]) for delta in deltas[:number]) for number in range(len(deltas))
     ]
 
 
-def test_what_redis_does_not_take_is_written_when_it_is_back(stage, redis_url):
+def test_what_redis_does_not_take_is_written_when_it_is_back(stage, telling, redis_url):
     class Sometimes(Redis):
         refuse = 1
 
@@ -305,7 +322,7 @@ def test_what_redis_does_not_take_is_written_when_it_is_back(stage, redis_url):
     from redis.exceptions import ConnectionError as ConnectionError_
 
     client = Sometimes.from_url(redis_url)
-    publisher = Publisher(client, "d" * 32)
+    publisher = telling("d" * 32, client)
     publisher.attempt(1)
     publisher.delta("kept ")
     publisher.delta("for later")
@@ -351,15 +368,32 @@ def test_where_too_many_read_a_page_asks_every_second_instead_of_streaming(engin
     assert 'hx-trigger="every 1s"' in shown
 
 
-def test_of_a_very_long_answer_readers_are_told_the_beginning_and_find_the_rest_in_the_row(engine, ended):
+def test_of_a_very_long_answer_readers_are_told_the_beginning_and_find_the_rest_in_the_row(engine, telling, ended):
     client = redis()
     client.delete(key_of(ended))
-    told = publishing.Publisher(client, ended)
+    told = telling(ended)
     told.attempt(1)
     for _ in range(4):
         told.delta("x" * (publishing.MOST_TOLD // 2))
     told.done("completed")
     publishing.flush(10)
-    entries = [fields[b"data"] for _, fields in client.xrange(key_of(ended))]
-    assert publishing.MOST_TOLD < sum(map(len, entries)) < publishing.MOST_TOLD + 1000
+    texts = [entry.data.get("text", "") for entry in relay.Relay(engine.app, client).history(ended, relay.FIRST)]
+    assert sum(map(len, texts)) == publishing.MOST_TOLD
     assert text_of(read(ended)) == engine.row(ended).output
+
+
+def test_readers_go_on_with_a_new_key_where_the_old_one_was_given_up(stage, team, telling):
+    readers = relay.Relay(stage, redis())
+
+    def shown(after):
+        assert publishing.flush(10)
+        entries = readers.history("c" * 32, after)
+        return entries[-1].id, [entry.data["text"] for entry in entries if entry.name == "delta"]
+
+    telling("c" * 32).delta("one")
+    last, texts = shown(relay.FIRST)
+    assert texts == ["one"]
+    db.session.execute(sa.update(Workspace).where(Workspace.id == team.acme_id).values(data_key=None))
+    db.session.commit()
+    telling("c" * 32).delta("two")
+    assert shown(last)[1] == ["two"]
