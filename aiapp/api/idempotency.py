@@ -67,7 +67,12 @@ def once(*, shown_once: str | None = None, execution: bool = False) -> Callable[
             if row.status is not None:
                 if execution:
                     asking().get(Execution, row.id)  # hidden from this member, or deleted since
-                return _replay(row)
+                if row.answer is not None:
+                    return _replay(row)
+                if not execution:
+                    raise Conflict(
+                        f"It was done, and what was answered is lost. {sealing.UNREADABLE}", code="answer_lost"
+                    )
             try:
                 g.new_id = row.id
                 response = current_app.make_response(view(*args, **values))
@@ -76,6 +81,8 @@ def once(*, shown_once: str | None = None, execution: bool = False) -> Callable[
                 if first:
                     _forget(row.id)
                 raise
+            if row.status is not None:
+                return response  # the master keys open no answer: the execution as it is now, which is kept nowhere
             return response if _keep(row.id, response, shown_once) else _replay(_kept(row.id))
 
         idempotent.once = True  # type: ignore[attr-defined]

@@ -160,8 +160,12 @@ def asked_last(rows: Rows) -> dict[str, Any]:
 
 
 def longest_partial(rows: Rows) -> str | None:
-    """Return the longest text that a failed call had brought, None where there was none."""
-    return max((row.output for row in rows if row.output), key=len, default=None)
+    """Return the longest text that a failed call had brought, None where there was none.
+
+    One that the master keys do not open stays with its attempt, as it is stored.
+    """
+    texts = (row.output for row in rows if row.output and row.output is not sealing.UNREADABLE)
+    return max(texts, key=len, default=None)
 
 
 def hand_over(execution_id: str, partial: str, rows: Rows) -> None:

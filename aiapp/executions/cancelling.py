@@ -23,8 +23,7 @@ def end_unworked(execution_id: str) -> bool:
     rows = attempts.of(execution_id)
     values = {**ending.values, **endings.sums(ending, rows)}
     if values.get("partial"):
-        attempts.hand_over(execution_id, values["output"], rows)
-        values = sealing.sealed(Execution, rows[0].workspace_id, execution_id, values)
+        values |= _kept(execution_id, values["output"], rows)
     _write(execution_id, sa.true(), next_attempt_at=None, lease_owner=None, lease_until=None, **values)
     return True
 
@@ -43,6 +42,16 @@ def cancel(execution_id: str) -> Literal["cancelled", "cancel_requested"] | None
         if _nothing_to_do(execution_id):
             return None
     return None
+
+
+def _kept(execution_id: str, partial: str, rows: attempts.Rows) -> dict[str, Any]:
+    """Return the columns with the text that is left; where no key opens the workspace, it stays with its attempt."""
+    try:
+        stored = sealing.sealed(Execution, rows[0].workspace_id, execution_id, {"output": partial})
+    except sealing.Unsealable:
+        return {"output": None, "partial": False}
+    attempts.hand_over(execution_id, partial, rows)
+    return stored
 
 
 def _ask_worker(execution_id: str) -> bool:

@@ -11,13 +11,17 @@ from aiapp.gateway.complete import AttemptResult
 from aiapp.providers.types import Completion, ProviderError, Target
 from aiapp.providers.wire_json import storable_value
 
+NO_KEY = (
+    "This workspace is encrypted, and the server's master keys do not open it. An admin asks whoever runs the server."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
     """Where the row goes: completed, failed or cancelled; or pending, to be taken again in `wait` seconds.
 
     `reason` is what the last attempt says about it, `values` are columns of the execution. `handed_back` says that this process
-    stopped the call itself.
+    stopped the call itself, `plain` that the values hold no text but words of ours, which are stored as they are.
     """
 
     status: str
@@ -25,6 +29,7 @@ class Ending:
     reason: str = ""
     wait: float = 0.0
     handed_back: bool = False
+    plain: bool = False
 
 
 def answer(work: Work, completion: Completion, target: Target) -> dict[str, Any]:
@@ -57,8 +62,8 @@ def failed(error: ProviderError, reason: str = "") -> Ending:
 
 
 def unreadable() -> Ending:
-    """The prompt is encrypted, and no key opens it."""
-    return Ending("failed", {"error_class": "no_credential", "output": None})
+    """What was asked cannot be read, or an answer not be written: no key opens the workspace."""
+    return Ending("failed", {"error_class": "no_credential", "error_message": NO_KEY, "output": None}, plain=True)
 
 
 def cancelled(values: dict[str, Any] | None = None) -> Ending:

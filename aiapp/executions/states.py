@@ -172,12 +172,15 @@ def extend(owner: str) -> None:
     db.session.connection().execute(_EXTEND, {"b_owner": owner, "b_seconds": settings().lease_seconds})
 
 
-def leave(work: Work, owner: str, values: Mapping[str, Any]) -> None:
+def leave(work: Work, owner: str, values: Mapping[str, Any], *, plain: bool = False) -> None:
     """Give up the lease and write `values`, texts sealed; nothing happens where `owner` has it no more.
 
     Arguments:
         values: columns; `status` is one of them, and not processing.
+        plain: they hold no text of people or models, and are stored as they are.
+
+    Raises Unsealable.
     """
-    stored = sealing.sealed(Execution, work.workspace_id, work.id, values)
+    stored = values if plain else sealing.sealed(Execution, work.workspace_id, work.id, values)
     given = {**stored, "lease_owner": None, "lease_until": None, "b_id": work.id, "b_owner": owner}
     db.session.connection().execute(_LEAVE, given)

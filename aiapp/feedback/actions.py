@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from aiapp import sealing
 from aiapp.errors import Conflict, InvalidInput
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
@@ -23,14 +24,23 @@ def mine(access: Access, execution: Execution) -> Feedback | None:
     return db.session.scalar(query)
 
 
+def readable(feedback: Feedback) -> bool:
+    """Whether comment and reasons can be read: the master keys may not open them."""
+    return sealing.readable(feedback) and sealing.UNREADABLE not in feedback.reasons
+
+
 def rate(
     access: Access, execution: Execution, rating: str, comment: str | None = None, reasons: list[str] | None = None
 ) -> Feedback:
     """Keep a thumb, changing the one before; None leaves comment or reasons as they were.
 
+    So do the words that stand for what cannot be read: whoever was shown them may send them back.
+
     Raises InvalidInput, Conflict `unfinished`.
     """
-    kept = None if comment is None else comment.replace("\x00", "").strip()
+    kept = None if comment in (None, sealing.UNREADABLE) else comment.replace("\x00", "").strip()
+    if reasons is not None and sealing.UNREADABLE in reasons:
+        reasons = None
     errors = _mistakes(access, execution, rating, kept, reasons)
     if errors:
         raise InvalidInput(errors=errors)

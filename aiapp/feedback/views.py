@@ -25,20 +25,14 @@ __all__ = ["blueprint", "report_views"]
 @require()
 def form(access: Access, execution_id: str) -> Response:
     """The thumbs under an output."""
-    execution = access.get(Execution, execution_id)
-    return htmx.fragment(
-        "feedback/_form.html", execution=execution, mine=actions.mine(access, execution), reasons=REASONS
-    )
+    return htmx.fragment("feedback/_form.html", **_shown(access, access.get(Execution, execution_id)))
 
 
 @blueprint.get("/w/<workspace>/executions/<id:execution_id>/feedback")
 @require()
 def page(access: Access, execution_id: str) -> str:
     """The thumbs on a page of their own, for browsers without scripts."""
-    execution = access.get(Execution, execution_id)
-    return render_template(
-        "feedback/page.html", execution=execution, mine=actions.mine(access, execution), reasons=REASONS
-    )
+    return render_template("feedback/page.html", **_shown(access, access.get(Execution, execution_id)))
 
 
 @blueprint.post("/w/<workspace>/executions/<id:execution_id>/feedback")
@@ -67,13 +61,18 @@ def rate(access: Access, execution_id: str) -> Response:
         only_thumb = rating and comment is None and not detailed  # a comment may follow
         onward = "feedback.page" if only_thumb else "executions.show"
         return htmx.go(url_for(onward, workspace=access.workspace.slug, execution_id=execution.id), message)
-    shown: dict[str, Any] = {"execution": execution, "mine": actions.mine(access, execution), "reasons": REASONS}
-    shown |= {"message": message, "error": error}
+    shown = _shown(access, execution) | {"message": message, "error": error}
     if error:
         shown |= {"typed": comment, "chosen": rating}  # what was refused stays, to be made to fit
     if not htmx.wanted():
         return Response(render_template("feedback/page.html", **shown), 422, mimetype="text/html")
     return htmx.fragment("feedback/_form.html", 422 if error else 200, **shown)
+
+
+def _shown(access: Access, execution: Execution) -> dict[str, Any]:
+    mine = actions.mine(access, execution)
+    readable = mine is None or actions.readable(mine)
+    return {"execution": execution, "mine": mine, "readable": readable, "reasons": REASONS}
 
 
 @blueprint.get("/w/<workspace>/feedback/_of")
