@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from aiapp import sealing
 from aiapp.columns import Id, Json, UtcDateTime, new_id, now
 from aiapp.extensions import Model
 
@@ -46,6 +47,10 @@ class SavedView(Model):
     def shared(self) -> bool:
         """Whether it is the workspace's."""
         return self.owner_id is None
+
+
+# What somebody looks for may be a text's own words.
+sealing.register(SavedView, {"query": {}}, execution=None)
 
 
 class ListPreference(Model):

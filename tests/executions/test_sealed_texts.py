@@ -337,7 +337,7 @@ IN_THE_CLEAR = {
     "prompt_revision": "prompt templates are searched by their words",
     "prompt_template": "prompt templates are searched by their words",
     "prompt_version": "prompt templates are searched by their words",
-    "saved_view": "what somebody looks for",
+    "saved_view": "names of columns",
     "webhook": "names of events",
     "webhook_delivery": "what became of a prompt template",
     "workspace": "numbers",
