@@ -12,6 +12,7 @@ from aiapp.api.shapes import Dollars, Id, Time
 from aiapp.batches import counting, listing, results
 from aiapp.batches import models as rows
 from aiapp.batches.counting import Counts
+from aiapp.batches.estimating import Estimate
 from aiapp.wire_values import dollars, iso, moment
 
 
@@ -74,6 +75,19 @@ class Batch(TypedDict):
     ended_at: Time | None
 
 
+class BatchEstimate(TypedDict):
+    """What is likely for all rows together; null is unknown."""
+
+    provider: Annotated[str | None, Field(description="who would be asked first")]
+    model: str | None
+    trouble: Annotated[str, Field(description="why nobody can answer; else empty")]
+    tokens: Annotated[int | None, Field(description="that are sent, estimated; null while rows cannot be run")]
+    answer_tokens: Annotated[int | None, Field(description="as of the newest answers of the prompt template")]
+    input_cost: Dollars | None
+    likely_cost: Annotated[Dollars | None, Field(description="with the answers")]
+    seconds: float | None
+
+
 class BatchRow(TypedDict):
     """A row and what came of it."""
 
@@ -131,6 +145,20 @@ def show(batch: rows.Batch, counts: Counts) -> Batch:
         "created_at": moment(batch.created_at),
         "started_at": iso(batch.started_at),
         "ended_at": iso(batch.ended_at),
+    }
+
+
+def show_estimate(found: Estimate) -> BatchEstimate:
+    """Return an estimate."""
+    return {
+        "provider": found.provider,
+        "model": found.model,
+        "trouble": found.trouble,
+        "tokens": found.tokens,
+        "answer_tokens": found.answer_tokens,
+        "input_cost": dollars(found.input),
+        "likely_cost": dollars(found.likely),
+        "seconds": found.seconds,
     }
 
 

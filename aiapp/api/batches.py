@@ -12,15 +12,16 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from aiapp.api.asking import asking, needs
-from aiapp.api.batch_shapes import Batch, BatchRow, show, show_row
+from aiapp.api.batch_shapes import Batch, BatchEstimate, BatchRow, show, show_estimate, show_row
 from aiapp.api.execution_lists import CsvFile, JsonLines
 from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, page
 from aiapp.api.shapes import GONE, Gone, Id, OptionalBody, Strict, Text
-from aiapp.batches import actions, bounds, counting, listing, results, tables, wishes
+from aiapp.batches import actions, bounds, counting, estimating, listing, results, tables, wishes
 from aiapp.batches import models as rows
 from aiapp.errors import InvalidInput
+from aiapp.executions.submission import prepare
 
 batches = APIBlueprint("batches", __name__, abp_tags=[Tag(name="Batches")], abp_security=[{"token": []}])
 batches.url_value_preprocessor(bounds.raise_for_table)  # authenticate looks at the token before it reads anything
@@ -130,6 +131,16 @@ def delete(path: BatchPath) -> Gone:
     """A draft, or one that has ended: its rows go, its executions stay. 409 `running` where it has not ended."""
     actions.delete(asking(), _found(path))
     return GONE
+
+
+@batches.get("/batches/<id:batch_id>/estimate", summary="What a batch may cost")
+@needs("viewer", "read")
+def estimate(path: BatchPath) -> BatchEstimate:
+    """As if whoever asks started it now; no provider is called. 409 `gone` where its prompt template was deleted."""
+    batch, access = _found(path), asking()
+    return show_estimate(
+        estimating.estimate(batch, access.user.id, prepare(access, wishes.of(batch).submission()).settings)
+    )
 
 
 @batches.post("/batches/<id:batch_id>/start", summary="Start a draft")

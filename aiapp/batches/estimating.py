@@ -47,7 +47,8 @@ def estimate(batch: Batch, user_id: str | None, settings: Mapping[str, Any] | No
         user_id: who would start it: their personal credentials come first.
         settings: those of what was prepared for its rows (see Prepared); None where nothing could be.
     """
-    tokens = (batch.checked or {}).get("tokens") or None
+    checked = batch.checked or {}
+    tokens = None if checked.get("problems") else checked.get("tokens") or None
     durations, answers = _lately(batch)
     seconds = _seconds(batch, statistics.median(durations)) if durations else None
     answer_tokens = round(statistics.median(answers)) * batch.size if answers else None

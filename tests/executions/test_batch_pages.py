@@ -265,6 +265,14 @@ def test_a_draft_is_estimated_for_the_credential_and_the_model_that_would_be_ask
     estimate = page.split('id="estimate"')[1]
     assert re.search(r"Asked first</dt>\s*<dd[^>]*>\s*demo-slow", estimate)
     assert "Cost of the input" in estimate
+    told = api("vera", "read")("GET", f"/batches/{batch_id}/estimate").json
+    assert (told["provider"], told["model"], told["input_cost"], told["likely_cost"]) == (
+        "demo",
+        "demo-slow",
+        "0",
+        None,
+    )
+    assert told["tokens"] > 0
 
 
 def test_a_value_for_all_rows_keeps_its_line_breaks(triage, app, sign_in, api):
