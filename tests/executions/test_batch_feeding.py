@@ -101,12 +101,17 @@ def test_a_batch_of_somebody_who_is_switched_off_pauses_and_its_page_says_so(des
 
 
 def test_rows_that_are_tried_again_count_in_the_throttle(desk, provider):
-    batch = desk.start(["broken one", "broken two", "three"], per_minute=3)
+    batch = desk.start(["broken one", "broken two"], per_minute=3)
     desk.work(batch)
+    for _ in range(2):
+        desk.act(actions.retry, batch)
+        desk.work(batch)
+        db.session.execute(sa.update(BatchRow).where(BatchRow.state == "waiting").values(state="failed"))
+        db.session.commit()
+    made = sa.select(sa.func.count()).select_from(Execution)
+    assert db.session.scalar(made) <= 3
     desk.act(actions.retry, batch)
     desk.work(batch)
-    made = sa.select(sa.func.count()).select_from(Execution)
-    assert db.session.scalar(made) == 3
     with queue.answering() as connection:
         assert connection.zcard(queue.LATER) == 1
     provider.on("first", says("{}"))
@@ -114,8 +119,10 @@ def test_rows_that_are_tried_again_count_in_the_throttle(desk, provider):
     minute = minute if db.engine.dialect.name == "sqlite" else BatchRow.fed_at - sa.text("interval '1 minute'")
     db.session.execute(sa.update(BatchRow).values(fed_at=minute))
     db.session.commit()
+    before = db.session.scalar(made)
+    db.session.remove()
     desk.work(batch)
-    assert (db.session.scalar(made), desk.outcome(batch)) == (5, "completed")
+    assert (db.session.scalar(made), desk.outcome(batch)) == (before + 2, "completed")
 
 
 def test_every_batch_has_its_turn_in_the_sweep(desk, monkeypatch):
