@@ -17,15 +17,16 @@ from aiapp.workspaces.models import Workspace
 
 # In one transaction: others want to write, too.
 ROWS = 500
-# Whoever pauses a batch in the evening resumes it in the morning, also where no texts are kept.
-PAUSED = timedelta(days=1)
+# Whoever pauses a batch in the evening, or brings its table, goes on in the morning, also where no texts are kept.
+WAITING = timedelta(days=1)
 ABANDONED = "Nobody resumed it for so long that its texts were erased."
 
 
 def erase_batches(workspace_id: str, at: datetime) -> Iterator[int]:
     """Erase the texts of a workspace's batches that are due at that time; yield how many rows each of its transactions changed.
 
-    One that stays paused is ended, as if its last row had been its end: else its texts would stay for as long as nobody looks.
+    One that stays paused is ended, as if its last row had been its end, and one that nobody starts is deleted: else its texts
+    would stay for as long as nobody looks.
     """
     while True:
         with rules_now(workspace_id) as workspace:
@@ -47,25 +48,30 @@ def _due(workspace: Workspace, at: datetime) -> sa.ColumnElement[bool]:
     if workspace.keeps_texts and not days:
         return sa.false()
     end = at - (timedelta(days=min(days)) if workspace.keeps_texts else AFTER_THE_END)
-    paused = min(end, at - PAUSED)
+    since = min(end, at - WAITING)
     of_it = BatchRow.batch_id == Batch.id
     last = sa.select(sa.func.max(BatchRow.fed_at)).where(of_it).scalar_subquery()
     # without its prompt: somebody was at it, and did not come to the end of its rows
     ended = sa.and_(Batch.status.in_(("ended", "cancelled")), sa.or_(Batch.ended_at < end, Batch.prompt.is_(None)))
     abandoned = sa.and_(
         Batch.status == "paused",
-        Batch.started_at < paused,
-        sa.func.coalesce(last, Batch.started_at) < paused,
+        Batch.started_at < since,
+        sa.func.coalesce(last, Batch.started_at) < since,
         ~sa.exists().where(of_it, BatchRow.state == "running"),
     )
-    return sa.and_(Batch.workspace_id == workspace.id, Batch.texts_erased_at.is_(None), sa.or_(ended, abandoned))
+    unstarted = sa.and_(Batch.status == "draft", Batch.created_at < since)
+    return sa.and_(
+        Batch.workspace_id == workspace.id, Batch.texts_erased_at.is_(None), sa.or_(ended, abandoned, unstarted)
+    )
 
 
 def _close(batch_id: str, due: sa.ColumnElement[bool], at: datetime) -> bool:
     """Take from a batch what its rows share: nothing of it is run or tried again from then on. False where it goes on by now."""
     query = sa.select(Batch.status).where(Batch.id == batch_id, due).with_for_update()
     status = db.session.scalar(query)
-    if status is not None:
+    if status == "draft":
+        db.session.execute(sa.delete(Batch).where(Batch.id == batch_id).execution_options(synchronize_session=False))
+    elif status is not None:
         values = nothing(sealing.KINDS[Batch])
         if status == "paused":
             values |= {"status": "cancelled", "note": ABANDONED, "ended_at": at}

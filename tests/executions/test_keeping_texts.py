@@ -216,13 +216,13 @@ def test_losses_are_those_of_a_stricter_rule_only(engine, stage, team, rule):
 
 @pytest.fixture
 def start(engine, team, canary):
-    """Start a batch of two rows as bob."""
+    """Start a batch of two rows as bob, or leave it a draft."""
     engine.credential("good")
     bob = team.access("bob")
     made = prompt_templates.create(bob, {"name": "Sort", "body": "Sort: {{word}}"})
     prompt_templates.publish(bob, library.version(bob, made, 1), "")
     table = tables.read(f"word\n{canary} one\n{canary} two\n".encode())
-    return lambda: batches.create(bob, table, Wish(prompt_template="sort"), start=True)
+    return lambda now=True: batches.create(bob, table, Wish(prompt_template="sort"), start=now)
 
 
 def texts_of_batches() -> list[object]:
@@ -273,6 +273,15 @@ def test_a_batch_that_nobody_resumes_is_ended_and_its_texts_go(team, rule, start
     with pytest.raises(Conflict) as refused:
         batches.retry(team.access("bob"), found, "cancelled")
     assert refused.value.code == "texts_erased"
+
+
+@pytest.mark.parametrize(("rules", "hours"), [({"texts_days": 3}, 72), ({"keeps_texts": False}, 24)])
+def test_a_table_that_nobody_starts_is_deleted_when_its_texts_are_to_go(team, rule, start, rules, hours):
+    rule(**rules)
+    start(False)
+    assert sweep(timedelta(hours=hours - 1)) == 0
+    assert sweep(timedelta(hours=hours + 1)) == 1
+    assert db.session.scalars(sa.select(BatchRow)).all() == []
 
 
 def test_an_erasing_that_was_interrupted_goes_on_where_it_was(team, rule, start, canary, monkeypatch):
