@@ -93,6 +93,9 @@ def _form(access: Access, parent: Execution, error: AppError | None = None) -> s
         "executions/compare_form.html",
         execution=parent,
         rows=SIDES[1:],
+        more=any(
+            value for name, value in request.form.items() if name.startswith(tuple(f"{side}-" for side in SIDES[3:]))
+        ),
         once=request.form.get("once") or new_id(),
         error=error,
         asked_for=asked_for,

@@ -123,8 +123,8 @@ def test_a_rating_limits_the_comments_and_no_share(rated, sign_in):
     page = text(sign_in("vera").get("/w/acme/feedback?rating=up&group_by=version&template=reply"))
     assert "25 %" in page
     assert "100 %" not in page
-    assert "Newest comments with good votes" in page
-    assert "counts and shares are of all" in page
+    assert "Newest comments of good votes" in page
+    assert "Only the comments and the file are limited to good votes." in page
 
 
 def test_a_number_leads_to_the_executions_that_it_counts(rated, sign_in):
