@@ -49,7 +49,7 @@ _CLOSE = (
         # an answer to a call of before says nothing about what happened since
         _row.opened_at <= sa.bindparam("b_started", type_=UtcDateTime()),
     )
-    .values(cause=CLOSED, opened_at=sa.bindparam("b_at", type_=UtcDateTime()), probe_until=None)
+    .values(cause=CLOSED, opened_at=sa.bindparam("b_at", type_=UtcDateTime()), probe_until=None, message="")
 )
 _PROBE = (
     sa.update(_table)
@@ -145,6 +145,14 @@ def forget(credential_id: str, causes: Sequence[str] = ()) -> None:
         close.values(cause=CLOSED, trips=0, opened_at=now(), probe_until=None).execution_options(
             synchronize_session=False
         )
+    )
+
+
+def forget_words(workspace_id: str, until: datetime) -> int:
+    """Forget the providers' words of circuits that opened before `until`, uncommitted; return of how many."""
+    told = sa.and_(_row.workspace_id == workspace_id, _row.message != "", _row.opened_at < until)
+    return len(
+        db.session.connection().execute(sa.update(_table).where(told).values(message="").returning(_row.id)).all()
     )
 
 

@@ -48,6 +48,11 @@ def kept_days(workspace: Workspace) -> int | None:
     return workspace.executions_days or settings().retention_days or None
 
 
+def shortest(workspace: Workspace) -> int | None:
+    """Return after how many days a text is gone with its execution or without it; None is never."""
+    return min((days for days in (workspace.texts_days, kept_days(workspace)) if days is not None), default=None)
+
+
 def change(access: Access, given: Mapping[str, Any], confirm: str = "") -> None:
     """Change rules; commits. What is not given stays.
 

@@ -16,12 +16,12 @@ import sqlalchemy as sa
 
 from aiapp import sealing
 from aiapp.columns import now
-from aiapp.credentials import vault
+from aiapp.credentials import breakers, vault
 from aiapp.executions.models import FINISHED, Execution
 from aiapp.extensions import db, reading, settings
 from aiapp.observability.logs import log
 from aiapp.retention import pages
-from aiapp.retention.actions import id_at, kept_days
+from aiapp.retention.actions import id_at, kept_days, shortest
 from aiapp.retention.erasing_batches import erase_batches
 from aiapp.retention.remains import remains_of
 from aiapp.retention.rows import AFTER_THE_END, erase_of, has_text, nothing, rules_now
@@ -53,7 +53,7 @@ def sweep(at: datetime | None = None) -> int:
     at, done, end = at or now(), 0, time.monotonic() + SWEEP_FOR_SECONDS
     workspaces = list(_ruled())
     _rng.shuffle(workspaces)
-    each = (_delete_old, _erase_due, erase_batches, _erase_ended)
+    each = (_delete_old, _erase_due, erase_batches, _erase_ended, _erase_words)
     duties = deque(duty(workspace_id, at) for workspace_id in workspaces for duty in each)
     # In turns: much of one kind, or of one workspace, does not keep the rest waiting.
     while duties and time.monotonic() < end:
@@ -186,3 +186,15 @@ def _erase_ended(workspace_id: str, at: datetime) -> Iterator[int]:
             db.session.connection().execute(sa.update(table).where(table.c.id.in_(ids)).values(nothing(kind)))
             db.session.commit()
             yield len(ids)
+
+
+def _erase_words(workspace_id: str, at: datetime) -> Iterator[int]:
+    """Erase what providers said when a circuit was opened: it may quote a prompt."""
+    with rules_now(workspace_id) as workspace:
+        days = shortest(workspace) if workspace is not None else None
+    if days is None:
+        return
+    forgotten = breakers.forget_words(workspace_id, at - timedelta(days=days))
+    db.session.commit()
+    if forgotten:
+        yield forgotten

@@ -11,7 +11,7 @@ from aiapp import sealing
 from aiapp.batches.models import Batch, BatchRow
 from aiapp.extensions import db
 from aiapp.observability.logs import log
-from aiapp.retention.actions import kept_days
+from aiapp.retention.actions import shortest
 from aiapp.retention.rows import AFTER_THE_END, has_text, looking, nothing, rules_now
 from aiapp.workspaces.models import Workspace
 
@@ -44,10 +44,10 @@ def erase_batches(workspace_id: str, at: datetime) -> Iterator[int]:
 
 
 def _due(workspace: Workspace, at: datetime) -> sa.ColumnElement[bool]:
-    days = [days for days in (workspace.texts_days, kept_days(workspace)) if days is not None]
-    if workspace.keeps_texts and not days:
+    days = shortest(workspace)
+    if workspace.keeps_texts and days is None:
         return sa.false()
-    end = at - (timedelta(days=min(days)) if workspace.keeps_texts else AFTER_THE_END)
+    end = at - (timedelta(days=days or 0) if workspace.keeps_texts else AFTER_THE_END)
     since = min(end, at - WAITING)
     of_it = BatchRow.batch_id == Batch.id
     last = sa.select(sa.func.max(BatchRow.fed_at)).where(of_it).scalar_subquery()

@@ -17,7 +17,8 @@ BUSY_MILLISECONDS = 2000
 
 def empty_log() -> bool:
     """Write SQLite's log into the database file and empty it; False where somebody was reading it. Ends the transaction."""
-    return _run(["PRAGMA wal_checkpoint(TRUNCATE)"])
+    # first as much as goes without keeping anybody from writing
+    return _run(["PRAGMA wal_checkpoint(PASSIVE)", "PRAGMA wal_checkpoint(TRUNCATE)"])
 
 
 def overwrite_free() -> bool:

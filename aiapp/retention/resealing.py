@@ -13,7 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from aiapp import sealing
-from aiapp.credentials import vault
+from aiapp.columns import now
+from aiapp.credentials import breakers, vault
 from aiapp.extensions import db, reading, settings
 from aiapp.observability.logs import log
 from aiapp.retention import pages
@@ -88,6 +89,9 @@ def reseal_some(workspace_id: str) -> int | None:
         progress["after"] = rows[-1]["id"]
     else:
         progress |= {"table": order[order.index(progress["table"]) + 1], "after": ""}
+    if progress["table"] == CLEANING and workspace.encrypts_texts:
+        # nobody is shown them any more, and new ones are not written down
+        breakers.forget_words(workspace_id, now())
     progress["done"] += len(rows)
     workspace.resealing = progress
     db.session.commit()
@@ -101,8 +105,8 @@ def _settled(progress: dict[str, Any]) -> bool:
     """
     if settings().sqlite or progress.get("before") == []:
         return True
-    now = set(db.session.scalars(sa.text(_OTHERS)))
-    progress["before"] = sorted(now.intersection(progress.get("before", now)))
+    others = set(db.session.scalars(sa.text(_OTHERS)))
+    progress["before"] = sorted(others.intersection(progress.get("before", others)))
     return not progress["before"]
 
 

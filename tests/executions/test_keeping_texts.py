@@ -324,3 +324,17 @@ def counting(duty, name, done):
             yield some
 
     return counted
+
+
+def test_a_batch_without_texts_says_so_and_offers_no_retry(team, rule, start, sign_in):
+    batch = start()
+    batches.cancel(team.access("bob"), batch)
+    bob = sign_in("bob")
+    page = f"/w/acme/batches/{batch.id}"
+    assert "after all" in bob.get(page).get_data(as_text=True)
+    db.session.remove()
+    rule(texts_days=3)
+    sweep(timedelta(days=4))
+    shown = bob.get(page).get_data(as_text=True)
+    assert "Texts were not kept" in shown
+    assert "after all" not in shown

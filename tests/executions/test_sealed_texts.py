@@ -18,6 +18,7 @@ from test_stream import read, text_of
 from aiapp import sealing
 from aiapp.api.models import IdempotencyKey
 from aiapp.columns import now
+from aiapp.credentials.models import CircuitBreaker
 from aiapp.credentials.vault import Unreadable
 from aiapp.executions import actions, publishing
 from aiapp.executions.models import Attempt, Execution
@@ -211,6 +212,30 @@ def test_what_began_before_a_workspace_encrypted_and_ends_late_is_encrypted_too(
     assert team.access("bob").workspace.resealing is None
     assert canary.encode() not in stored_in_database()
     assert engine.row(execution_id).body == canary
+
+
+def test_what_a_provider_said_when_its_circuit_was_opened_goes_with_the_texts(engine, provider, team, rule, canary):
+    engine.credential("good")
+    provider.on("good", refuses(401, f"No key for {canary}"))
+
+    def opened() -> bool:
+        engine.finish(engine.submit("Hello"))
+        db.session.remove()
+        return canary in db.session.scalars(sa.select(CircuitBreaker.message)).one()
+
+    assert opened()
+    db.session.remove()
+    rule(texts_days=3)
+    erasing.sweep(now() + timedelta(days=4))
+    assert db.session.scalars(sa.select(CircuitBreaker.message)).one() == ""
+    db.session.execute(sa.delete(CircuitBreaker))
+    db.session.commit()
+    assert opened()
+    db.session.remove()
+    rule(seals_texts=True)
+    while resealing.reseal_some(team.acme_id) is not None:
+        db.session.remove()
+    assert canary.encode() not in stored_in_database()
 
 
 def test_reasons_in_own_words_are_encrypted_and_the_listed_ones_are_counted(engine, team, api, rule, canary):
