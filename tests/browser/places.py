@@ -155,6 +155,7 @@ PLACES = (
     Place("batch-draft-with-problems", "/w/demo/batches/{batch_wrong}", shows="#problems"),
     Place("batch-paused", "/w/demo/batches/{batch_paused}", shows="#progress"),
     Place("batch-cancel", "/w/demo/batches/{batch_paused}/cancel", shows="dialog[open]"),
+    Place("batch-delete", "/w/demo/batches/{batch_failed}/delete", shows="dialog[open]"),
     Place("batch-failed", "/w/demo/batches/{batch_failed}", shows=".notice"),
     Place("settings", "/w/demo/settings"),
     Place("settings-as-viewer", "/w/demo/settings", VIEWER),
