@@ -38,13 +38,7 @@ class Batch(Model):
     __table_args__ = (
         sa.Index("ix_batch_workspace_id_id", "workspace_id", "id"),
         sa.Index("ix_batch_status", "status"),
-        sa.Index(
-            "ix_batch_with_texts",
-            "workspace_id",
-            "id",
-            sqlite_where=sa.text("texts_erased_at IS NULL"),
-            postgresql_where=sa.text("texts_erased_at IS NULL"),
-        ),
+        sa.Index("ix_batch_erased", "workspace_id", "texts_erased_at", "id"),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True, default=new_id)

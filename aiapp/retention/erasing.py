@@ -117,57 +117,66 @@ def _some(*conditions: sa.ColumnElement[bool]) -> list[str]:
 
 def _erase_due(workspace_id: str, at: datetime) -> Iterator[int]:
     after = ""
-    while True:
-        left: dict[str, dict[str, Any]] = {}
-        with rules_now(workspace_id) as workspace:
-            ids = _due(workspace, at, after) if workspace is not None else []
-            if workspace is None or not ids:
-                return
-            if workspace.data_key is not None:
-                # hashed before anything is locked
-                rows = db.session.scalars(sa.select(Execution).where(Execution.id.in_(ids)))
-                left = {row.id: remains_of(workspace, row) for row in rows}
-                db.session.expunge_all()
-        if not left:
-            vault.make_data_key(db.session.get_one(Workspace, workspace_id))
+    while ids := _due(workspace_id, at, after):
+        left = _remains(workspace_id, ids)
+        changes = [{"b_id": one, "texts_erased_at": at, **values} for one, values in left.items()]
+        if changes:  # else they were deleted meanwhile
+            db.session.connection().execute(_ERASE, changes)
+            erase_of(list(left))
             db.session.commit()
-            continue
-        _erase(workspace_id, left, at)
-        log(__name__).info("texts.erased", workspace_id=workspace_id, number=len(left))
+            log(__name__).info("texts.erased", workspace_id=workspace_id, number=len(left))
+        after = ids[-1]
         yield len(left)
-        after = max(left)
+    if after:
+        _note_place(workspace_id, at)
 
 
-def _due(workspace: Workspace, at: datetime, after: str) -> list[str]:
-    if workspace.keeps_texts and workspace.texts_days is None:
-        return []
-    ended = [] if workspace.keeps_texts else [Execution.completed_at < at - AFTER_THE_END]
-    first = max(after + "0", workspace.texts_erased_to)
-    has_texts = (*_with_texts(workspace, at), Execution.id >= first)
-    return _some(*has_texts, Execution.status.in_(FINISHED), *ended)
+def _due(workspace_id: str, at: datetime, after: str) -> list[str]:
+    with rules_now(workspace_id) as workspace:
+        if workspace is None or (workspace.keeps_texts and workspace.texts_days is None):
+            return []
+        ended = [] if workspace.keeps_texts else [Execution.completed_at < at - AFTER_THE_END]
+        has_texts = (*_with_texts(workspace, at), Execution.id > after, Execution.status.in_(FINISHED))
+        return _some(*has_texts, *ended)
 
 
 def _with_texts(workspace: Workspace, at: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    bound = _bound(workspace, at)
-    return Execution.workspace_id == workspace.id, Execution.texts_erased_at.is_(None), Execution.id < bound
+    mine = (Execution.workspace_id == workspace.id, Execution.texts_erased_at.is_(None))
+    return (*mine, Execution.id < _bound(workspace, at), Execution.id >= workspace.texts_erased_to)
 
 
 def _bound(workspace: Workspace, at: datetime) -> str:
     return id_at(at - timedelta(days=workspace.texts_days or 0) if workspace.keeps_texts else at)
 
 
-def _erase(workspace_id: str, left: dict[str, dict[str, Any]], at: datetime) -> None:
-    """Erase the texts of these executions, and of what belongs to them, in one transaction, and leave what is `left` of each."""
-    changes = [{"b_id": one, "texts_erased_at": at, **values} for one, values in left.items()]
-    db.session.connection().execute(_ERASE, changes)
-    erase_of(list(left))
+def _remains(workspace_id: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what is left of each of these executions, made before anything is locked but for the workspace's first key."""
     workspace = db.session.get(Workspace, workspace_id)
-    if workspace is not None:
-        # the next sweep need not walk over those again
-        whole = (*_with_texts(workspace, at), Execution.id >= workspace.texts_erased_to)
+    if workspace is not None and workspace.data_key is None:
+        vault.make_data_key(workspace)
+    with rules_now(workspace_id) as workspace:
+        if workspace is None:
+            return {}
+        rows = db.session.scalars(sa.select(Execution).where(Execution.id.in_(ids)))
+        left = {row.id: remains_of(workspace, row) for row in rows}
+        db.session.expunge_all()
+        return left
+
+
+def _note_place(workspace_id: str, at: datetime) -> None:
+    """Note how far everything is erased: the next sweep need not walk over that again."""
+    with rules_now(workspace_id) as workspace:
+        if workspace is None:
+            return
         sure = min(_bound(workspace, at), id_at(at - OLDEST_NEW_ID))
-        first = db.session.scalar(sa.select(sa.func.min(Execution.id)).where(*whole)) or sure
-        workspace.texts_erased_to = max(workspace.texts_erased_to, min(first, sure))
+        first = sa.select(sa.func.min(Execution.id)).where(*_with_texts(workspace, at))
+        place = min(db.session.scalar(first) or sure, sure)
+    db.session.execute(
+        sa.update(Workspace)
+        .where(Workspace.id == workspace_id, Workspace.texts_erased_to < place)
+        .values(texts_erased_to=place)
+        .execution_options(synchronize_session=False)
+    )
     db.session.commit()
 
 

@@ -338,3 +338,19 @@ def test_a_batch_without_texts_says_so_and_offers_no_retry(team, rule, start, si
     shown = bob.get(page).get_data(as_text=True)
     assert "Texts were not kept" in shown
     assert "after all" not in shown
+
+
+def test_a_sweep_begins_where_everything_before_is_erased_and_passes_nothing_that_still_runs(engine, team, rule):
+    engine.credential("good")
+    first, running, last = (engine.submit(f"Hello {number}") for number in range(3))
+    engine.finish(first)
+    engine.finish(last)
+    rule(texts_days=3)
+    assert sweep(timedelta(days=4)) == 2
+    db.session.remove()
+    assert team.access("bob").workspace.texts_erased_to == running
+    db.session.remove()
+    engine.finish(running)
+    assert sweep(timedelta(days=4)) == 1
+    db.session.remove()
+    assert team.access("bob").workspace.texts_erased_to > last
