@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from aiapp.batches.models import Batch
 from aiapp.columns import now
 from aiapp.credentials import vault
 from aiapp.errors import Conflict, InvalidInput
@@ -25,17 +26,18 @@ MOST_DAYS = 36_500
 
 
 class Unconfirmed(Conflict):
-    """What cannot be undone wants to be confirmed. `extra` says how many executions would lose their texts, or be deleted."""
+    """What cannot be undone wants to be confirmed. `extra` says what would be lost (see Losses)."""
 
     code, title = "confirm", "This cannot be undone"
 
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What a change takes away for good: how many executions lose their texts, and how many are deleted."""
+    """What a change takes away for good: how many executions lose their texts and are deleted, how many batches lose theirs."""
 
     texts: int = 0
     executions: int = 0
+    batches: int = 0
 
 
 def rules_of(workspace: Workspace) -> dict[str, Any]:
@@ -108,7 +110,21 @@ def losses_of(workspace: Workspace, wanted: Mapping[str, Any], at: datetime | No
         erased = _count(*has_texts)
     elif workspace.keeps_texts and days and (workspace.texts_days is None or days < workspace.texts_days):
         erased = _count(*has_texts, Execution.id < id_at(at - timedelta(days=days)))
-    return Losses(erased, deleted)
+    return Losses(erased, deleted, _batches(workspace, wanted, at))
+
+
+def _batches(workspace: Workspace, wanted: Mapping[str, Any], at: datetime) -> int:
+    """Return how many batches would lose their texts that would not without the change."""
+    given = (wanted["texts_days"], wanted["executions_days"] or settings().retention_days or None)
+    days, before = min((days for days in given if days is not None), default=None), shortest(workspace)
+    if not workspace.keeps_texts:
+        return 0
+    if wanted["keeps_texts"] and (days is None or (before is not None and before <= days)):
+        return 0
+    bound = at - timedelta(days=days or 0) if wanted["keeps_texts"] else at
+    last = sa.func.coalesce(Batch.ended_at, Batch.started_at, Batch.created_at)
+    mine = (Batch.workspace_id == workspace.id, Batch.texts_erased_at.is_(None), Batch.status != "running")
+    return db.session.scalar(sa.select(sa.func.count()).select_from(Batch).where(*mine, last < bound)) or 0
 
 
 def id_at(when: datetime) -> str:
@@ -143,10 +159,12 @@ def _unconfirmed(workspace: Workspace, losses: Losses, wanted: Mapping[str, Any]
         parts.append(f"{losses.texts:,} {noun} texts.")
     if losses.executions:
         parts.append(f"{losses.executions:,} {'execution is' if losses.executions == 1 else 'executions are'} deleted.")
+    if losses.batches:
+        parts.append(f"{losses.batches:,} {'batch loses its' if losses.batches == 1 else 'batches lose their'} texts.")
     if not wanted["keeps_texts"]:
         parts.append("From now on no texts are kept.")
     parts.append(f"To confirm, send the workspace's address: {workspace.slug}.")
-    return Unconfirmed(" ".join(parts), extra={"texts": losses.texts, "executions": losses.executions})
+    return Unconfirmed(" ".join(parts), extra=asdict(losses))
 
 
 def _make_key(workspace: Workspace) -> None:

@@ -326,6 +326,27 @@ def counting(duty, name, done):
     return counted
 
 
+def test_batches_that_a_stricter_rule_takes_texts_from_are_named_before(team, rule, start, sign_in, api):
+    batches.cancel(team.access("bob"), start())
+    workspace, later = team.access("alice").workspace, now() + timedelta(days=6)
+    as_it_is = rules.rules_of(workspace)
+    for stricter in ({"texts_days": 5}, {"executions_days": 5}, {"keeps_texts": False}):
+        assert rules.losses_of(workspace, {**as_it_is, **stricter}, later) == rules.Losses(batches=1)
+    assert rules.losses_of(workspace, {**as_it_is, "texts_days": 7}, later) == rules.Losses()
+    workspace.executions_days = 5
+    as_it_is = rules.rules_of(workspace)
+    assert rules.losses_of(workspace, {**as_it_is, "texts_days": 5}, later) == rules.Losses()
+    db.session.rollback()
+    db.session.remove()
+    refused = api("alice")("PATCH", "/settings/data", {"keep_texts": False}).get_json()
+    assert (refused["code"], refused["batches"]) == ("confirm", 1)
+    assert "1 batch loses its texts." in refused["detail"]
+    db.session.remove()
+    form = {"keeps_texts": "0", "texts_days": "", "executions_days": "", "private_executions": "0"}
+    asked = sign_in("adam").submit("/w/acme/settings/data", form)
+    assert "1 batch loses its texts for good" in asked.get_data(as_text=True)
+
+
 def test_a_batch_without_texts_says_so_and_offers_no_retry(team, rule, start, sign_in):
     batch = start()
     batches.cancel(team.access("bob"), batch)
