@@ -24,13 +24,12 @@ from aiapp.retention import pages
 from aiapp.retention.actions import id_at, kept_days, shortest
 from aiapp.retention.erasing_batches import erase_batches
 from aiapp.retention.remains import remains_of
-from aiapp.retention.rows import AFTER_THE_END, erase_of, has_text, nothing, rules_now
+from aiapp.retention.rows import AFTER_THE_END, erase_of, first_ids, has_text, nothing, rules_now
 from aiapp.workspaces.models import Workspace
 
 SWEEP_SECONDS = 60.0
-# So many, and of so many characters, in one transaction: others want to write, too.
+# In one transaction: others want to write, too.
 BATCH = 100
-MOST_CHARACTERS = 4 * 2**20
 # The scheduler has other duties; what is left then is done the next time.
 SWEEP_FOR_SECONDS = 10.0
 # An id may be kept for a form or a request that is sent again, and become a row's later (see executions/once.py).
@@ -103,16 +102,7 @@ def _old(workspace: Workspace, at: datetime) -> list[str]:
 
 
 def _some(*conditions: sa.ColumnElement[bool]) -> list[str]:
-    """Return the ids of the first executions, of not much more than MOST_CHARACTERS together."""
-    ids: list[str] = []
-    characters = 0
-    query = sa.select(Execution.id, _SIZE).where(*conditions).order_by(Execution.id).limit(BATCH)
-    for execution_id, size in db.session.execute(query):
-        ids.append(execution_id)
-        characters += size
-        if characters > MOST_CHARACTERS:
-            break
-    return ids
+    return first_ids(sa.select(Execution.id, _SIZE).where(*conditions).order_by(Execution.id).limit(BATCH))
 
 
 def _erase_due(workspace_id: str, at: datetime) -> Iterator[int]:

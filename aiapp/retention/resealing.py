@@ -6,6 +6,8 @@ with the rows, so that whoever goes on does nothing twice. Meanwhile both kinds 
 
 from __future__ import annotations
 
+import functools
+import operator
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -18,10 +20,11 @@ from aiapp.credentials import breakers, vault
 from aiapp.extensions import db, reading, settings
 from aiapp.observability.logs import log
 from aiapp.retention import pages
+from aiapp.retention.rows import first_ids
 from aiapp.sealing import Kind, Sealer
 from aiapp.workspaces.models import Workspace
 
-# Others want to write meanwhile, and an answer may have ten megabytes.
+# Others want to write meanwhile (see rows.MOST_CHARACTERS).
 BATCH = 50
 STEP_SECONDS = 1.0
 CLEANING = "cleaning"
@@ -85,7 +88,7 @@ def reseal_some(workspace_id: str) -> int | None:
     for row in rows:
         _reseal(kind, row, writes)
     order = [*_order(), CLEANING]
-    if len(rows) == BATCH:
+    if rows:
         progress["after"] = rows[-1]["id"]
     else:
         progress |= {"table": order[order.index(progress["table"]) + 1], "after": ""}
@@ -129,9 +132,12 @@ def _mine(kind: Kind, workspace_id: str) -> sa.ColumnElement[bool]:
 
 def _rows(kind: Kind, workspace_id: str, after: str) -> list[Mapping[str, Any]]:
     table = kind.model.__table__
+    sizes = [sa.func.coalesce(sa.func.length(sa.cast(table.c[name], sa.Text)), 0) for name in kind.fields]
+    size = functools.reduce(operator.add, sizes)
+    next_ones = sa.select(table.c.id, size).where(_mine(kind, workspace_id), table.c.id > after)
+    ids = first_ids(next_ones.order_by(table.c.id).limit(BATCH))
     names = dict.fromkeys(("id", "workspace_id", *kind.row, *kind.fields))
-    query = sa.select(*(table.c[name] for name in names)).where(_mine(kind, workspace_id), table.c.id > after)
-    query = query.order_by(table.c.id).limit(BATCH)
+    query = sa.select(*(table.c[name] for name in names)).where(table.c.id.in_(ids)).order_by(table.c.id)
     if not settings().sqlite:
         query = query.with_for_update()
     return [row._asdict() for row in db.session.connection().execute(query)]

@@ -16,6 +16,8 @@ from aiapp.sealing import Kind
 from aiapp.workspaces.models import Workspace
 
 AFTER_THE_END = timedelta(hours=1)
+# So many characters in one transaction, but at least one row: others want to write, too, and an answer may have ten megabytes.
+MOST_CHARACTERS = 4 * 2**20
 
 
 @contextmanager
@@ -32,6 +34,18 @@ def rules_now(workspace_id: str) -> Iterator[Workspace | None]:
     """As looking, and yield the workspace with its rules as they are now, None where it is gone."""
     with looking():
         yield db.session.get(Workspace, workspace_id, populate_existing=True)
+
+
+def first_ids(query: sa.Select[str, int]) -> list[str]:
+    """Return the first ids of a query of ids and sizes in characters, of not much more than MOST_CHARACTERS together."""
+    ids: list[str] = []
+    characters = 0
+    for row_id, size in db.session.execute(query):
+        ids.append(row_id)
+        characters += size
+        if characters > MOST_CHARACTERS:
+            break
+    return ids
 
 
 def erase_of(ids: Sequence[str]) -> None:

@@ -28,7 +28,7 @@ from aiapp.feedback import actions as feedback
 from aiapp.feedback.models import Feedback
 from aiapp.observability import logs
 from aiapp.retention import actions as rules
-from aiapp.retention import erasing, resealing
+from aiapp.retention import erasing, resealing, rows
 
 
 @pytest.fixture
@@ -236,6 +236,24 @@ def test_what_a_provider_said_when_its_circuit_was_opened_goes_with_the_texts(en
     while resealing.reseal_some(team.acme_id) is not None:
         db.session.remove()
     assert canary.encode() not in stored_in_database()
+
+
+def test_no_transaction_has_more_than_some_megabytes_of_texts(engine, team, rule, canary, monkeypatch):
+    monkeypatch.setattr(rows, "MOST_CHARACTERS", 10)
+    for _ in range(3):
+        engine.submit(f"What is {canary}?")
+    rule(seals_texts=True)
+    done = []
+    while (found := resealing.reseal_some(team.acme_id)) is not None:
+        done.append(found)
+        db.session.remove()
+    assert (sum(done), max(done)) == (3, 1)
+    assert canary.encode() not in stored_in_database()
+    db.session.execute(sa.update(Execution).values(status="completed", completed_at=now()))
+    db.session.commit()
+    rule(texts_days=1)
+    duty = erasing._erase_due(team.acme_id, now() + timedelta(days=2))
+    assert list(duty) == [1, 1, 1]
 
 
 def test_reasons_in_own_words_are_encrypted_and_the_listed_ones_are_counted(engine, team, api, rule, canary):
