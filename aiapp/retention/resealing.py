@@ -132,15 +132,24 @@ def _mine(kind: Kind, workspace_id: str) -> sa.ColumnElement[bool]:
 
 def _rows(kind: Kind, workspace_id: str, after: str) -> list[Mapping[str, Any]]:
     table = kind.model.__table__
-    sizes = [sa.func.coalesce(sa.func.length(sa.cast(table.c[name], sa.Text)), 0) for name in kind.fields]
-    size = functools.reduce(operator.add, sizes)
-    next_ones = sa.select(table.c.id, size).where(_mine(kind, workspace_id), table.c.id > after)
-    ids = first_ids(next_ones.order_by(table.c.id).limit(BATCH))
+    ids = first_ids(_next(kind, workspace_id, after))
     names = dict.fromkeys(("id", "workspace_id", *kind.row, *kind.fields))
     query = sa.select(*(table.c[name] for name in names)).where(table.c.id.in_(ids)).order_by(table.c.id)
     if not settings().sqlite:
         query = query.with_for_update()
     return [row._asdict() for row in db.session.connection().execute(query)]
+
+
+def _next(kind: Kind, workspace_id: str, after: str) -> sa.Select[str, int]:
+    """Return the query of the next ids, and how many characters each row has."""
+    table = kind.model.__table__
+    sizes = [sa.func.coalesce(sa.func.length(sa.cast(table.c[name], sa.Text)), 0) for name in kind.fields]
+    whose = table.c.workspace_id
+    if settings().sqlite and not any(index.columns.keys()[:2] == ["workspace_id", "id"] for index in table.indexes):
+        # else SQLite would take all rows of the workspace each time and sort them, where it can walk along the ids
+        whose = whose.concat("")
+    query = sa.select(table.c.id, functools.reduce(operator.add, sizes)).where(whose == workspace_id)
+    return query.where(table.c.id > after).order_by(table.c.id).limit(BATCH)
 
 
 def _reseal(kind: Kind, row: Mapping[str, Any], writes: Sealer) -> None:

@@ -256,6 +256,16 @@ def test_no_transaction_has_more_than_some_megabytes_of_texts(engine, team, rule
     assert list(duty) == [1, 1, 1]
 
 
+@pytest.mark.parametrize("kind", sealing.KINDS.values(), ids=lambda kind: kind.model.__tablename__)
+def test_the_next_rows_are_found_without_sorting_all(stage, kind):
+    if db.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL plans by what is in the tables")
+    query = resealing._next(kind, "0" * 32, "0" * 32).compile(db.engine, compile_kwargs={"literal_binds": True})
+    plan = db.session.execute(sa.text(f"EXPLAIN QUERY PLAN {query}".replace(":", "\\:"))).all()
+    assert "TEMP B-TREE" not in str(plan)
+    assert "id>?" in str(plan)
+
+
 def test_reasons_in_own_words_are_encrypted_and_the_listed_ones_are_counted(engine, team, api, rule, canary):
     engine.credential("good")
     execution_id = engine.submit("Hello")
