@@ -63,7 +63,7 @@ def read() -> Rules:
 @data.patch("/settings/data", summary="Change what becomes of executions")
 @needs("admin", "admin")
 def change(body: RulesBody) -> Rules:
-    """What cannot be undone is 409 `confirm` without `confirm`, and says how many executions and batches would lose their texts."""
+    """What cannot be undone is 409 `confirm` without `confirm`, and says how many executions and batches lose their texts."""
     given = body.model_dump(exclude_unset=True, exclude={"confirm"})
     flags = {name: value for name, value in given.items() if value is not None or name in actions.DAYS}
     actions.change(asking(), {NAMES[name]: value for name, value in flags.items()}, body.confirm)
