@@ -71,7 +71,7 @@ def _register_blueprints(app: OpenAPI) -> None:
     from aiapp.api import views as api
     from aiapp.batches import views as batches
     from aiapp.credentials import views as credentials
-    from aiapp.executions import views as executions
+    from aiapp.executions.pages import views as executions
     from aiapp.feedback import views as feedback
     from aiapp.home import views as home
     from aiapp.installation import views as installation

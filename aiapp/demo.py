@@ -17,8 +17,8 @@ from aiapp.executions.submission import Submission
 from aiapp.extensions import db
 from aiapp.prompt_templates import actions as prompt_templates
 from aiapp.prompt_templates import library
-from aiapp.prompt_templates.pages.workbench import sample_context
 from aiapp.prompt_templates.starters import featured
+from aiapp.prompt_templates.workbench import sample_context
 from aiapp.workspaces import actions as workspaces
 from aiapp.workspaces.access import Access
 from aiapp.workspaces.models import Workspace

@@ -5,8 +5,8 @@ from aiapp.api.models import IdempotencyKey
 from aiapp.audit import AuditEvent
 from aiapp.batches.models import Batch, BatchRow
 from aiapp.credentials.models import Credential, CredentialCheck
+from aiapp.executions.lists.view_models import ListPreference, SavedView
 from aiapp.executions.models import Attempt, Execution, QueuePause
-from aiapp.executions.view_models import ListPreference, SavedView
 from aiapp.feedback.models import Feedback
 from aiapp.installation.models import ProviderSetting
 from aiapp.prompt_templates import search_tables

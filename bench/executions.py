@@ -22,8 +22,8 @@ import sqlalchemy as sa
 from aiapp import config, create_app
 from aiapp.accounts.models import User
 from aiapp.columns import new_id, now
-from aiapp.executions.filters import Filters
-from aiapp.executions.listing import count_executions, list_executions
+from aiapp.executions.lists.filters import Filters
+from aiapp.executions.lists.listing import count_executions, list_executions
 from aiapp.executions.models import Execution
 from aiapp.extensions import Base, db
 from aiapp.feedback.models import Feedback

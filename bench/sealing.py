@@ -18,7 +18,7 @@ from aiapp import config, create_app, sealing
 from aiapp.accounts.models import User
 from aiapp.columns import now
 from aiapp.credentials import vault
-from aiapp.executions.listing import list_executions
+from aiapp.executions.lists.listing import list_executions
 from aiapp.executions.models import Attempt, Execution
 from aiapp.extensions import Base, db, reading
 from aiapp.workspaces.access import Access

@@ -12,7 +12,7 @@ from aiapp.batches.wishes import Wish
 from aiapp.columns import new_id, now
 from aiapp.credentials import actions as credentials
 from aiapp.executions import actions as executions
-from aiapp.executions import saved_views
+from aiapp.executions.lists import saved_views
 from aiapp.executions.models import Attempt
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db

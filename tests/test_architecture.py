@@ -62,6 +62,7 @@ PURE = [
         for path in (PACKAGE / "providers").glob("*.py")
         if path.stem not in DIALLING
     ),
+    *sorted(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "executions/outputs").glob("*.py")),
     "usage/pricing.py",
     "gateway/fallback.py",
     "prompt_templates/text/documents.py",
@@ -93,13 +94,14 @@ PURE = [
     "batches/tables.py",
     "csv_records.py",
     "wire_values.py",
-    "executions/formats.py",
-    "executions/list_columns.py",
+    "executions/lists/list_columns.py",
     "feedback/wilson.py",
-    "executions/json_schema.py",
-    "executions/markdown.py",
-    "executions/structured.py",
 ]
+# The rooms of a package, each of which may use those before it; what stands outside of them may use all but pages.
+ROOMS = {
+    "executions": ["outputs", "streaming", "running", "lists", "pages"],
+    "prompt_templates": ["text", "comparing", "pages"],
+}
 # Heavy libraries, each imported in the one function that uses it (CONTRIBUTING says why).
 HEAVY = {"alembic", "deepdiff", "phonenumbers", "genai_prices", "bpe_openai", "zxcvbn"}
 # Providers' own clients: what the dialects are measured by in tests/providers, and nothing that runs in the product.
@@ -133,6 +135,18 @@ def place(module: str) -> int:
     parts = module.split(".")
     name = parts[1] if len(parts) > 1 else "__init__"
     return ORDER.index(name if name in ORDER else "__init__")
+
+
+@pytest.mark.parametrize("package", ROOMS)
+def test_rooms_use_only_the_rooms_before_them(package):
+    rooms = ROOMS[package]
+    for path in (PACKAGE / package).rglob("*.py"):
+        room = path.relative_to(PACKAGE / package).parts[0]
+        known = rooms[: rooms.index(room) + 1] if room in rooms else rooms[: rooms.index("pages")]
+        for module, _ in imports(path):
+            parts = module.split(".")
+            if parts[:2] == ["aiapp", package] and parts[2:] and parts[2] in rooms:
+                assert parts[2] in known, f"{path.relative_to(PACKAGE)} imports {module}"
 
 
 @pytest.mark.parametrize("module", MODULES)

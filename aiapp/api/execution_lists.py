@@ -17,10 +17,11 @@ from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, in_order, page
 from aiapp.api.shapes import GONE, MOST_ITEMS, Gone, Id, Text, Time, aware
-from aiapp.executions import actions, exporting, saved_views
-from aiapp.executions.filters import Filters
-from aiapp.executions.list_columns import COLUMNS
-from aiapp.executions.view_models import ListPreference, SavedView
+from aiapp.executions import actions
+from aiapp.executions.lists import exporting, saved_views
+from aiapp.executions.lists.filters import Filters
+from aiapp.executions.lists.list_columns import COLUMNS
+from aiapp.executions.lists.view_models import ListPreference, SavedView
 from aiapp.wire_values import moment
 
 __all__ = ["bound", "executions"]

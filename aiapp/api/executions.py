@@ -23,8 +23,10 @@ from aiapp.api.idempotency import execution_id, once
 from aiapp.api.locating import creates
 from aiapp.api.shapes import GONE, MOST_ITEMS, Gone, Id, OptionalBody, SlugPath, Strict, Text
 from aiapp.errors import Unavailable
-from aiapp.executions import actions, raw_answers, stream
+from aiapp.executions import actions
 from aiapp.executions import models as rows
+from aiapp.executions.running import raw_answers
+from aiapp.executions.streaming import stream
 from aiapp.executions.submission import Submission
 from aiapp.feedback import actions as feedback_actions
 from aiapp.providers.types import OUTPUT_FORMATS

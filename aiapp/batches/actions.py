@@ -18,7 +18,7 @@ from aiapp.columns import new_id, now
 from aiapp.errors import Conflict
 from aiapp.executions import cancelling
 from aiapp.executions.models import Execution
-from aiapp.executions.publishing import Publisher
+from aiapp.executions.streaming.publishing import Publisher
 from aiapp.executions.submission import Prepared, prepare
 from aiapp.extensions import db, reading, redis
 from aiapp.observability.logs import log

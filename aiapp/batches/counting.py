@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from aiapp.batches.models import Batch, BatchRow
 from aiapp.columns import now
 from aiapp.executions.models import FINISHED, Execution
-from aiapp.executions.states import database_time
+from aiapp.executions.running.states import database_time
 from aiapp.extensions import db
 
 Query = TypeVar("Query", bound=sa.Select[*tuple[Any, ...]])

@@ -14,7 +14,7 @@ from aiapp.batches import actions, checking, estimating, forms, listing, tables,
 from aiapp.batches.models import Batch
 from aiapp.batches.routes import address, blueprint
 from aiapp.errors import AppError, Conflict, InvalidInput, NotFound
-from aiapp.executions.choose_views import published
+from aiapp.executions.pages.choose_views import published
 from aiapp.executions.submission import Prepared, prepare
 from aiapp.extensions import db
 from aiapp.prompt_templates import labels, library

@@ -20,7 +20,7 @@ from aiapp.batches.models import Batch, BatchRow
 from aiapp.columns import new_id, now
 from aiapp.errors import InvalidInput
 from aiapp.executions.models import FINISHED, Execution
-from aiapp.executions.states import database_time
+from aiapp.executions.running.states import database_time
 from aiapp.extensions import db
 from aiapp.observability.logs import log
 from aiapp.workspaces.models import ROLES, Membership

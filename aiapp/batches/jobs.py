@@ -11,7 +11,8 @@ from aiapp.batches import feeding
 from aiapp.batches.feeding import Fed
 from aiapp.batches.models import BatchRow
 from aiapp.errors import Unavailable
-from aiapp.executions import deliveries, states
+from aiapp.executions import deliveries
+from aiapp.executions.running import states
 from aiapp.extensions import db, reading
 from aiapp.observability.logs import log
 from aiapp.webhooks import announcing

@@ -9,10 +9,10 @@ from aiapp.columns import new_id
 from aiapp.errors import Conflict, InvalidInput
 from aiapp.executions import beside, cancelling, deliveries, repeating
 from aiapp.executions.beside import AvailableProvider, NotFinishedError
-from aiapp.executions.filters import Filters
-from aiapp.executions.listing import Page, estimated_completion, list_executions, wait
+from aiapp.executions.lists.filters import Filters
+from aiapp.executions.lists.listing import Page, estimated_completion, list_executions, wait
 from aiapp.executions.models import Execution
-from aiapp.executions.publishing import Publisher
+from aiapp.executions.streaming.publishing import Publisher
 from aiapp.executions.submission import Submission, columns
 from aiapp.extensions import db, redis
 from aiapp.observability.logs import log

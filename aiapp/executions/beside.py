@@ -9,9 +9,9 @@ from aiapp import queue
 from aiapp.credentials import selection
 from aiapp.errors import NotFound, Unavailable
 from aiapp.executions import pauses
-from aiapp.executions.listing import wait
+from aiapp.executions.lists.listing import wait
 from aiapp.executions.models import Execution
-from aiapp.executions.stream import closing
+from aiapp.executions.streaming.stream import closing
 from aiapp.providers.registry import PROVIDERS
 from aiapp.providers.types import ProviderError
 from aiapp.workspaces.access import Access

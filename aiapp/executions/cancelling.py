@@ -7,8 +7,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from aiapp import sealing
-from aiapp.executions import attempts, endings, states
 from aiapp.executions.models import FINISHED, Execution
+from aiapp.executions.running import attempts, endings, states
 from aiapp.extensions import db
 
 

@@ -6,9 +6,8 @@ from typing import Any
 
 from aiapp.credentials import order
 from aiapp.executions.models import Execution
-from aiapp.prompt_templates import contexts, library
+from aiapp.prompt_templates import contexts, library, workbench
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.pages import workbench
 from aiapp.prompt_templates.text import fetchers
 from aiapp.providers.registry import PROVIDERS
 from aiapp.workspaces.access import Access

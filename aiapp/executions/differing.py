@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiapp.executions import formats
 from aiapp.executions.models import Execution
+from aiapp.executions.outputs import formats
 from aiapp.executions.showing import provider_label
 from aiapp.prompt_templates.comparing.contents import Setting, values_between
 from aiapp.prompt_templates.comparing.diffing import Line, Room, TextDiff, diff_lines

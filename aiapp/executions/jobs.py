@@ -15,13 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from aiapp import sealing
 from aiapp.columns import now
 from aiapp.credentials import vault
-from aiapp.executions import attempts, deliveries, endings, leases, rounds, states
-from aiapp.executions.endings import Ending
-from aiapp.executions.leases import cancel_all, shutdown
-from aiapp.executions.publishing import Publisher
-from aiapp.executions.recording import Recorder
-from aiapp.executions.rounds import Round
-from aiapp.executions.states import Work
+from aiapp.executions import deliveries
+from aiapp.executions.running import attempts, endings, leases, rounds, states
+from aiapp.executions.running.endings import Ending
+from aiapp.executions.running.leases import cancel_all, shutdown
+from aiapp.executions.running.recording import Recorder
+from aiapp.executions.running.rounds import Round
+from aiapp.executions.running.states import Work
+from aiapp.executions.streaming.publishing import Publisher
 from aiapp.extensions import redis
 from aiapp.gateway.complete import Outcome, complete
 from aiapp.gateway.holding import hold
@@ -78,9 +79,8 @@ def _take(execution_id: str, publisher: Publisher) -> Round | None:
 def _planned(work: Work, rows: attempts.Rows) -> Round | Ending:
     try:
         opened = states.opened(work)
-        sealing.sealer(
-            work.workspace_id
-        )  # a prompt from before the encryption can be read; what comes of it could not be stored
+        # A prompt of before the encryption can be read; what comes of it could not be stored.
+        sealing.sealer(work.workspace_id)
     except (vault.Unreadable, sealing.Unsealable):
         return endings.unreadable()
     return rounds.plan(opened, rows)

@@ -8,8 +8,8 @@ from decimal import Decimal
 from markupsafe import Markup
 
 from aiapp.columns import now
-from aiapp.executions import formats
 from aiapp.executions.models import Attempt, Execution
+from aiapp.executions.outputs import formats
 from aiapp.providers.registry import PROVIDERS
 
 # The words of providers for "the answer is longer than allowed".

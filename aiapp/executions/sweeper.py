@@ -10,9 +10,10 @@ import sqlalchemy as sa
 
 from aiapp import queue, sealing
 from aiapp.errors import Unavailable
-from aiapp.executions import cancelling, deliveries, states
+from aiapp.executions import cancelling, deliveries
 from aiapp.executions.models import PRIORITIES, Execution
-from aiapp.executions.publishing import Publisher
+from aiapp.executions.running import states
+from aiapp.executions.streaming.publishing import Publisher
 from aiapp.extensions import db, reading, redis
 from aiapp.observability.logs import log
 

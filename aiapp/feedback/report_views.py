@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from aiapp import htmx
 from aiapp.columns import now
 from aiapp.errors import InvalidInput
-from aiapp.executions import list_options, list_query
+from aiapp.executions.lists import list_options, list_query
 from aiapp.feedback import exporting, reports, trend, votes, wilson
 from aiapp.feedback.models import RATINGS
 from aiapp.feedback.reports import Share

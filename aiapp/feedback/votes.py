@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import contains_eager, load_only
 
-from aiapp.executions.filters import Filters, conditions
+from aiapp.executions.lists.filters import Filters, conditions
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.feedback.models import Feedback

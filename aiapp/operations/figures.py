@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from aiapp import queue, queue_figures
 from aiapp.columns import now
 from aiapp.errors import Unavailable
-from aiapp.executions import pauses, states
+from aiapp.executions import pauses
 from aiapp.executions.models import PRIORITIES, Attempt, Execution, QueuePause
+from aiapp.executions.running import states
 from aiapp.extensions import db
 from aiapp.operations import holding
 from aiapp.operations.holding import Held, Worker

@@ -22,7 +22,7 @@ MOST_SECONDS = 604_800.0
 
 if TYPE_CHECKING:
     from aiapp.executions.models import Execution
-    from aiapp.executions.stream import Event
+    from aiapp.executions.streaming.stream import Event
     from aiapp.workspaces.access import Access
 
 TIMED_OUT = 124  # as timeout(1) has it
@@ -154,7 +154,8 @@ def _credential(access: Access, wanted: str | None) -> str | None:
 
 def _await(execution: Execution, timeout: float, *, written: bool) -> Execution:
     """Return the execution once it has ended; `written` prints the answer as it comes."""
-    from aiapp.executions import beside, stream
+    from aiapp.executions import beside
+    from aiapp.executions.streaming import stream
     from aiapp.extensions import db
 
     execution_id = execution.id

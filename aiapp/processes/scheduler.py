@@ -62,7 +62,7 @@ def make(settings: Settings) -> Scheduler:
     from aiapp.api import idempotency
     from aiapp.batches.sweeper import forget_old_drafts, sweep_batches
     from aiapp.credentials import checks, schedule
-    from aiapp.executions import raw_answers
+    from aiapp.executions.running import raw_answers
     from aiapp.executions.sweeper import sweep
     from aiapp.retention import erasing, resealing
     from aiapp.webhooks.sweeper import forget_old_deliveries, sweep_webhooks

@@ -15,7 +15,7 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from aiapp import create_app
-from aiapp.executions import stream
+from aiapp.executions.streaming import stream
 from aiapp.processes import memory
 from aiapp.processes.children import die_with_parent
 from aiapp.processes.listening import STOP_SECONDS, free_address

@@ -26,7 +26,8 @@ def main(names: Sequence[str], concurrency: int) -> int:
 
     Raises ConfigError.
     """
-    from aiapp.executions import jobs, leases, pauses
+    from aiapp.executions import jobs, pauses
+    from aiapp.executions.running import leases
 
     def cancel() -> None:
         jobs.shutdown.set()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from aiapp.credentials.selection import targets_for
+from aiapp.prompt_templates import workbench
 from aiapp.prompt_templates.checks import Check
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.pages import workbench
 from aiapp.providers.types import ProviderError
 from aiapp.usage import pricing
 

@@ -1,6 +1,6 @@
 """PURE: the formats that an answer can be asked for in: what they are called, and what a model is told.
 
-How an answer of each is read and shown stands in executions/formats.py.
+How an answer of each is read and shown stands in executions/outputs/formats.py.
 """
 
 from __future__ import annotations

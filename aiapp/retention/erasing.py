@@ -32,7 +32,7 @@ SWEEP_SECONDS = 60.0
 BATCH = 100
 # The scheduler has other duties; what is left then is done the next time.
 SWEEP_FOR_SECONDS = 10.0
-# An id may be kept for a form or a request that is sent again, and become a row's later (see executions/once.py).
+# An id may be kept for a form or a request that is sent again, and become a row's later (see executions/pages/once.py).
 OLDEST_NEW_ID = timedelta(hours=25)
 
 _log_is_full = True  # whoever was here before may have left it so

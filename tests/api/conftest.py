@@ -12,7 +12,9 @@ from flask.testing import FlaskClient
 from one_of_each import one_of_each
 from werkzeug.test import TestResponse
 
-from aiapp.executions import jobs, leases, publishing, stream
+from aiapp.executions import jobs
+from aiapp.executions.running import leases
+from aiapp.executions.streaming import publishing, stream
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from aiapp.accounts.models import ApiToken, User
-from aiapp.executions import relay, stream
+from aiapp.executions.streaming import relay, stream
 from aiapp.extensions import db
 from aiapp.workspaces.models import Membership
 

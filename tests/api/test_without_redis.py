@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from aiapp.executions import publishing
+from aiapp.executions.streaming import publishing
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from hostile_urls import HOSTILE
 from aiapp.credentials import actions
 from aiapp.credentials.models import Credential
 from aiapp.executions import actions as executions
-from aiapp.executions import jobs, publishing
+from aiapp.executions import jobs
 from aiapp.executions.models import Execution
+from aiapp.executions.streaming import publishing
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db
 

@@ -14,8 +14,10 @@ from scripted_provider import ScriptedProvider, scripted
 
 from aiapp import config
 from aiapp.credentials import actions as credentials
-from aiapp.executions import actions, jobs, leases, publishing, states, stream
+from aiapp.executions import actions, jobs
 from aiapp.executions.models import Attempt, Execution
+from aiapp.executions.running import leases, states
+from aiapp.executions.streaming import publishing, stream
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db
 from aiapp.gateway.complete import transport

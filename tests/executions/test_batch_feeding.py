@@ -15,7 +15,7 @@ from aiapp.batches import actions, checking, feeding, jobs, listing, sweeper, ta
 from aiapp.batches.models import BatchRow
 from aiapp.batches.wishes import Wish
 from aiapp.columns import new_id
-from aiapp.executions import filters
+from aiapp.executions.lists import filters
 from aiapp.executions.models import Execution
 from aiapp.executions.submission import prepare
 from aiapp.extensions import db

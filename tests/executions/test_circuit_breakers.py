@@ -13,7 +13,7 @@ from aiapp.columns import now
 from aiapp.credentials import breakers
 from aiapp.credentials.circuit import CLOSED
 from aiapp.credentials.models import CircuitBreaker, Credential
-from aiapp.executions import noting, states
+from aiapp.executions.running import noting, states
 from aiapp.extensions import db
 from aiapp.retention import actions as rules
 

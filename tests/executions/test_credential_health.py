@@ -14,7 +14,7 @@ from aiapp.credentials import actions as credentials
 from aiapp.credentials import checks
 from aiapp.credentials.health import Verdict
 from aiapp.credentials.models import Credential
-from aiapp.executions import noting
+from aiapp.executions.running import noting
 from aiapp.extensions import db
 from aiapp.prompt_templates import actions as prompt_templates
 from aiapp.prompt_templates import library

@@ -14,8 +14,9 @@ from aiapp import queue
 from aiapp.columns import now
 from aiapp.credentials import actions as credentials
 from aiapp.errors import Conflict, Denied, InvalidInput, NotFound
-from aiapp.executions import actions, cancelling, filters
+from aiapp.executions import actions, cancelling
 from aiapp.executions.actions import Filters, Submission
+from aiapp.executions.lists import filters
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.feedback import actions as feedback

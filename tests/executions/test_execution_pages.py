@@ -373,8 +373,8 @@ def test_a_prompt_template_shows_its_executions_and_feedback(sign_in, template, 
 
 
 def test_the_stream_escapes_what_it_writes():
-    from aiapp.executions.stream import Event
-    from aiapp.executions.watch_views import _StreamHtml
+    from aiapp.executions.pages.watch_views import _StreamHtml
+    from aiapp.executions.streaming.stream import Event
 
     encode = _StreamHtml(2)
     assert encode(None).startswith(":")
@@ -387,8 +387,8 @@ def test_the_stream_escapes_what_it_writes():
 
 
 def test_a_page_is_told_of_the_attempts_that_it_does_not_show_yet():
-    from aiapp.executions.stream import Event
-    from aiapp.executions.watch_views import _StreamHtml
+    from aiapp.executions.pages.watch_views import _StreamHtml
+    from aiapp.executions.streaming.stream import Event
 
     encode = _StreamHtml(2)
     told = [encode(Event("attempt", {"number": number})) for number in (1, 2, 3)]

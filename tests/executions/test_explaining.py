@@ -10,8 +10,8 @@ from scripted_provider import refuses, says
 
 from aiapp.columns import now
 from aiapp.credentials.models import CircuitBreaker
-from aiapp.executions import states
 from aiapp.executions.explaining import explain
+from aiapp.executions.running import states
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db
 

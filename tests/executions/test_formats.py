@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markupsafe import Markup, escape
 
-from aiapp.executions import markdown
-from aiapp.executions.formats import (
+from aiapp.executions.outputs import markdown
+from aiapp.executions.outputs.formats import (
     CHECKED_CHARACTERS,
     FORMATS,
     PRETTY_CHARACTERS,

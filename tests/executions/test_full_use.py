@@ -15,8 +15,9 @@ from aiapp import sealing
 from aiapp.batches.jobs import feed
 from aiapp.batches.models import Batch
 from aiapp.columns import now
-from aiapp.executions import jobs, publishing
+from aiapp.executions import jobs
 from aiapp.executions.models import Execution
+from aiapp.executions.streaming import publishing
 from aiapp.extensions import db
 from aiapp.prompt_templates import actions as prompt_templates
 from aiapp.prompt_templates import library

@@ -7,8 +7,9 @@ import sqlalchemy as sa
 from one_of_each import one_of_each
 
 from aiapp.columns import now
-from aiapp.executions import actions, stream
+from aiapp.executions import actions
 from aiapp.executions.models import Execution
+from aiapp.executions.streaming import stream
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db
 from aiapp.feedback import actions as feedback
@@ -108,7 +109,7 @@ def test_lists_and_fragments_leave_out_what_is_hidden_and_its_author_and_admins_
 def test_a_reader_is_sent_away_once_executions_are_hidden(app, team, submitted, sign_in, monkeypatch):
     vera = sign_in("vera")
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.1)
-    monkeypatch.setattr("aiapp.executions.relay.CHECK_SECONDS", 0.05)
+    monkeypatch.setattr("aiapp.executions.streaming.relay.CHECK_SECONDS", 0.05)
     answer = vera.get(f"/w/acme/executions/{submitted}/_stream")
     assert answer.status_code == 200
     events = iter(answer.response)

@@ -17,7 +17,9 @@ from aiapp import queue
 from aiapp.columns import now
 from aiapp.credentials import actions as credentials
 from aiapp.credentials.models import Credential
-from aiapp.executions import actions, endings, jobs, leases, noting, publishing, states
+from aiapp.executions import actions, jobs
+from aiapp.executions.running import endings, leases, noting, states
+from aiapp.executions.streaming import publishing
 from aiapp.extensions import db
 
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from aiapp.executions import schema_keywords
-from aiapp.executions.json_schema import MAX_MESSAGE, MAX_PROBLEMS, Verdict, check, schema_problem
+from aiapp.executions.outputs import schema_keywords
+from aiapp.executions.outputs.json_schema import MAX_MESSAGE, MAX_PROBLEMS, Verdict, check, schema_problem
 
 TOO_LONG = Verdict(None, ("The answer could not be compared with its JSON schema: that takes too long.",))
 

@@ -20,8 +20,9 @@ from aiapp.batches.wishes import Wish
 from aiapp.columns import now
 from aiapp.credentials import vault
 from aiapp.errors import Conflict, InvalidInput
-from aiapp.executions import actions, publishing
+from aiapp.executions import actions
 from aiapp.executions.models import Attempt, Execution
+from aiapp.executions.streaming import publishing
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db, redis
 from aiapp.feedback import actions as feedback

@@ -11,8 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from aiapp.columns import now
-from aiapp.executions import actions, listing
+from aiapp.executions import actions
 from aiapp.executions.actions import Filters
+from aiapp.executions.lists import listing
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.feedback.models import Feedback

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from scripted_provider import breaks_off, refuses, says, sends
 
 from aiapp.columns import now
-from aiapp.executions import raw_answers, states
 from aiapp.executions.models import Attempt
+from aiapp.executions.running import raw_answers, states
 from aiapp.extensions import db
 from aiapp.providers.raw_answers import HEAD_BYTES, TAIL_BYTES
 

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import expect
 
 from aiapp.columns import now
-from aiapp.executions import round_words
 from aiapp.executions.models import Attempt, Execution
+from aiapp.executions.running import round_words
 from aiapp.extensions import db
 
 

@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from aiapp.audit import AuditEvent
-from aiapp.executions import saved_views
-from aiapp.executions.list_columns import COLUMNS
+from aiapp.executions.lists import saved_views
+from aiapp.executions.lists.list_columns import COLUMNS
+from aiapp.executions.lists.view_models import SavedView
 from aiapp.executions.models import Execution
-from aiapp.executions.view_models import SavedView
 from aiapp.extensions import db
 
 VIEWS = "/w/acme/executions/views"

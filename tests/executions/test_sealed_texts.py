@@ -20,9 +20,10 @@ from aiapp.api.models import IdempotencyKey
 from aiapp.columns import now
 from aiapp.credentials.models import CircuitBreaker
 from aiapp.credentials.vault import Unreadable
-from aiapp.executions import actions, publishing
+from aiapp.executions import actions
 from aiapp.executions.models import Attempt, Execution
-from aiapp.executions.relay import FIRST, Relay
+from aiapp.executions.streaming import publishing
+from aiapp.executions.streaming.relay import FIRST, Relay
 from aiapp.extensions import db, redis
 from aiapp.feedback import actions as feedback
 from aiapp.feedback.models import Feedback

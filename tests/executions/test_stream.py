@@ -13,10 +13,11 @@ from redis import Redis
 from scripted_provider import breaks_off, refuses, says
 
 from aiapp import sealing
-from aiapp.executions import jobs, publishing, relay, stream
-from aiapp.executions.publishing import Publisher, key_of
-from aiapp.executions.stream import Event, as_json, follow
-from aiapp.executions.watch_views import _StreamHtml
+from aiapp.executions import jobs
+from aiapp.executions.pages.watch_views import _StreamHtml
+from aiapp.executions.streaming import publishing, relay, stream
+from aiapp.executions.streaming.publishing import Publisher, key_of
+from aiapp.executions.streaming.stream import Event, as_json, follow
 from aiapp.extensions import db, redis
 from aiapp.workspaces.models import Workspace
 

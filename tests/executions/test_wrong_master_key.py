@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from scripted_provider import breaks_off, says
 
 from aiapp import sealing
-from aiapp.executions import actions, attempts, cancelling, states, sweeper
+from aiapp.executions import actions, cancelling, sweeper
 from aiapp.executions.models import Attempt, Execution
+from aiapp.executions.running import attempts, states
 from aiapp.extensions import db
 from aiapp.feedback import actions as feedback
 from aiapp.feedback.models import Feedback

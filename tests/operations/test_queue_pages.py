@@ -14,8 +14,9 @@ from aiapp.accounts.models import User
 from aiapp.audit import AuditEvent
 from aiapp.columns import now
 from aiapp.executions import actions as executions
-from aiapp.executions import pauses, states
+from aiapp.executions import pauses
 from aiapp.executions.models import Attempt, Execution
+from aiapp.executions.running import states
 from aiapp.executions.submission import Submission
 from aiapp.executions.sweeper import sweep
 from aiapp.extensions import db

@@ -17,8 +17,8 @@ from aiapp.executions.models import Execution
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db
 from aiapp.prompt_templates import actions, checks, library, starters, tasks
-from aiapp.prompt_templates.pages.workbench import sample_context
 from aiapp.prompt_templates.text import documents
+from aiapp.prompt_templates.workbench import sample_context
 
 GALLERY = "/w/acme/prompt-templates/gallery"
 ALL = [pytest.param(one, id=one.slug) for one in starters.starters()]

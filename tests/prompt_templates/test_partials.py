@@ -7,8 +7,7 @@ import pytest
 from aiapp.errors import Conflict, InvalidInput
 from aiapp.executions import actions as executions
 from aiapp.executions.submission import Submission
-from aiapp.prompt_templates import actions, library, partials
-from aiapp.prompt_templates.pages import workbench
+from aiapp.prompt_templates import actions, library, partials, workbench
 
 TONE = {"name": "tone", "type": "choice", "choices": ["warm", "dry"], "default": "dry"}
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from one_of_each import one_of_each
 
 from aiapp.credentials.ping import Climb, Step
-from aiapp.executions import jobs, publishing
+from aiapp.executions import jobs
+from aiapp.executions.streaming import publishing
 
 pytestmark = pytest.mark.long
 

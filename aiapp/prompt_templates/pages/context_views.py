@@ -8,9 +8,9 @@ from flask import Response, request
 
 from aiapp import htmx
 from aiapp.extensions import reading
-from aiapp.prompt_templates import contexts, facts, library
+from aiapp.prompt_templates import contexts, facts, library, workbench
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.pages import editor_views, forms, workbench
+from aiapp.prompt_templates.pages import editor_views, forms
 from aiapp.prompt_templates.pages.routes import blueprint
 from aiapp.prompt_templates.text import sampling
 from aiapp.prompt_templates.uses import past_context

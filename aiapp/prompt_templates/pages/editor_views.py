@@ -12,10 +12,10 @@ from aiapp import htmx
 from aiapp.columns import new_id
 from aiapp.errors import AppError, Conflict, InvalidInput
 from aiapp.extensions import db, reading
-from aiapp.prompt_templates import actions, branches, estimating, facts, library, revisions, versioning
+from aiapp.prompt_templates import actions, branches, estimating, facts, library, revisions, versioning, workbench
 from aiapp.prompt_templates.comparing.changes import texts_between
 from aiapp.prompt_templates.models import PromptVersion
-from aiapp.prompt_templates.pages import forms, workbench
+from aiapp.prompt_templates.pages import forms
 from aiapp.prompt_templates.pages.routes import address, answer, blueprint, shell
 from aiapp.prompt_templates.text import fetchers
 from aiapp.workspaces.access import Access, require

@@ -5,8 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, make_response, render_template
 
 from aiapp.extensions import limiter
-from aiapp.prompt_templates import preview_links
-from aiapp.prompt_templates.pages import workbench
+from aiapp.prompt_templates import preview_links, workbench
 
 blueprint = Blueprint("preview", __name__)
 

@@ -8,9 +8,9 @@ from flask import Response, request
 
 from aiapp.columns import new_id
 from aiapp.extensions import reading
-from aiapp.prompt_templates import contexts, facts, library
+from aiapp.prompt_templates import contexts, facts, library, workbench
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
-from aiapp.prompt_templates.pages import forms, workbench
+from aiapp.prompt_templates.pages import forms
 from aiapp.prompt_templates.pages.routes import HISTORY, answer, blueprint, shell
 from aiapp.prompt_templates.text import sampling
 from aiapp.prompt_templates.uses import past_context

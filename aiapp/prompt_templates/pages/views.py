@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from aiapp import htmx
 from aiapp.errors import Conflict, InvalidInput
 from aiapp.extensions import settings as app_settings
-from aiapp.prompt_templates import actions, approvals, library, listing, starters, tasks
+from aiapp.prompt_templates import actions, approvals, library, listing, starters, tasks, workbench
 from aiapp.prompt_templates.filters import EVERYTHING, Filter, as_text, filter_of, query_of
 from aiapp.prompt_templates.pages import (
     branch_views,
@@ -28,7 +28,6 @@ from aiapp.prompt_templates.pages import (
     run_views,
     settings_views,
     try_views,
-    workbench,
 )
 from aiapp.prompt_templates.pages.routes import address, blueprint, shell
 from aiapp.prompt_templates.pages.routes import history as versions_table

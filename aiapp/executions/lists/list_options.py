@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from aiapp.accounts.models import User
 from aiapp.credentials.models import Credential
-from aiapp.executions.filters import THUMBS
+from aiapp.executions.lists.filters import THUMBS
 from aiapp.executions.models import Execution
 from aiapp.executions.showing import ERRORS, provider_label
 from aiapp.extensions import db

@@ -13,10 +13,10 @@ from aiapp import htmx
 from aiapp.credentials import keeping
 from aiapp.errors import NotFound
 from aiapp.executions import actions
-from aiapp.executions.filters import SEARCHED
-from aiapp.executions.listing import using
+from aiapp.executions.lists.filters import SEARCHED
+from aiapp.executions.lists.listing import using
 from aiapp.executions.models import Execution
-from aiapp.executions.routes import blueprint
+from aiapp.executions.pages.routes import blueprint
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.workspaces.access import Access, require

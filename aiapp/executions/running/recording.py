@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from aiapp.executions import attempts, leases, states
-from aiapp.executions.leases import Lease
-from aiapp.executions.publishing import Publisher
-from aiapp.executions.rounds import Round
+from aiapp.executions.running import attempts, leases, states
+from aiapp.executions.running.leases import Lease
+from aiapp.executions.running.rounds import Round
+from aiapp.executions.streaming.publishing import Publisher
 from aiapp.gateway.complete import AttemptResult
 from aiapp.observability.logs import log
 from aiapp.providers.types import Delta, Target

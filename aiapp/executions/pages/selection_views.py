@@ -10,10 +10,10 @@ from werkzeug.wrappers import Response
 from aiapp import htmx
 from aiapp.credentials import order
 from aiapp.errors import AppError
-from aiapp.executions import forms
-from aiapp.executions.choose_views import published
 from aiapp.executions.explaining import explain
-from aiapp.executions.routes import blueprint
+from aiapp.executions.pages import forms
+from aiapp.executions.pages.choose_views import published
+from aiapp.executions.pages.routes import blueprint
 from aiapp.executions.showing import provider_label
 from aiapp.executions.submission import Submission
 from aiapp.workspaces.access import Access, require

@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from aiapp.errors import Conflict, InvalidInput
-from aiapp.executions import list_query
-from aiapp.executions.list_columns import DEFAULT, known
-from aiapp.executions.view_models import NAME, ListPreference, SavedView
+from aiapp.executions.lists import list_query
+from aiapp.executions.lists.list_columns import DEFAULT, known
+from aiapp.executions.lists.view_models import NAME, ListPreference, SavedView
 from aiapp.extensions import db, insert
 from aiapp.workspaces.access import Access, missing
 

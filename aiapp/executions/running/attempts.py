@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from aiapp import sealing
-from aiapp.executions import noting
 from aiapp.executions.models import Attempt
+from aiapp.executions.running import noting
 from aiapp.extensions import db
 from aiapp.gateway.complete import AttemptResult
 from aiapp.gateway.fallback import Failure, place

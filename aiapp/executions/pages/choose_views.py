@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flask import render_template
 from sqlalchemy.orm import contains_eager, load_only
 
-from aiapp.executions.routes import blueprint
+from aiapp.executions.pages.routes import blueprint
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.workspaces.access import Access, require

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from markupsafe import Markup, escape
 
-from aiapp.executions import json_schema as schemas
-from aiapp.executions import markdown, structured
+from aiapp.executions.outputs import json_schema as schemas
+from aiapp.executions.outputs import markdown, structured
 from aiapp.providers import json_text
 from aiapp.providers.output_formats import ABOUT, About
 from aiapp.providers.wire_json import storable, storable_value

@@ -10,8 +10,9 @@ from werkzeug.wrappers import Response
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, Denied, InvalidInput, NotFound
-from aiapp.executions import (
-    actions,
+from aiapp.executions import actions
+from aiapp.executions.models import Execution
+from aiapp.executions.pages import (
     choose_views,
     compare_views,
     diff_views,
@@ -25,8 +26,7 @@ from aiapp.executions import (
     version_views,
     watch_views,
 )
-from aiapp.executions.models import Execution
-from aiapp.executions.routes import address, blueprint, shown
+from aiapp.executions.pages.routes import address, blueprint, shown
 from aiapp.extensions import db
 from aiapp.providers.output_formats import CHOICES
 from aiapp.providers.registry import PROVIDERS

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from aiapp.csv_records import record
-from aiapp.executions.filters import Filters
-from aiapp.executions.list_options import thumbs_of
-from aiapp.executions.listing import MAX_LIMIT, list_executions
+from aiapp.executions.lists.filters import Filters
+from aiapp.executions.lists.list_options import thumbs_of
+from aiapp.executions.lists.listing import MAX_LIMIT, list_executions
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.wire_values import dollars, iso, moment

@@ -11,10 +11,10 @@ from typing import Any
 
 from aiapp.credentials import breakers, selection
 from aiapp.credentials.selection import Candidate
-from aiapp.executions import attempts, endings
-from aiapp.executions.endings import Ending
-from aiapp.executions.round_words import with_retry
-from aiapp.executions.states import Work
+from aiapp.executions.running import attempts, endings
+from aiapp.executions.running.endings import Ending
+from aiapp.executions.running.round_words import with_retry
+from aiapp.executions.running.states import Work
 from aiapp.extensions import settings
 from aiapp.gateway import fallback
 from aiapp.gateway.complete import AttemptResult, Outcome

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from aiapp.errors import InvalidInput, NotFound
 from aiapp.executions import actions, differing, provenance
 from aiapp.executions.models import Execution
-from aiapp.executions.routes import blueprint, diff_address
+from aiapp.executions.pages.routes import blueprint, diff_address
 from aiapp.extensions import db
 from aiapp.workspaces.access import Access, require
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aiapp.columns import now
-from aiapp.executions import attempts
 from aiapp.executions.models import Attempt, Execution
+from aiapp.executions.running import attempts
 from aiapp.filters import relative
 from aiapp.gateway import fallback
 from aiapp.gateway.fallback import Rules

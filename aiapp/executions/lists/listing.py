@@ -16,9 +16,9 @@ from aiapp import sealing
 from aiapp.accounts.models import User
 from aiapp.columns import now
 from aiapp.errors import InvalidInput
-from aiapp.executions.filters import SEARCHED, Filters, conditions
+from aiapp.executions.lists.filters import SEARCHED, Filters, conditions
 from aiapp.executions.models import FINISHED, Execution
-from aiapp.executions.stream import closing
+from aiapp.executions.streaming.stream import closing
 from aiapp.extensions import db, reading
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.workspaces.access import Access

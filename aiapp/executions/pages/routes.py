@@ -8,19 +8,11 @@ from typing import Any
 from flask import Blueprint, request, url_for
 
 from aiapp.columns import new_id
-from aiapp.executions import (
-    actions,
-    explaining,
-    formats,
-    pauses,
-    repeating,
-    round_words,
-    rounds,
-    showing,
-    stream,
-    timeline,
-)
+from aiapp.executions import actions, explaining, pauses, repeating, showing, timeline
 from aiapp.executions.models import Execution
+from aiapp.executions.outputs import formats
+from aiapp.executions.running import round_words, rounds
+from aiapp.executions.streaming import stream
 from aiapp.workspaces.access import Access
 
 blueprint = Blueprint("executions", __name__)

@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aiapp import sealing
 from aiapp.credentials import vault
 from aiapp.executions.models import FINISHED, Execution
-from aiapp.executions.publishing import PLACE, key_of
+from aiapp.executions.streaming.publishing import PLACE, key_of
 from aiapp.extensions import db, reading
 from aiapp.observability.logs import log
 

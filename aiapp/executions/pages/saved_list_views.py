@@ -10,11 +10,11 @@ from werkzeug.wrappers import Response
 
 from aiapp import htmx
 from aiapp.errors import Conflict, InvalidInput
-from aiapp.executions import list_query, saved_views
-from aiapp.executions.list_columns import COLUMNS, DEFAULT, known
-from aiapp.executions.list_views import address
-from aiapp.executions.routes import blueprint
-from aiapp.executions.view_models import SavedView
+from aiapp.executions.lists import list_query, saved_views
+from aiapp.executions.lists.list_columns import COLUMNS, DEFAULT, known
+from aiapp.executions.lists.view_models import SavedView
+from aiapp.executions.pages.list_views import address
+from aiapp.executions.pages.routes import blueprint
 from aiapp.extensions import db
 from aiapp.workspaces.access import Access, require
 

@@ -10,14 +10,15 @@ from flask import abort, redirect, render_template, request, stream_with_context
 from werkzeug.wrappers import Response
 
 from aiapp import htmx
-from aiapp.executions import actions, exporting, list_options, list_query, pauses, saved_views
-from aiapp.executions.filters import SEARCHED
-from aiapp.executions.list_columns import COLUMNS, known
-from aiapp.executions.list_query import Asked
-from aiapp.executions.listing import COUNTED, Page, count_executions, some
+from aiapp.executions import actions, pauses
+from aiapp.executions.lists import exporting, list_options, list_query, saved_views
+from aiapp.executions.lists.filters import SEARCHED
+from aiapp.executions.lists.list_columns import COLUMNS, known
+from aiapp.executions.lists.list_query import Asked
+from aiapp.executions.lists.listing import COUNTED, Page, count_executions, some
+from aiapp.executions.lists.view_models import SavedView
 from aiapp.executions.models import STATUSES, Execution
-from aiapp.executions.routes import blueprint
-from aiapp.executions.view_models import SavedView
+from aiapp.executions.pages.routes import blueprint
 from aiapp.workspaces.access import Access, require
 
 ALL = "all"  # instead of a view's id: all executions, also for whom the list opens with a view

@@ -24,7 +24,7 @@ from jsonschema import (
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from aiapp.executions.schema_keywords import TooMuchWork, Work, bounded, work_left
+from aiapp.executions.outputs.schema_keywords import TooMuchWork, Work, bounded, work_left
 from aiapp.prompt_templates.text import json_schemas
 
 # A prompt template keeps no larger one.

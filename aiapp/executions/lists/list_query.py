@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from aiapp.columns import now
-from aiapp.executions.filters import FEEDBACK, RUNS, TEST_RUN, Filters
+from aiapp.executions.lists.filters import FEEDBACK, RUNS, TEST_RUN, Filters
 from aiapp.executions.models import STATUSES
 
 PERIODS = {"1": "Last 24 hours", "7": "Last 7 days", "30": "Last 30 days", "90": "Last 90 days"}

@@ -12,10 +12,13 @@ from werkzeug.wrappers import Response
 from aiapp import htmx
 from aiapp.accounts.actions import session_user
 from aiapp.errors import NotFound
-from aiapp.executions import differing, formats, provenance, raw_answers, stream
+from aiapp.executions import differing, provenance
 from aiapp.executions.choices import versions
 from aiapp.executions.models import Execution
-from aiapp.executions.routes import blueprint, shown
+from aiapp.executions.outputs import formats
+from aiapp.executions.pages.routes import blueprint, shown
+from aiapp.executions.running import raw_answers
+from aiapp.executions.streaming import stream
 from aiapp.extensions import settings
 from aiapp.workspaces.access import Access, enter, require
 

@@ -7,8 +7,8 @@ from werkzeug.wrappers import Response
 
 from aiapp import htmx
 from aiapp.errors import NotFound
-from aiapp.executions import version_numbers
-from aiapp.executions.routes import blueprint
+from aiapp.executions.lists import version_numbers
+from aiapp.executions.pages.routes import blueprint
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.workspaces.access import Access, require

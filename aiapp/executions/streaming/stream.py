@@ -25,8 +25,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from aiapp import sealing
 from aiapp.executions.models import FINISHED, Attempt, Execution
-from aiapp.executions.relay import ENDED, FIRST, SENT_AWAY, Entry, Follower, Relay
-from aiapp.executions.relay import closing as closing
+from aiapp.executions.streaming.relay import ENDED, FIRST, SENT_AWAY, Entry, Follower, Relay
+from aiapp.executions.streaming.relay import closing as closing
 from aiapp.extensions import db, reading, redis
 
 # Each takes a thread of the web process; the others stay for pages.

@@ -19,8 +19,8 @@ from functools import cache
 import sqlalchemy as sa
 from flask import Flask, current_app
 
-from aiapp.executions import states
 from aiapp.executions.models import Execution
+from aiapp.executions.running import states
 from aiapp.extensions import db, reading, settings
 from aiapp.observability.logs import log
 from aiapp.providers.transport import Cancel

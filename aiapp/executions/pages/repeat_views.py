@@ -11,9 +11,10 @@ from werkzeug.wrappers import Response
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, InvalidInput, NotFound
-from aiapp.executions import actions, choices, forms, once, provenance, repeating, showing
+from aiapp.executions import actions, choices, provenance, repeating, showing
 from aiapp.executions.models import Execution
-from aiapp.executions.routes import address, blueprint, shown
+from aiapp.executions.pages import forms, once
+from aiapp.executions.pages.routes import address, blueprint, shown
 from aiapp.extensions import db
 from aiapp.prompt_templates.text import fetchers
 from aiapp.workspaces.access import Access, require

@@ -13,9 +13,10 @@ from werkzeug.wrappers import Response
 from aiapp import htmx
 from aiapp.columns import new_id
 from aiapp.errors import AppError, Conflict, Denied, InvalidInput, NotFound
-from aiapp.executions import actions, choices, forms, once
+from aiapp.executions import actions, choices
 from aiapp.executions.models import Execution
-from aiapp.executions.routes import SIDES, blueprint, shown
+from aiapp.executions.pages import forms, once
+from aiapp.executions.pages.routes import SIDES, blueprint, shown
 from aiapp.extensions import db
 from aiapp.workspaces.access import Access, missing, require
 

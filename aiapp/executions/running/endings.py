@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aiapp.executions import attempts, formats
-from aiapp.executions.states import Work
+from aiapp.executions.outputs import formats
+from aiapp.executions.running import attempts
+from aiapp.executions.running.states import Work
 from aiapp.gateway.complete import AttemptResult
 from aiapp.providers.types import Completion, ProviderError, Target
 from aiapp.providers.wire_json import storable_value
