@@ -142,9 +142,7 @@ class Execution(Model):
     @classmethod
     def visible_to(cls, access: Access) -> sa.ColumnElement[bool] | None:
         """Return the condition for those that somebody may see, None where that is all of the workspace (see Access.select)."""
-        if not access.workspace.private_executions or access.allows("admin"):
-            return None
-        return cls.user_id == access.user.id
+        return cls.user_id == access.user.id if access.sees_own_only else None
 
     @property
     def finished(self) -> bool:

@@ -88,6 +88,11 @@ class Access:
         db.session.expunge(row)
 
     @property
+    def sees_own_only(self) -> bool:
+        """Whether the workspace hides the executions of others from this person."""
+        return self.workspace.private_executions and not self.allows("admin")
+
+    @property
     def actor(self) -> str:
         """How the audit trail and lists name who is asking."""
         return f"token: {self.token_name}" if self.token_name else self.user.name

@@ -106,6 +106,23 @@ def test_lists_and_fragments_leave_out_what_is_hidden_and_its_author_and_admins_
     assert [row["id"] for row in api("bob", "read")("GET", "/executions").get_json()["data"]] == [execution_id]
 
 
+def test_pages_without_executions_of_ones_own_say_that_others_are_hidden(hidden, sign_in):
+    pages = [
+        "/w/acme/",
+        "/w/acme/executions",
+        "/w/acme/executions/_of?template=greeting",
+        "/w/acme/executions/_contexts?template=greeting",
+        "/w/acme/batches",
+        "/w/acme/feedback",
+        "/w/acme/feedback/_of?template=greeting",
+    ]
+    for name, told in (("vera", True), ("adam", False)):
+        for page in pages:
+            text = sign_in(name).get(page).get_data(as_text=True)
+            assert ("of other members" in text) is told, (name, page)
+            assert not told or "has not been run" not in text, page
+
+
 def test_a_reader_is_sent_away_once_executions_are_hidden(app, team, submitted, sign_in, monkeypatch):
     vera = sign_in("vera")
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.1)
