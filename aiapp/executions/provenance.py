@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload, load_only
 
-from aiapp.executions import differing, showing
+from aiapp.executions import batch_rows, differing, showing
 from aiapp.executions.models import Attempt, Execution
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptVersion
@@ -21,7 +21,7 @@ from aiapp.workspaces.access import Access
 
 MOST_CHILDREN = 10
 SOURCES = {
-    "page": "a page",
+    "page": "the website",
     "api": "the API",
     "preview": "a test run",
     "cli": "the command line",
@@ -43,6 +43,7 @@ def of(access: Access, execution: Execution) -> dict[str, Any]:
     """Return what the page of one execution needs beyond the execution itself."""
     parent = _parent(access, execution)
     children = _children(access, execution)
+    place = batch_rows.places(access, [execution]).get(execution.id)
     return {
         "parent": parent,
         "changed": differing.asked_differently(parent, execution) if parent is not None else [],
@@ -51,6 +52,8 @@ def of(access: Access, execution: Execution) -> dict[str, Any]:
         "labels": _labels(access, execution.prompt_version),
         "content_hash": content_hash(execution.prompt_version) if execution.prompt_version else None,
         "bills": list(bills(execution)),
+        "place": place,
+        "beside_place": batch_rows.neighbours(access, place) if place is not None else (None, None),
         "came_from": SOURCES.get(execution.source, execution.source),
         "given": {name: value for name, value in execution.context.items() if name not in execution.fetched},
     }
@@ -90,7 +93,9 @@ def _parent(access: Access, execution: Execution) -> Execution | None:
 
 def _children(access: Access, execution: Execution) -> list[Execution]:
     query = access.select(Execution).where(Execution.parent_id == execution.id).order_by(Execution.id.desc())
-    shown = load_only(Execution.status, Execution.model, Execution.created_at, Execution.round, Execution.stream)
+    shown = load_only(
+        Execution.status, Execution.model, Execution.created_at, Execution.round, Execution.stream, Execution.source
+    )
     related = joinedload(Execution.prompt_version).load_only(PromptVersion.number).lazyload("*")
     return list(db.session.scalars(query.limit(MOST_CHILDREN + 1).options(shown, related)))
 

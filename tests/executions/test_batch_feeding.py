@@ -239,3 +239,21 @@ def test_executions_are_found_by_their_batch_also_those_that_were_tried_again(de
     assert listed("GET", f"/executions?batch={new_id()}").json["data"] == []
     stranger = filters.conditions(desk.team.access("charlie"), filters.Filters(batch=batch.id))
     assert db.session.scalars(sa.select(Execution.id).where(*stranger)).all() == []
+
+
+def test_an_execution_names_its_row_the_rows_beside_it_and_that_it_was_tried_again(desk, sign_in):
+    batch = desk.start(["one", "broken two", "three"])
+    desk.work(batch)
+    desk.act(actions.retry, batch)
+    desk.work(batch)
+    ids = dict(db.session.execute(sa.select(BatchRow.number, BatchRow.execution_id)).all())
+    first_try = db.session.scalar(sa.select(Execution.parent_id).where(Execution.id == ids[2]))
+    db.session.remove()
+    vera = sign_in("vera")
+    for one in (ids[2], first_try):
+        page = " ".join(vera.get(f"/w/acme/executions/{one}").get_data(as_text=True).split())
+        assert "row 2 of the batch" in page
+        assert f'href="/w/acme/batches/{batch.id}">triage</a>' in page
+        assert f'href="/w/acme/executions/{ids[1]}">row 1</a>' in page
+        assert f'href="/w/acme/executions/{ids[3]}">row 3</a>' in page
+    assert "which the batch tried again" in vera.get(f"/w/acme/executions/{ids[2]}").get_data(as_text=True)

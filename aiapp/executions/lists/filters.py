@@ -14,6 +14,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from aiapp.errors import InvalidInput
+from aiapp.executions.batch_rows import ROWS
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
@@ -36,8 +37,7 @@ _SPAN = (Execution.started_at, Execution.completed_at)
 _ROUGH_MS = 3
 _KNOWN = 100
 
-# Feedback and batches stand below executions in the order of imports: only their tables' names are known here.
-ROWS = sa.table("batch_row", *map(sa.column, ("workspace_id", "batch_id", "execution_id", "parent_id")))
+# Feedback stands below executions in the order of imports: only its table's name is known here.
 THUMBS = sa.table("feedback", sa.column("workspace_id"), sa.column("execution_id"), sa.column("rating"))
 
 

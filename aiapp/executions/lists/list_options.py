@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from aiapp.accounts.models import User
 from aiapp.credentials.models import Credential
+from aiapp.executions.batch_rows import BATCHES, visible_batches
 from aiapp.executions.lists.filters import THUMBS
 from aiapp.executions.models import Execution
 from aiapp.executions.showing import ERRORS, provider_label
@@ -17,9 +18,6 @@ from aiapp.workspaces.access import Access
 from aiapp.workspaces.models import Membership
 
 Options = list[tuple[str, str]]
-
-# Batches stand below executions in the order of imports: only their table's name is known here.
-BATCHES = sa.table("batch", *map(sa.column, ("id", "workspace_id", "user_id", "name", "status")))
 
 # The models in use now: a walk through all executions would be slow and long.
 _LOOKED_AT = 500
@@ -80,8 +78,7 @@ def _credentials(access: Access) -> Options:
 
 
 def _batches(access: Access) -> Options:
-    mine = sa.true() if Execution.visible_to(access) is None else BATCHES.c.user_id == access.user.id
-    query = sa.select(BATCHES.c.id, BATCHES.c.name).where(BATCHES.c.workspace_id == access.workspace.id, mine)
+    query = sa.select(BATCHES.c.id, BATCHES.c.name).where(visible_batches(access))
     started = query.where(BATCHES.c.status != "draft").order_by(BATCHES.c.id.desc()).limit(_MOST)
     return [(batch_id, name) for batch_id, name in db.session.execute(started)]
 
