@@ -24,8 +24,8 @@ from aiapp.retention import pages
 from aiapp.retention.actions import id_at, kept_days, shortest
 from aiapp.retention.erasing_batches import erase_batches
 from aiapp.retention.remains import remains_of
-from aiapp.retention.rows import AFTER_THE_END, erase_of, first_ids, has_text, nothing, rules_now
-from aiapp.workspaces.models import Workspace
+from aiapp.retention.rows import erase_of, first_ids, has_text, nothing, rules_now
+from aiapp.workspaces.models import AFTER_THE_END, Workspace
 
 SWEEP_SECONDS = 60.0
 # In one transaction: others want to write, too.

@@ -12,8 +12,8 @@ from aiapp.batches.models import Batch, BatchRow
 from aiapp.extensions import db
 from aiapp.observability.logs import log
 from aiapp.retention.actions import shortest
-from aiapp.retention.rows import AFTER_THE_END, has_text, looking, nothing, rules_now
-from aiapp.workspaces.models import Workspace
+from aiapp.retention.rows import has_text, looking, nothing, rules_now
+from aiapp.workspaces.models import AFTER_THE_END, Workspace
 
 # In one transaction: others want to write, too.
 ROWS = 500

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +14,6 @@ from aiapp.extensions import db, reading
 from aiapp.sealing import Kind
 from aiapp.workspaces.models import Workspace
 
-AFTER_THE_END = timedelta(hours=1)
 # So many characters in one transaction, but at least one row: others want to write, too, and an answer may have ten megabytes.
 MOST_CHARACTERS = 4 * 2**20
 

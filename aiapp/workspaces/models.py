@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +12,8 @@ from aiapp.accounts.models import User
 from aiapp.columns import Id, Json, UtcDateTime, new_id, now
 from aiapp.extensions import Model
 
+# How long texts that are not kept can be read.
+AFTER_THE_END = timedelta(hours=1)
 # Each role may do everything that the ones before it may.
 ROLES = ("viewer", "editor", "admin", "owner")
 
@@ -49,6 +51,12 @@ class Workspace(Model):
     def searches_texts(self) -> bool:
         """Whether the database can look for words in texts: it can not while any may be encrypted."""
         return not self.encrypts_texts and self.resealing is None
+
+    def texts_until(self, made: datetime, ended: datetime | None) -> datetime | None:
+        """Return until when the texts of an execution are kept that was made and has ended then; None: not known, or for good."""
+        if not self.keeps_texts:
+            return ended + AFTER_THE_END if ended is not None else None
+        return made + timedelta(days=self.texts_days) if self.texts_days is not None else None
 
 
 class Membership(Model):
