@@ -141,7 +141,10 @@ class Erased(TypedDict):
     """What is left of texts that were not kept."""
 
     at: Time
-    input_hash: Annotated[str | None, Field(description="HMAC-SHA256 with a key of the workspace's own")]
+    input_hash: Annotated[
+        str | None,
+        Field(description="HMAC-SHA256 with a key of the workspace's own; null but for its author and for admins"),
+    ]
     input_characters: int | None
     output_hash: str | None
     output_characters: int | None
@@ -217,21 +220,22 @@ def show(access: Access, row: rows.Execution) -> Execution:
         "partial": row.partial,
         "finish": row.finish,
         "tool_calls": row.tool_calls,  # type: ignore[typeddict-item]  # the gateway's own names
-        "erased": show_erased(row),
+        "erased": show_erased(access, row),
         "attempts": [show_attempt(attempt) for attempt in row.attempts],
         "feedback": show_feedback(mine) if mine else None,
     }
 
 
-def show_erased(row: rows.Execution) -> Erased | None:
+def show_erased(access: Access, row: rows.Execution) -> Erased | None:
     """Return what is left of an execution's texts; None while they are there."""
     if row.texts_erased_at is None:
         return None
+    told = row.shows_hashes_to(access)
     return {
         "at": moment(row.texts_erased_at),
-        "input_hash": row.input_hash,
+        "input_hash": row.input_hash if told else None,
         "input_characters": row.input_characters,
-        "output_hash": row.output_hash,
+        "output_hash": row.output_hash if told else None,
         "output_characters": row.output_characters,
     }
 

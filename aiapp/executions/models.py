@@ -139,6 +139,10 @@ class Execution(Model):
         order_by="Attempt.number", back_populates="execution", passive_deletes=True
     )
 
+    def shows_hashes_to(self, access: Access) -> bool:
+        """Whether somebody sees the hashes of erased texts: who can run alike texts could guess a short one by its hash."""
+        return access.allows("admin") or self.user_id == access.user.id
+
     @classmethod
     def visible_to(cls, access: Access) -> sa.ColumnElement[bool] | None:
         """Return the condition for those that somebody may see, None where that is all of the workspace (see Access.select)."""

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from scripted_provider import says
 from test_sealed_texts import canary, full_use, rule, stored_in_database, stored_in_redis
 
+from aiapp.api.execution_shapes import show_erased
 from aiapp.audit import AuditEvent
 from aiapp.batches import actions as batches
-from aiapp.batches import tables
+from aiapp.batches import drafts, tables
 from aiapp.batches.models import Batch, BatchRow
 from aiapp.batches.wishes import Wish
 from aiapp.columns import now
@@ -26,6 +27,7 @@ from aiapp.executions.streaming import publishing
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db, redis
 from aiapp.feedback import actions as feedback
+from aiapp.filters import absolute
 from aiapp.prompt_templates import actions as prompt_templates
 from aiapp.prompt_templates import library
 from aiapp.retention import actions as rules
@@ -77,12 +79,54 @@ def test_a_workspace_that_keeps_no_texts_has_hashes_and_numbers_an_hour_after_th
     assert row.output_hash in page
 
 
+def test_only_authors_and_admins_see_hashes_by_which_a_short_text_could_be_guessed(engine, team, rule, sign_in):
+    engine.credential("good")
+    execution_id = engine.submit("PIN 4711")  # by bob
+    engine.finish(execution_id)
+    rule(keeps_texts=False)
+    sweep()
+    row = engine.row(execution_id)
+    db.session.remove()
+    hashes = (row.input_hash, row.output_hash)
+    for name, told in (("bob", hashes), ("adam", hashes), ("vera", (None, None))):
+        left = show_erased(team.access(name), row)
+        assert (left["input_hash"], left["output_hash"]) == told
+    db.session.remove()
+    page = sign_in("vera").get(f"/w/acme/executions/{execution_id}").get_data(as_text=True)
+    assert "Texts were not kept" in page
+    assert row.input_hash not in page
+
+
 def forget_streams(engine, made):
     """Let the minute pass after which Redis forgets the streams of executions that have ended."""
     assert publishing.flush(10)
     for execution_id in made.values():
         assert redis().ttl(publishing.key_of(execution_id)) <= publishing.ENDED_SECONDS
         redis().delete(publishing.key_of(execution_id))
+
+
+def test_pages_say_until_when_texts_are_kept_and_a_comment_is_shown_until_then(engine, team, rule, start, sign_in):
+    batch = start()
+    made = engine.submit("Hello Ada")
+    engine.finish(made)
+    ended = engine.row(made).completed_at
+    feedback.rate(team.access("bob"), engine.row(made), "up", "A comment")
+    db.session.remove()
+    bob = sign_in("bob")
+
+    def show(page):
+        return bob.get(f"/w/acme/{page}").get_data(as_text=True)
+
+    assert "kept until" not in show(f"executions/{made}")
+    rule(texts_days=3)
+    assert f"kept until {absolute(ended + timedelta(days=3))[:11]}" in show(f"executions/{made}")
+    rule(keeps_texts=False)
+    assert f"kept until {absolute(ended + timedelta(hours=1))}" in show(f"executions/{made}")
+    for page in ("executions/new", f"batches/{batch.id}", "batches/new"):
+        assert "one hour after the end" in show(page), page
+    assert all("A comment" in show(page) for page in (f"executions/{made}/_feedback", "feedback"))
+    sweep()
+    assert not any("A comment" in show(page) for page in (f"executions/{made}/_feedback", "feedback"))
 
 
 def test_nobody_repeats_an_execution_without_texts_or_comments_on_it(engine, team, rule, api, sign_in):
@@ -223,7 +267,7 @@ def start(engine, team, canary):
     made = prompt_templates.create(bob, {"name": "Sort", "body": "Sort: {{word}}"})
     prompt_templates.publish(bob, library.version(bob, made, 1), "")
     table = tables.read(f"word\n{canary} one\n{canary} two\n".encode())
-    return lambda now=True: batches.create(bob, table, Wish(prompt_template="sort"), start=now)
+    return lambda now=True: drafts.create(bob, table, Wish(prompt_template="sort"), start=now)
 
 
 def texts_of_batches() -> list[object]:

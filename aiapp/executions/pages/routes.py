@@ -75,5 +75,6 @@ def shown(access: Access, execution: Execution) -> dict[str, Any]:
         "unpins": showing.UNPINS if repeating.rerun_unpins(access, execution) else "",
         "unpinned": showing.UNPINNED if execution.unpinned else "",
         "once": request.form.get("once") or new_id(),
+        "shows_hashes": execution.shows_hashes_to(access),
         "may_run": access.allows("editor") or (version is not None and version.status == "published"),
     }
