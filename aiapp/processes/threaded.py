@@ -223,11 +223,11 @@ class ThreadedWorker(SimpleWorker):
                 # The rows are in the database. What is lost here expires in Redis by itself.
                 log(__name__).warning("worker.books_not_kept", error=str(error), jobs=len(unwritten))
                 del unwritten[:-10_000]
+                # One that refuses at once (it is full, or gone) is not asked again at once.
+                time.sleep(BOOKS_AGAIN_SECONDS)
             except Exception as error:  # one job that RQ cannot write down must not end the heartbeats of the others
                 log(__name__).error("worker.books_unreadable", error=type(error).__name__, jobs=len(unwritten))
                 unwritten = []
-                # One that refuses at once (it is full, or gone) is not asked again at once.
-                time.sleep(BOOKS_AGAIN_SECONDS)
 
     def _ended_meanwhile(self) -> list[Flight | None]:
         batch: list[Flight | None] = []

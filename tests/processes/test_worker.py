@@ -242,6 +242,7 @@ def test_a_redis_that_takes_no_writes_is_not_asked_without_end_and_the_books_are
     tries = []
     write = threaded.ThreadedWorker._write_ends
     monkeypatch.setattr(threaded.ThreadedWorker, "_write_ends", lambda self, ends: [tries.append(1), write(self, ends)])
+    monkeypatch.setattr(threaded, "BEAT_SECONDS", 0.01)  # a heartbeat is due too
     enqueue(connection, "held", [new_id()])
     start_worker()
     assert job_functions.started.acquire(timeout=30)
