@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 # Those of East Asian keyboards too: spreadsheets read them as the plain ones.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@＝＋－＠]")  # some drop the blanks before one
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 # The comma, and what spreadsheets take for a separator besides: what follows would begin a cell, and may be a formula.
 _SEPARATOR = re.compile('[",;\t\r\n]')
@@ -19,7 +19,7 @@ def cell(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def record(values: Iterable[object]) -> str:
