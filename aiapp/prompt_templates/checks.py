@@ -44,6 +44,9 @@ def _texts(version: PromptVersion) -> Iterator[Check]:
     tokens = sum(map(rendering.estimate_tokens, texts))
     yield Check("good", f"The text is there: ≈ {tokens:,} tokens without the values of its variables")
     braces = list(dict.fromkeys(one for text in texts for one in rendering.literal_braces(text)))
+    misnamed = fetchers.misnamed(braces)
+    yield from (Check("warn", text, "body") for text in misnamed.values())
+    braces = [one for one in braces if one not in misnamed]
     if braces:
         named = ", ".join(braces[:3]) + (" …" if len(braces) > 3 else "")
         yield Check("warn", f"Sent as written, because it is no variable: {named}")

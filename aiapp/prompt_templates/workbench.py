@@ -145,6 +145,8 @@ def build(
     said = {name: "Required: no value and no default." for name in prompt.missing if touched is None or name in touched}
     before = {spec["name"] for spec in version.parent.variables} if version.parent else set(names)
     problem = wrong.pop("context", "")
+    literal = dict.fromkeys(one for text in texts for one in rendering.literal_braces(text))
+    misnamed = fetchers.misnamed(literal)
     return Workbench(
         inputs=[
             _input(
@@ -159,12 +161,12 @@ def build(
         specs=specs,
         parts=[] if problem else [_part(*titled, prompt.values) for titled in _titled(messages, expansion.parts)],
         missing=tuple(name for name in names if name in wrong),
-        literal=tuple(dict.fromkeys(one for text in texts for one in rendering.literal_braces(text)))[:5],
+        literal=tuple(one for one in literal if one not in misnamed)[:5],
         tokens=None if problem else sum(map(_tokens, (prompt.system, prompt.body, *_contents(prompt.messages)))),
         system_tokens=_tokens(system),
         body_tokens=_tokens(body),
         problem=problem,
-        unresolved=_by_field(prompt.unresolved) | fetched.problems,
+        unresolved=_by_field(prompt.unresolved) | fetched.problems | misnamed,
         mistaken=tuple(fetched.problems),
         later=fetched.later,
         takes=(*names, *fetching),

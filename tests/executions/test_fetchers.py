@@ -127,6 +127,11 @@ def test_the_editor_shows_what_is_filled_marks_what_is_not_and_asks_for_neither(
     assert "Nothing is called {{now.then}}" in page.replace("&#34;", '"')
     preview = bob.swap("/w/acme/prompt-templates/draft/versions/1/_preview", {"body": "{{user.email}} {{x}}"})
     assert "bob@example.com" in preview.get_data(as_text=True)
+    by_slug = {"body": "{{ output.daily-news }} {{output.2nd-try}}"}  # as slugs are shown everywhere
+    preview = bob.swap("/w/acme/prompt-templates/draft/versions/1/_preview", by_slug).get_data(as_text=True)
+    assert "Write {{output.daily_news}}." in preview
+    assert "Write {{output._2nd_try}}." in preview
+    assert "no variable" not in preview
 
 
 def test_the_api_fills_them_too_and_tells_which(stage, api):

@@ -7,6 +7,7 @@ To add one, add an entry to FETCHERS; where it needs more than Facts has, see fa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,6 +79,8 @@ FETCHERS: dict[str, Fetcher] = {
         ),
     )
 }
+# A slug as it is shown is no name of a variable (see grammar.py).
+_BY_SLUG = re.compile(r"\{\{ ?output\.([a-z0-9][a-z0-9-]*) ?\}\}")
 _WORDS = frozenset(name.partition(".")[0] for name in FETCHERS)
 
 
@@ -118,6 +121,12 @@ def slug_of(name: str) -> str:
 def name_of(slug: str) -> str:
     """Return the name under which the output of a prompt template is fetched (see slug_of)."""
     return OUTPUT + ("_" if slug[:1].isdigit() else "") + slug.replace("-", "_")
+
+
+def misnamed(literals: Iterable[str]) -> dict[str, str]:
+    """Return a sentence for each of what is sent as written that means an output by its slug: `{{output.release-notes}}`."""
+    found = {literal: match[1] for literal in literals if (match := _BY_SLUG.fullmatch(literal))}
+    return {one: f"{one} is sent as written. Write {{{{{name_of(slug)}}}}}." for one, slug in found.items()}
 
 
 def fetch(names: Sequence[str], facts: Facts | None) -> Fetched:
