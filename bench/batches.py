@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from aiapp import config, create_app
 from aiapp.accounts.models import User
-from aiapp.batches import actions, checking, counting, feeding, listing, tables
+from aiapp.batches import checking, counting, drafts, feeding, listing, tables
 from aiapp.batches.models import Batch, BatchRow
 from aiapp.batches.wishes import Wish
 from aiapp.columns import new_id
@@ -104,7 +104,7 @@ def measure(access: Access) -> None:
     rows = list(enumerate(read.rows, 1))
     db.session.commit()
     looking = seconds(lambda: checking.check(prepared, mapping, read.columns, rows))
-    whole = seconds(lambda: actions.create(access, tables.read(data), wish, start=True))
+    whole = seconds(lambda: drafts.create(access, tables.read(data), wish, start=True))
     print(
         f"a table of {ROWS:,} rows, {len(data) / 2**20:.1f} MB: read {ROWS / parsing:,.0f} rows/s, look at each ",
         end="",

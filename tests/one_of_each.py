@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask
 
-from aiapp.batches import actions as batches
+from aiapp.batches import drafts as batches
 from aiapp.batches import tables
 from aiapp.batches.wishes import Wish
 from aiapp.columns import new_id, now

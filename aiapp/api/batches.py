@@ -18,9 +18,9 @@ from aiapp.api.idempotency import once
 from aiapp.api.locating import creates
 from aiapp.api.paging import Listed, PageQuery, page
 from aiapp.api.shapes import GONE, Gone, Id, OptionalBody, Strict, Text
-from aiapp.batches import actions, bounds, counting, estimating, listing, results, tables, wishes
+from aiapp.batches import actions, bounds, counting, drafts, estimating, listing, results, tables, wishes
 from aiapp.batches import models as rows
-from aiapp.errors import InvalidInput
+from aiapp.errors import InvalidInput, NotFound
 from aiapp.executions.submission import prepare
 
 batches = APIBlueprint("batches", __name__, abp_tags=[Tag(name="Batches")], abp_security=[{"token": []}])
@@ -67,13 +67,18 @@ class Settings(Strict):
     )
 
 
-class BatchBody(Settings):
-    """A table, as one of rows, csv and jsonl, and what to do with it."""
+class TableBody(Strict):
+    """A table, as one of rows, csv and jsonl."""
 
-    prompt_template: Text = Field(description="its slug")
     rows: Annotated[list[dict[str, Any]], Field(max_length=tables.MOST_ROWS)] | None = None
     csv: str | None = Field(None, description="with the names of the columns in the first row")
     jsonl: str | None = Field(None, description="one JSON object a line")
+
+
+class BatchBody(Settings, TableBody):
+    """A table, as one of rows, csv and jsonl, and what to do with it."""
+
+    prompt_template: Text = Field(description="its slug")
     start: bool = Field(True, description="false: it stays a draft, whose problems and settings can be looked at first")
 
 
@@ -100,12 +105,8 @@ def index(query: PageQuery) -> Listed[Batch]:
 @needs("editor", "run")
 def create(body: BatchBody) -> tuple[Batch, Literal[202]]:
     """Every row is looked at first: 422 names the mistakes by row and column, and then nothing is stored or run."""
-    given = [value for value in (body.rows, body.csv, body.jsonl) if value is not None]
-    if len(given) != 1:
-        message = "Give the table as one of rows, csv and jsonl."
-        raise InvalidInput(errors=[{"field": "rows", "message": message}])
-    table = tables.from_rows(body.rows or ()) if body.rows is not None else _table(body)
-    made = actions.create(asking(), table, _wish(body, body.prompt_template), mapping=_mapping(body), start=body.start)
+    table = _table(body)
+    made = drafts.create(asking(), table, _wish(body, body.prompt_template), mapping=_mapping(body), start=body.start)
     return _shown(made), 202
 
 
@@ -122,7 +123,33 @@ def change(path: BatchPath, body: Settings) -> Batch:
     """All of its settings are replaced, and all rows looked at again: see problems. 409 for one that was started."""
     batch = _found(path)
     slug = wishes.of(batch).prompt_template
-    return _shown(actions.change(asking(), batch, _wish(body, slug), _mapping(body), by_name=True))
+    return _shown(drafts.change(asking(), batch, _wish(body, slug), _mapping(body), by_name=True))
+
+
+@batches.put("/batches/<id:batch_id>/table", summary="Replace the table of a draft")
+@needs("editor", "run")
+def replace_table(path: BatchPath, body: TableBody) -> Batch:
+    """Its settings stay, and what each variable takes, where the table has a column of that name: see problems."""
+    return _shown(drafts.replace_table(asking(), _found(path), _table(body)))
+
+
+@batches.post("/batches/<id:batch_id>/leave-out", summary="Leave rows of a draft out")
+@needs("editor", "run")
+def leave_out(path: BatchPath) -> Batch:
+    """Those that cannot be run are none of the batch any more; the others keep their numbers. 422 where none would be left."""
+    return _shown(drafts.leave_out(asking(), _found(path)))
+
+
+@batches.get("/batches/<id:batch_id>/wrong-rows.csv", summary="The rows of a draft that cannot be run, as CSV")
+@needs("viewer", "read")
+def wrong_rows(path: BatchPath) -> CsvFile:
+    """Each with its number and the reason, after the table's own columns. 404 for a batch that was started."""
+    batch, access = _found(path), asking()
+    if batch.status != "draft":
+        raise NotFound
+    prepared = prepare(access, wishes.of(batch).submission())
+    parts = results.wrong(prepared, batch.id, batch.columns, batch.mapping)
+    return CsvFile(stream_with_context(parts), mimetype=results.KINDS["csv"])
 
 
 @batches.delete("/batches/<id:batch_id>", summary="Delete a batch")
@@ -147,7 +174,7 @@ def estimate(path: BatchPath) -> BatchEstimate:
 @needs("editor", "run")
 def start(path: BatchPath) -> Batch:
     """The version's text is fixed at this moment. 422 where rows cannot be run."""
-    return _shown(actions.start(asking(), _found(path)))
+    return _shown(drafts.start(asking(), _found(path)))
 
 
 @batches.post("/batches/<id:batch_id>/pause", summary="Pause a batch")
@@ -218,7 +245,13 @@ def _shown(batch: rows.Batch) -> Batch:
     return show(batch, counting.of([batch.id])[batch.id])
 
 
-def _table(body: BatchBody) -> tables.Table:
+def _table(body: TableBody) -> tables.Table:
+    given = [value for value in (body.rows, body.csv, body.jsonl) if value is not None]
+    if len(given) != 1:
+        message = "Give the table as one of rows, csv and jsonl."
+        raise InvalidInput(errors=[{"field": "rows", "message": message}])
+    if body.rows is not None:
+        return tables.from_rows(body.rows)
     return tables.read_text(body.jsonl, "jsonl") if body.jsonl is not None else tables.read_text(body.csv or "", "csv")
 
 

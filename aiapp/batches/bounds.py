@@ -14,6 +14,6 @@ MOST_OF_A_REQUEST = 2 * MOST_BYTES
 
 
 def raise_for_table(endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Let the POST that makes a batch be longer (a url_value_preprocessor: nothing of the request has been read yet)."""
-    if request.method == "POST" and (endpoint or "").endswith("batches.create"):
+    """Let the POST or PUT that brings a table be longer (a url_value_preprocessor: nothing of the request has been read yet)."""
+    if request.method in ("POST", "PUT") and (endpoint or "").endswith(("batches.create", "batches.replace_table")):
         request.max_content_length = request.max_form_memory_size = max(MOST_OF_A_REQUEST, settings().max_request_bytes)

@@ -38,15 +38,17 @@ class Problem:
 
 @dataclass(slots=True)
 class Checked:
-    """What looking at all rows has found: the first problems, how many rows have one, the (estimated) tokens of all prompts.
+    """What looking at all rows has found: the first problems, which rows have one, the (estimated) tokens of all prompts.
 
     `complete` is False where that took too long: then the first problem is the row from which on nothing was looked at.
+    `left_out` is how many rows of the table are none of the batch.
     """
 
     problems: list[Problem] = field(default_factory=list)
-    wrong_rows: int = 0
+    wrong: list[int] = field(default_factory=list)
     tokens: int = 0
     complete: bool = True
+    left_out: int = 0
 
     @property
     def ready(self) -> bool:
@@ -55,7 +57,9 @@ class Checked:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a batch keeps it."""
-        return asdict(self)
+        kept = asdict(self)
+        kept["wrong_rows"] = len(kept.pop("wrong"))
+        return kept
 
 
 def variables(prepared: Prepared) -> list[dict[str, Any]]:
@@ -102,7 +106,7 @@ def check(
         try:
             made = prepared.columns(values(specs, mapping, row))
         except InvalidInput as error:
-            checked.wrong_rows += 1
+            checked.wrong.append(number)
             room = max(0, MOST_PROBLEMS - len(checked.problems))
             checked.problems += [_problem(number, mapping, item) for item in error.errors[:room]]
         else:

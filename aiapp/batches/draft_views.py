@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
-from flask import make_response, render_template, request
+from flask import Response as FlaskResponse
+from flask import make_response, render_template, request, stream_with_context
 from werkzeug.wrappers import Response
 
 from aiapp import htmx
-from aiapp.batches import actions, checking, estimating, forms, listing, tables, wishes
+from aiapp.batches import checking, drafts, estimating, forms, listing, results, tables, wishes
 from aiapp.batches.models import Batch
 from aiapp.batches.routes import address, blueprint
 from aiapp.errors import AppError, Conflict, InvalidInput, NotFound
@@ -39,7 +40,7 @@ def create(access: Access) -> Response:
     table = tables.Table()
     try:
         table, file_name = forms.table()
-        batch = actions.create(access, table, forms.wish(), file_name=file_name)
+        batch = drafts.create(access, table, forms.wish(), file_name=file_name)
     except (InvalidInput, NotFound, Conflict) as error:
         db.session.rollback()
         return make_response(_form(access, request.form, forms.by_field(error), error, table), error.status)
@@ -50,14 +51,55 @@ def create(access: Access) -> Response:
 @require("editor")
 def check(access: Access, batch_id: str) -> Response:
     """Keep the settings, and look at all rows again."""
-    return _changed(access, access.get(Batch, batch_id), start=False)
+    return _changed(access, access.get(Batch, batch_id))
 
 
 @blueprint.post("/<id:batch_id>/start")
 @require("editor")
 def start(access: Access, batch_id: str) -> Response:
     """Keep the settings and start, if every row can be run."""
-    return _changed(access, access.get(Batch, batch_id), start=True)
+    return _changed(access, access.get(Batch, batch_id), drafts.start)
+
+
+@blueprint.post("/<id:batch_id>/leave-out")
+@require("editor")
+def leave_out(access: Access, batch_id: str) -> Response:
+    """Keep the settings, and take the rows that cannot be run out."""
+    return _changed(access, access.get(Batch, batch_id), drafts.leave_out)
+
+
+@blueprint.get("/<id:batch_id>/table")
+@require("editor")
+def another_table(access: Access, batch_id: str) -> str:
+    """The form that takes another table for a draft."""
+    return render_template("batches/table.html", batch=_draft(access, batch_id), values={}, errors={})
+
+
+@blueprint.post("/<id:batch_id>/table")
+@require("editor")
+def replace_table(access: Access, batch_id: str) -> Response:
+    """Give a draft another table."""
+    batch, table = access.get(Batch, batch_id), tables.Table()
+    try:
+        table, file_name = forms.table()
+        batch = drafts.replace_table(access, batch, table, file_name=file_name)
+    except InvalidInput as error:
+        db.session.rollback()
+        told = {"values": request.form, "errors": forms.by_field(error), "error": error, "table": table}
+        page = render_template("batches/table.html", batch=_draft(access, batch_id), **told)
+        return make_response(page, error.status)
+    return htmx.go(address(access, batch))
+
+
+@blueprint.get("/<id:batch_id>/wrong-rows.csv")
+@require()
+def wrong_rows(access: Access, batch_id: str) -> FlaskResponse:
+    """The rows that cannot be run, each with the reason, as a table that can be corrected and brought again."""
+    batch = _draft(access, batch_id)
+    parts = results.wrong(prepare(access, wishes.of(batch).submission()), batch.id, batch.columns, batch.mapping)
+    answer = FlaskResponse(stream_with_context(parts), mimetype=results.KINDS["csv"])
+    answer.headers["Content-Disposition"] = 'attachment; filename="rows-to-correct.csv"'
+    return answer
 
 
 def page(access: Access, batch: Batch, error: AppError | None = None) -> str:
@@ -81,6 +123,7 @@ def page(access: Access, batch: Batch, error: AppError | None = None) -> str:
         problems=checked.get("problems", []),
         wrong_rows=checked.get("wrong_rows", 0),
         complete=checked.get("complete", True),
+        left_out=checked.get("left_out", 0),
         samples=_samples(prepared, specs, batch),
         estimate=estimating.estimate(batch, access.user.id, prepared.settings if prepared is not None else None),
         versions=_versions(access, batch.prompt_template, forms.version_of(batch.asked)),
@@ -88,14 +131,21 @@ def page(access: Access, batch: Batch, error: AppError | None = None) -> str:
     )
 
 
-def _changed(access: Access, batch: Batch, *, start: bool) -> Response:
+def _draft(access: Access, batch_id: str) -> Batch:
+    batch = access.get(Batch, batch_id)
+    if batch.status != "draft":
+        raise NotFound
+    return batch
+
+
+def _changed(access: Access, batch: Batch, then: Callable[[Access, Batch], Batch] | None = None) -> Response:
     if batch.status != "draft":
         return htmx.go(address(access, batch))
     try:
         slug = wishes.of(batch).prompt_template
-        batch = actions.change(access, batch, forms.wish(slug), forms.mapping())
-        if start:
-            batch = actions.start(access, batch)
+        batch = drafts.change(access, batch, forms.wish(slug), forms.mapping())
+        if then is not None:
+            batch = then(access, batch)
     except (InvalidInput, NotFound) as error:
         db.session.rollback()
         return make_response(page(access, listing.again(access, batch.id), error), error.status)
@@ -159,6 +209,4 @@ def _form(
         errors=errors,
         error=error,
         table=table,
-        most_rows=tables.MOST_ROWS,
-        most_megabytes=tables.MOST_BYTES // 2**20,
     )

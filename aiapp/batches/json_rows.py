@@ -7,6 +7,8 @@ import math
 import re
 from typing import Any
 
+from aiapp.providers.json_text import in_words
+
 MOST_CHARACTERS = 131_072  # of a cell of CSV, and of a JSON line eight times as many
 MOST_DEPTH = 32
 MOST_DIGITS = 300
@@ -25,7 +27,7 @@ def parse(line: str) -> Any:
     try:
         return json.loads(line, object_pairs_hook=_pairs, parse_int=_integer, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise ValueError(f"This is not JSON: {error.msg} (character {error.pos + 1}).") from error
+        raise ValueError(in_words(error)) from error
 
 
 def _depth_of(line: str) -> int:

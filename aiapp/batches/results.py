@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from aiapp import csv_records
-from aiapp.batches import listing
+from aiapp.batches import checking, listing
 from aiapp.batches.listing import Line
+from aiapp.errors import InvalidInput
+from aiapp.executions.submission import Prepared
 from aiapp.extensions import db
 from aiapp.wire_values import dollars
 
-KINDS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
+KINDS = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 # After the row's number, and before the columns of the table, each of which has `input.` before its name.
 COLUMNS = (
     "status",
@@ -72,6 +74,18 @@ def stream(batch_id: str, columns: Sequence[str], kind: str, *, state: str = "")
         else:
             told = {"row": line.row.number, **result, "input": line.row.context}
             yield json.dumps(told, ensure_ascii=False) + "\n"
+
+
+def wrong(prepared: Prepared, batch_id: str, columns: Sequence[str], mapping: checking.Sources) -> Iterator[str]:
+    """Yield the rows of a draft that cannot be run as CSV: the table's own columns, the row's number, and the reason."""
+    yield csv_records.record([*columns, "aiapp.row", "aiapp.problem"])
+    specs = {spec["name"]: spec for spec in checking.variables(prepared)}
+    for number, row in listing.contexts(batch_id):
+        try:
+            prepared.columns(checking.values(specs, mapping, row))
+        except InvalidInput as error:
+            reasons = (f"{item['field'].removeprefix('context.')}: {item['message']}" for item in error.errors)
+            yield csv_records.record([*(text_of(row.get(name)) for name in columns), number, "; ".join(reasons)])
 
 
 def text_of(value: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, request, session, url_for
 
-from aiapp.batches import bounds, counting, listing, results, showing
+from aiapp.batches import bounds, counting, listing, results, showing, tables
 from aiapp.batches.models import STATES, Batch
 from aiapp.workspaces.access import Access
 
@@ -18,6 +18,12 @@ def of_members(endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Read a longer request only of a browser that somebody has signed in with: its cookie says so, the database later."""
     if "_user_id" in session:
         bounds.raise_for_table(endpoint, values)
+
+
+@blueprint.context_processor
+def of_tables() -> dict[str, Any]:
+    """Give templates the bounds of a table."""
+    return {"most_rows": tables.MOST_ROWS, "most_megabytes": tables.MOST_BYTES // 2**20}
 
 
 def address(access: Access, batch: Batch) -> str:

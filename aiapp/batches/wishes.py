@@ -88,7 +88,7 @@ def demand_readable(table: tables.Table) -> None:
 def demand_ready(checked: checking.Checked) -> None:
     """Raise InvalidInput with what stands in the way of running each row, by row and variable."""
     if not checked.ready:
-        detail = f"{checked.wrong_rows:,} rows cannot be run." if checked.wrong_rows else "The rows cannot be run."
+        detail = f"{len(checked.wrong):,} rows cannot be run." if checked.wrong else "The rows cannot be run."
         raise InvalidInput(detail, errors=list(_mistakes(checked.problems)))
 
 

@@ -153,6 +153,7 @@ PLACES = (
     Place("batch-draft", "/w/demo/batches/{batch_draft}", shows="#run-model"),
     Place("batch-draft-as-viewer", "/w/demo/batches/{batch_draft}", VIEWER, shows="#run-model"),
     Place("batch-draft-with-problems", "/w/demo/batches/{batch_wrong}", shows="#problems"),
+    Place("batch-table", "/w/demo/batches/{batch_wrong}/table"),
     Place("batch-paused", "/w/demo/batches/{batch_paused}", shows="#progress"),
     Place("batch-cancel", "/w/demo/batches/{batch_paused}/cancel", shows="dialog[open]"),
     Place("batch-delete", "/w/demo/batches/{batch_failed}/delete", shows="dialog[open]"),

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from scripted_provider import Call, Reply, refuses, says
 
-from aiapp.batches import actions, counting, jobs, tables
+from aiapp.batches import counting, drafts, jobs, tables
 from aiapp.batches.models import Batch
 from aiapp.batches.wishes import Wish
 from aiapp.executions import jobs as executing
@@ -52,7 +52,7 @@ class Desk:
     def start(self, messages: list[str] = MESSAGES, **wish: Any) -> Batch:
         wish = {"prompt_template": "triage", "at_once": 4, "max_tokens": 100, **wish}
         table = tables.from_rows([{"Message": message, "note": f"={message}"} for message in messages])
-        batch = actions.create(self.team.access("bob"), table, Wish(**wish), start=True)
+        batch = drafts.create(self.team.access("bob"), table, Wish(**wish), start=True)
         db.session.remove()
         return batch
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flask import Flask
 from playwright.sync_api import Page, expect
 
-from aiapp.batches import actions, jobs, tables
+from aiapp.batches import drafts, jobs, tables
 from aiapp.batches.models import BatchRow
 from aiapp.batches.wishes import Wish
 from aiapp.credentials import actions as credentials
@@ -35,7 +35,7 @@ def batch(app: Flask, team: Any) -> str:
         template = prompt_templates.create(bob, {"name": "Echo", "body": "{{text}}"})
         prompt_templates.publish(bob, library.version(bob, template, 1), "")
         table = tables.from_rows({"text": str(number)} for number in range(ROWS))
-        return actions.create(bob, table, Wish(prompt_template="echo", at_once=2, name="March"), start=True).id
+        return drafts.create(bob, table, Wish(prompt_template="echo", at_once=2, name="March"), start=True).id
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from scripted_provider import says
 
 from aiapp import queue
 from aiapp.accounts.models import User
-from aiapp.batches import actions, checking, feeding, jobs, listing, sweeper, tables
+from aiapp.batches import actions, checking, drafts, feeding, jobs, listing, sweeper, tables
 from aiapp.batches.models import BatchRow
 from aiapp.batches.wishes import Wish
 from aiapp.columns import new_id
@@ -66,7 +66,7 @@ def test_a_row_without_values_runs_and_one_whose_texts_were_erased_does_not(desk
     prompt_templates.save_draft(bob, draft, {"variables": values}, 1)
     prompt_templates.publish(bob, library.version(bob, template, 1), "")
     table = tables.from_rows([{"name": "Ada"}, {}, {"name": "Bo"}])
-    batch = actions.create(bob, table, Wish(prompt_template="greet", at_once=2), start=True)
+    batch = drafts.create(bob, table, Wish(prompt_template="greet", at_once=2), start=True)
     db.session.remove()
     jobs.feed(batch.id)
     erased = sa.update(BatchRow.__table__).where(BatchRow.number == 3).values(context={})

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from scripted_provider import Call, Reply, refuses, says
 from worker_process import WorkerProcess, eventually
 
-from aiapp.batches import actions, counting, sweeper, tables
+from aiapp.batches import actions, counting, drafts, sweeper, tables
 from aiapp.batches.models import Batch, BatchRow
 from aiapp.batches.wishes import Wish
 from aiapp.executions.models import Attempt, Execution
@@ -66,7 +66,7 @@ def test_a_batch_that_is_paused_killed_resumed_and_retried_has_one_result_for_ea
     prompt_templates.publish(bob, library.version(bob, template, 1), "")
     texts = [f"{number} fails" if number % 20 == 0 else str(number) for number in range(1, ROWS + 1)]
     table = tables.from_rows({"text": text} for text in texts)
-    batch = actions.create(bob, table, Wish(prompt_template="echo", at_once=16), start=True)
+    batch = drafts.create(bob, table, Wish(prompt_template="echo", at_once=16), start=True)
     failing = ROWS // 20
 
     def now() -> counting.Counts:

@@ -14,7 +14,7 @@ from batch_desk import MESSAGES
 from scripted_provider import says
 
 from aiapp import queue
-from aiapp.batches import actions, jobs, listing, sweeper, tables
+from aiapp.batches import actions, drafts, jobs, listing, sweeper, tables
 from aiapp.batches.models import Batch, BatchRow
 from aiapp.batches.wishes import Wish
 from aiapp.columns import now
@@ -233,7 +233,7 @@ def test_a_batch_of_somebody_who_may_run_none_any_more_waits_for_another(desk):
 def test_rows_that_cannot_be_run_are_named_and_nothing_is_stored(desk):
     rows = [{"message": "a"}, {"message": ""}, {"message": "b", "tone": "sad"}]
     with pytest.raises(InvalidInput) as refusal:
-        actions.create(desk.team.access("bob"), tables.from_rows(rows), Wish(prompt_template="triage"), start=True)
+        drafts.create(desk.team.access("bob"), tables.from_rows(rows), Wish(prompt_template="triage"), start=True)
     db.session.rollback()
     assert [error["field"] for error in refusal.value.errors] == ["rows.2.message", "rows.3.tone"]
     assert db.session.scalar(sa.select(sa.func.count()).select_from(Batch)) == 0
@@ -256,7 +256,7 @@ def test_lost_wake_ups_are_made_good_by_the_sweep(desk):
 
 def test_drafts_that_nobody_starts_are_forgotten_after_a_week(desk):
     access = desk.team.access("bob")
-    draft = actions.create(access, tables.from_rows([{"message": "a"}]), Wish(prompt_template="triage"))
+    draft = drafts.create(access, tables.from_rows([{"message": "a"}]), Wish(prompt_template="triage"))
     kept = desk.start(["b"])
     assert sweeper.forget_old_drafts() == 0
     db.session.execute(sa.update(Batch).values(created_at=now() - sweeper.KEPT * 2))
@@ -284,7 +284,7 @@ def test_a_text_at_rest_is_sealed_where_the_workspace_wants_that(desk):
     canary = "a canary in a row"
     table = tables.from_rows([{"message": canary}])
     mapping = {"tone": {"value": "angry"}}
-    batch = actions.create(desk.team.access("bob"), table, Wish(prompt_template="triage"), mapping=mapping, start=True)
+    batch = drafts.create(desk.team.access("bob"), table, Wish(prompt_template="triage"), mapping=mapping, start=True)
     db.session.remove()
     desk.work(batch)
     stored = [db.session.execute(sa.text(f"SELECT * FROM {table}")).all() for table in ("batch", "batch_row")]
