@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiapp.credentials import order
+from aiapp.credentials.models import Credential
 from aiapp.executions.models import Execution
 from aiapp.prompt_templates import contexts, library, workbench
 from aiapp.prompt_templates.models import PromptVersion
@@ -26,11 +27,19 @@ def versions(access: Access, execution: Execution) -> list[PromptVersion]:
 
 def offered(access: Access, execution: Execution) -> dict[str, Any]:
     """Return the options of the selects: `version_options`, `provider_options`, and `models` for the browser to suggest."""
+    usable = [one for one in order.usable_by(access.workspace.id, access.user.id) if one.active]
+    known = {model for one in usable for model in (one.allowed_models or _models(one))}
     return {
         "version_options": [(one.number, f"v{one.number} · {one.status}") for one in versions(access, execution)],
-        "provider_options": [(kind, provider.label) for kind, provider in PROVIDERS.items()],
-        "models": sorted({model for provider in PROVIDERS.values() for model in provider.models}),
+        "provider_options": providers(access, execution.requested_provider),
+        "models": sorted(known),
     }
+
+
+def providers(access: Access, asked: str | None = None) -> list[tuple[str, str]]:
+    """Return the providers that this person has active credentials for, by label, and the one that was `asked` in any case."""
+    usable = {one.provider for one in order.usable_by(access.workspace.id, access.user.id) if one.active}
+    return [(kind, provider.label) for kind, provider in PROVIDERS.items() if kind in usable or kind == asked]
 
 
 def credentials(access: Access, execution: Execution) -> list[tuple[str, str]]:
@@ -42,6 +51,12 @@ def credentials(access: Access, execution: Execution) -> list[tuple[str, str]]:
         for one in usable
         if one.active or one.id == asked
     ]
+
+
+def _models(credential: Credential) -> set[str]:
+    provider = PROVIDERS.get(credential.provider)
+    named = (credential.preferred_model, *(credential.models or ()), *(provider.models if provider else ()))
+    return {model for model in named if model}
 
 
 def lacking(access: Access, execution: Execution, number: int | None) -> list[workbench.Input]:

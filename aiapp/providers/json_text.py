@@ -14,6 +14,17 @@ MAX_DEPTH = 100
 # How often a bracket in prose is tried as the beginning of a value.
 MAX_TRIES = 20
 
+# Python's words for a mistake, and people's.
+_WORDS = {
+    "Expecting value": "a value was expected",
+    "Expecting property name": "a name in double quotes was expected",
+    "Expecting ',' delimiter": "a comma or the end was expected",
+    "Expecting ':' delimiter": "a colon was expected",
+    "Unterminated string": "a text begins that does not end",
+    "Extra data": "there is more after its end",
+    "Invalid control character": "a line break or another control character stands in a text",
+    "Invalid \\": "a backslash stands where none may",
+}
 _OPENING = re.compile(r"[\[{]")
 _BRACKET = re.compile(r"[\[\]{}]")
 
@@ -69,6 +80,12 @@ def unfenced(text: str) -> str:
     return text
 
 
+def in_words(error: json.JSONDecodeError) -> str:
+    """Return for people what is wrong with a text that is not JSON, and where."""
+    what = next((words for said, words in _WORDS.items() if error.msg.startswith(said)), "it cannot be read")
+    return f"This is not JSON: {what} (line {error.lineno}, column {error.colno})."
+
+
 def _mistake(text: str, error: json.JSONDecodeError) -> NotJson:
     """Return what is wrong with the first value that was begun in a text, else with the text."""
     opening = _OPENING.search(text)
@@ -81,7 +98,7 @@ def _mistake(text: str, error: json.JSONDecodeError) -> NotJson:
         return inside
     except (ValueError, RecursionError):
         pass
-    return NotJson(f"This is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).")
+    return NotJson(in_words(error))
 
 
 def _in_prose(text: str) -> list[Any]:

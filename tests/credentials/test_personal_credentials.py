@@ -229,7 +229,7 @@ def test_whoever_runs_somebody_elses_execution_again_is_told_that_its_pin_is_let
     assert "A re-run by you asks those in the fallback order instead" in browser.get(page).text
     assert "Another credential will answer" in browser.get(f"{page}/changes").text
     assert "A re-run by you" not in sign_in("bob").get(page).text
-    for path in ("rerun", "regenerate"):
+    for path in ("rerun", "changes"):
         shown = browser.get(browser.submit(f"{page}/{path}", {"context": "{}"}).headers["Location"]).text
         assert shown.count("The execution that it repeats asked one credential") == 2, "a toast now, a fact for good"
     assert api("adam")("POST", f"/executions/{made}/rerun", {}).json["unpinned"] is True

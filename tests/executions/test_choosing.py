@@ -92,3 +92,12 @@ def test_a_phone_offers_to_run_a_text_to_who_may(sign_in):
     assert "/w/acme/executions/new" in bar("bob")
     assert "/w/acme/executions/new" not in bar("vera")
     assert PATH in bar("vera")
+
+
+def test_only_providers_are_offered_that_the_workspace_has_credentials_for(engine, sign_in):
+    engine.credential("first")
+    made, bob = engine.submit(), sign_in("bob")
+    for path in ("new", f"{made}/changes", f"{made}/compare"):
+        page = bob.get(f"/w/acme/executions/{path}").get_data(as_text=True)
+        assert '<option value="openai_compatible"' in page, path
+        assert '<option value="anthropic"' not in page, path

@@ -60,10 +60,10 @@ def test_another_version_asks_for_what_it_needs_and_brings_its_own_model(app, si
     assert 'name="var-name"' not in dialog
     assert "now.date" not in json.dumps(re.search(r'name="context"[^>]*>([^<]*)<', dialog)[1])
     form = {"version": "2", "context": '{"name": "Ada"}', "provider": "", "model": "small", "temperature": ""}
-    refused = bob.submit(f"/w/acme/executions/{greeting}/regenerate", form)
+    refused = bob.submit(f"/w/acme/executions/{greeting}/changes", form)
     assert refused.status_code == 422
     assert 'name="var-tone"' in text(refused)
-    made = bob.submit(f"/w/acme/executions/{greeting}/regenerate", {**form, "var-tone": "warmly"})
+    made = bob.submit(f"/w/acme/executions/{greeting}/changes", {**form, "var-tone": "warmly"})
     row = row_at(app, made.headers["Location"])
     assert (row.body, row.requested_model, row.parent_id) == ("Greet Ada, warmly.", "large", greeting)
     told = text(bob.get(made.headers["Location"]))
@@ -105,7 +105,7 @@ def test_a_form_that_is_sent_twice_asks_again_once(app, sign_in, greeting):
 
     for page, action, form in (
         ("/compare", "compare", {"2-model": "tiny", "3-model": "big"}),
-        ("/changes", "regenerate", {"model": "tiny"}),
+        ("/changes", "changes", {"model": "tiny"}),
         ("", "rerun", {}),
     ):
         form["once"] = rendered(page)
@@ -140,13 +140,13 @@ def test_a_choice_is_kept_let_go_of_or_made_anew(app, team, sign_in, api):
         ({"credential_id": spare}, (None, spare, None, 0.5)),
         ({"provider": "anthropic", "model": "claude"}, ("anthropic", None, "claude", 0.5)),
     ):
-        assert choices(bob.submit(f"{path}/regenerate", began | changed).location) == expected
+        assert choices(bob.submit(f"{path}/changes", began | changed).location) == expected
         sent = {name: value or None for name, value in changed.items()}
         assert choices(api("bob")("POST", f"/executions/{parent}/regenerate", sent).json["id"]) == expected
-    mistaken = bob.submit(f"{path}/regenerate", began | {"provider": "openai", "credential_id": spare})
+    mistaken = bob.submit(f"{path}/changes", began | {"provider": "openai", "credential_id": spare})
     assert mistaken.status_code == 422
     assert "not a credential of that provider" in text(mistaken)
-    gone = bob.submit(f"{path}/regenerate", began | {"credential_id": "0" * 32})
+    gone = bob.submit(f"{path}/changes", began | {"credential_id": "0" * 32})
     assert gone.status_code == 404
     assert 'id="changes-form"' in text(gone)
 

@@ -300,12 +300,16 @@ def test_repeating_links_to_the_parent(app, sign_in, template):
     assert first in text(bob.get(again))
     form = text(bob.get(f"{first}/changes"))
     assert "&#34;name&#34;: &#34;Ada&#34;" in form
-    other = bob.submit(f"{first}/regenerate", {"context": '{"name": "Grace"}', "temperature": "0.5"}).headers[
+    other = bob.submit(f"{first}/changes", {"context": '{"name": "Grace"}', "temperature": "0.5"}).headers[
         "Location"
     ]
     assert "Greet Grace." in text(bob.get(other))
-    assert bob.submit(f"{first}/regenerate", {"context": "nonsense"}).status_code == 422
-    assert bob.submit(f"{first}/regenerate", {"temperature": "9"}).status_code == 422
+    wrong = bob.submit(f"{first}/changes", {"context": "{nonsense"})
+    assert wrong.status_code == 422
+    assert "a name in double quotes was expected (line 1, column 2)" in text(wrong)
+    assert re.search(r'<textarea[^>]*name="context"[^>]*autofocus', text(wrong))
+    assert not re.search(r'name="model"[^>]*autofocus', text(wrong))
+    assert bob.submit(f"{first}/changes", {"temperature": "9"}).status_code == 422
 
 
 def test_one_that_waits_is_cancelled_and_an_ended_one_is_not(sign_in, add):

@@ -90,7 +90,7 @@ class Use:
         self.call("POST", f"/executions/{first}/regenerate", {"context": {"word": f"{canary} again"}})
         self.call("POST", f"/executions/{first}/rerun")
         self.post(f"/executions/{first}/rerun", once="b1")
-        self.post(f"/executions/{first}/regenerate", once="b2", **{"var-word": canary})
+        self.post(f"/executions/{first}/changes", once="b2", **{"var-word": canary})
         self.work()
         cancelled = self.call("POST", "/executions", {"template": canary})["id"]
         self.call("POST", f"/executions/{cancelled}/cancel")

@@ -13,6 +13,7 @@ from aiapp.errors import AppError, InvalidInput
 from aiapp.executions.models import Execution
 from aiapp.executions.submission import Submission
 from aiapp.prompt_templates.text import fetchers
+from aiapp.providers.json_text import in_words
 
 
 def submission(side: str = "") -> Submission:
@@ -54,7 +55,9 @@ def _pasted(form: Mapping[str, str]) -> dict[str, Any]:
         try:
             context = json.loads(pasted)
         except (ValueError, RecursionError) as error:
-            message = f"This is not JSON: {error}" if isinstance(error, ValueError) else "This is nested too deep."
+            message = "This is nested too deep, or has a number that is too long."
+            if isinstance(error, json.JSONDecodeError):
+                message = in_words(error)
             raise InvalidInput(errors=[{"field": "context", "message": message}]) from error
         if not isinstance(context, dict):
             raise InvalidInput(errors=[{"field": "context", "message": "Write an object: {…}."}])

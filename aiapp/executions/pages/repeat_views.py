@@ -45,7 +45,7 @@ def changes(access: Access, execution_id: str) -> str:
     return _dialog(access, parent, values)
 
 
-@blueprint.post("/w/<workspace>/executions/<id:execution_id>/regenerate")
+@blueprint.post("/w/<workspace>/executions/<id:execution_id>/changes")
 @require()
 def regenerate(access: Access, execution_id: str) -> Response:
     """Ask again with changes."""

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from aiapp import htmx
 from aiapp.errors import AppError, Conflict, Denied, InvalidInput, NotFound
-from aiapp.executions import actions
+from aiapp.executions import actions, choices
 from aiapp.executions.models import Execution
 from aiapp.executions.pages import (
     choose_views,
@@ -29,7 +29,6 @@ from aiapp.executions.pages import (
 from aiapp.executions.pages.routes import address, blueprint, shown
 from aiapp.extensions import db
 from aiapp.providers.output_formats import CHOICES
-from aiapp.providers.registry import PROVIDERS
 from aiapp.workspaces.access import Access, require
 
 __all__ = [
@@ -91,7 +90,7 @@ def _refused(access: Access, error: AppError) -> Response:
 
 
 def _form(access: Access, values: Mapping[str, Any], errors: Mapping[str, str], **more: Any) -> str:
-    providers = [("", "Any"), *((kind, provider.label) for kind, provider in PROVIDERS.items())]
+    providers = [("", "Any"), *choices.providers(access, values.get("provider"))]
     return render_template(
         "executions/form.html",
         action=url_for("executions.create", workspace=access.workspace.slug),

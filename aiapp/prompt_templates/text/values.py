@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from aiapp.providers.json_text import in_words
+
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _JSON_SPACE = re.compile(r'("(?:[^"\\]|\\.)*+")|[ \t\r\n]+')
 
@@ -75,7 +77,7 @@ def _write_json(value: Any, spec: Mapping[str, Any]) -> str:
     try:
         json.loads(value, parse_constant=_refuse_constant, parse_int=str, parse_float=str)
     except json.JSONDecodeError as error:
-        raise ValueError(f"This is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from error
+        raise ValueError(in_words(error)) from error
     except RecursionError as error:
         raise ValueError("This JSON is nested too deeply.") from error
     return _JSON_SPACE.sub(r"\1", value)

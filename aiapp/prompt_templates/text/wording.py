@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aiapp.errors import InvalidInput
+from aiapp.providers.json_text import in_words
 
 Reader = Callable[[Any], Any]
 
@@ -92,7 +93,7 @@ def parsed(value: str, limit: int) -> Any:
     try:
         return json.loads(clean)
     except json.JSONDecodeError as error:
-        raise ValueError(f"This is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from error
+        raise ValueError(in_words(error)) from error
     except RecursionError as error:
         raise ValueError("This JSON is nested too deeply.") from error
     except ValueError as error:  # Python reads no number of more than 4,300 digits
