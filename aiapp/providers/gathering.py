@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,6 +49,9 @@ class Pieces:
         return self._all.decode()
 
 
+_REASON = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+
+
 @dataclass(slots=True)
 class Gathering:
     """What a stream has brought so far."""
@@ -73,13 +77,18 @@ class Gathering:
         """Return the whole answer; call `rest` before."""
         return Completion(
             text=str(self.text),
-            finish=self.finish,
+            finish=_reason(self.finish),
             usage=usage,
             tool_calls=self.tools.all(),
             reasoning=str(self.reasoning),
             model=self.model,
             reported=storable_value(self.reported) if self.reported else None,
         )
+
+
+def _reason(finish: str | None) -> str | None:
+    """Return why the provider stopped, `other` for what is no such word: it is kept where texts are not."""
+    return finish if finish is None or _REASON.fullmatch(finish) else "other"
 
 
 class ToolCalls:

@@ -227,6 +227,12 @@ def test_a_whole_answer_is_read():
     assert parsed(data) == Completion("Hi", "stop", Usage(3, 1), model="gpt-x-2026", reported=data["usage"])
 
 
+@pytest.mark.parametrize(("said", "kept"), [("content_filter", "content_filter"), ("stop: Ada has HIV", "other")])
+def test_why_an_answer_ended_is_one_word_and_never_a_text(said, kept):
+    data = {"choices": [{"message": {"content": "Hi"}, "finish_reason": said}]}
+    assert parsed(data).finish == kept
+
+
 def test_content_in_parts_is_joined_and_thinking_kept_apart():
     content = [
         {"type": "thinking", "thinking": [{"type": "text", "text": "Hm, "}, {"type": "text", "text": "yes."}]},
