@@ -11,7 +11,7 @@ from aiapp.feedback.votes import Wanted
 from aiapp.wire_values import moment
 from aiapp.workspaces.access import Access
 
-KIND = "text/csv; charset=utf-8"
+KIND = "text/csv"
 MOST, AT_ONCE = 50_000, 200
 COLUMNS = (
     "id",

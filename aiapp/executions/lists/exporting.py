@@ -16,7 +16,7 @@ from aiapp.wire_values import dollars, iso, moment
 from aiapp.workspaces.access import Access
 
 MOST = 50_000
-KINDS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
+KINDS = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 FIELDS = (
     "id",
     "created_at",
