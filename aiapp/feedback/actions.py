@@ -29,6 +29,11 @@ def readable(feedback: Feedback) -> bool:
     return sealing.readable(feedback) and sealing.UNREADABLE not in feedback.reasons
 
 
+def plain(comment: str) -> str:
+    """Return a comment as it is kept: with plain line ends and nothing around it."""
+    return comment.replace("\x00", "").replace("\r\n", "\n").strip()
+
+
 def rate(
     access: Access, execution: Execution, rating: str, comment: str | None = None, reasons: list[str] | None = None
 ) -> Feedback:
@@ -38,7 +43,7 @@ def rate(
 
     Raises InvalidInput, Conflict `unfinished`.
     """
-    kept = None if comment in (None, sealing.UNREADABLE) else comment.replace("\x00", "").strip()
+    kept = None if comment is None or comment == sealing.UNREADABLE else plain(comment)
     if reasons is not None and sealing.UNREADABLE in reasons:
         reasons = None
     errors = _mistakes(access, execution, rating, kept, reasons)

@@ -1,4 +1,4 @@
-"""A chart of good and bad votes by day or week: numbers in, places of an SVG out."""
+"""A chart of good and bad votes, and of the share of good ones, by day or week: numbers in, places of an SVG out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from math import ceil
 from aiapp.filters import MONTHS
 
 WIDTH, HEIGHT = 1080, 220
-LEFT, TOP, BOTTOM = 44, 8, 22
+LEFT, RIGHT, TOP, BOTTOM = 44, 44, 8, 22
 LABELS = 7
 MOST_DAYS = 92  # bars of more days would be too thin: weeks then
 STEPS = (1, 2, 5)
@@ -18,7 +18,7 @@ STEPS = (1, 2, 5)
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One day or week: its share of the width, and the good votes upon the bad ones, in the SVG's units."""
+    """One day or week: its share of the width, the good votes upon the bad ones, and their share, in the SVG's units."""
 
     day: date
     up: int
@@ -29,6 +29,7 @@ class Bar:
     down_height: float
     up_y: float
     up_height: float
+    rate_y: float | None  # None without a vote
     label: str  # "" where there is no room for one
 
     @property
@@ -60,7 +61,7 @@ def draw(votes: Mapping[date, tuple[int, int]], first: date, last: date) -> Char
             at[1] += down
     top = _round_up(max((up + down for up, down in counts.values()), default=0))
     floor_y, room = HEIGHT - BOTTOM, HEIGHT - BOTTOM - TOP
-    slot = (WIDTH - LEFT) / len(days)
+    slot = (WIDTH - LEFT - RIGHT) / len(days)
     every = ceil(len(days) / LABELS)
     bars = []
     for number, (day, (up, down)) in enumerate(counts.items()):
@@ -76,6 +77,7 @@ def draw(votes: Mapping[date, tuple[int, int]], first: date, last: date) -> Char
                 down_height=round(down_height, 1),
                 up_y=round(floor_y - down_height - up_height, 1),
                 up_height=round(up_height, 1),
+                rate_y=round(floor_y - room * up / (up + down), 1) if up + down else None,
                 label=f"{day.day} {MONTHS[day.month - 1]}" if number % every == 0 else "",
             )
         )

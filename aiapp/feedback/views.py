@@ -12,7 +12,7 @@ from aiapp.errors import InvalidInput, NotFound
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.feedback import actions, report_views, reports
-from aiapp.feedback.models import REASONS
+from aiapp.feedback.models import REASONS, Feedback
 from aiapp.feedback.routes import blueprint
 from aiapp.feedback.votes import Wanted
 from aiapp.prompt_templates.models import PromptTemplate
@@ -46,27 +46,43 @@ def rate(access: Access, execution_id: str) -> Response:
     reasons = request.form.getlist("reasons") if detailed else None
     if before is not None and before.rating != rating:
         reasons = []  # they were about the other thumb
+    taken_back = _of_the_other_thumb(before, rating, comment)
+    if taken_back:
+        comment, taken_back = "", taken_back if access.workspace.keeps_texts else None
     message = error = ""
     try:
         if rating:
             actions.rate(access, execution, rating, comment, reasons)
-            message = "Saved." if detailed or comment is not None else "Thank you."
+            message = _said(taken_back, detailed or comment is not None)
         else:
             actions.withdraw(access, execution)
             message = "Withdrawn."
     except InvalidInput as invalid:
         db.session.rollback()
         error = invalid.errors[0]["message"]
-    if not htmx.wanted() and not error:
+    if not htmx.wanted() and not error and not (rating and taken_back):
         only_thumb = rating and comment is None and not detailed  # a comment may follow
         onward = "feedback.page" if only_thumb else "executions.show"
         return htmx.go(url_for(onward, workspace=access.workspace.slug, execution_id=execution.id), message)
     shown = _shown(access, execution) | {"message": message, "error": error}
-    if error:
-        shown |= {"typed": comment, "chosen": rating}  # what was refused stays, to be made to fit
+    if error or (rating and taken_back):
+        shown |= {"typed": taken_back or comment, "chosen": rating}  # stays in the form, to be made to fit
     if not htmx.wanted():
-        return Response(render_template("feedback/page.html", **shown), 422, mimetype="text/html")
+        return Response(render_template("feedback/page.html", **shown), 422 if error else 200, mimetype="text/html")
     return htmx.fragment("feedback/_form.html", 422 if error else 200, **shown)
+
+
+def _of_the_other_thumb(before: Feedback | None, rating: str, comment: str | None) -> str | None:
+    """Return the comment that nobody has changed while they changed the thumb: whoever still means it saves it again."""
+    if before is None or before.rating == rating or not actions.readable(before):
+        return None
+    return before.comment if comment is None or actions.plain(comment) == before.comment else None
+
+
+def _said(taken_back: str | None, detailed: bool) -> str:
+    if taken_back:
+        return "Save the comment again if it still holds."
+    return "Saved." if detailed else "Thank you."
 
 
 def _shown(access: Access, execution: Execution) -> dict[str, Any]:
