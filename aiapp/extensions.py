@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -47,6 +48,10 @@ else:
 
 login_manager = LoginManager()
 csrf = CSRFProtect()
+
+# Of SQLite's machine between two looks at the clock.
+_STEPS = 1000
+_GIVEN_UP = (sqlite3.SQLITE_INTERRUPT, "57014")  # PostgreSQL's query_canceled
 
 _reading: ContextVar[bool] = ContextVar("reading", default=False)
 
@@ -107,6 +112,32 @@ def reading() -> Iterator[None]:
         yield
     finally:
         _reading.reset(token)
+
+
+@contextmanager
+def bounded(seconds: float) -> Iterator[None]:
+    """Have the database give up a statement inside after so many seconds. Raises TimeoutError; the transaction is over then."""
+    connection = db.session.connection()
+    driver: Any = connection.connection.driver_connection
+    sqlite_driver = isinstance(driver, sqlite3.Connection)
+    end = time.monotonic() + seconds
+    try:
+        if sqlite_driver:
+            driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+        else:
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}")
+        yield
+        if not sqlite_driver:
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    except sa.exc.OperationalError as error:
+        told = getattr(error.orig, "sqlite_errorcode", None) or getattr(error.orig, "sqlstate", None)
+        if told not in _GIVEN_UP:
+            raise
+        db.session.rollback()
+        raise TimeoutError from error
+    finally:
+        if sqlite_driver:
+            driver.set_progress_handler(None, 0)
 
 
 def _engine_options(config: Settings) -> dict[str, Any]:

@@ -14,6 +14,9 @@ import pytest
 import sqlalchemy as sa
 
 from aiapp.columns import new_id, now
+from aiapp.errors import InvalidInput
+from aiapp.executions.lists import listing
+from aiapp.executions.lists.filters import Filters
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.feedback.models import Feedback
@@ -241,3 +244,23 @@ def test_the_pages_ask_a_bounded_number_of_questions(made, sign_in, app):
         asked.clear()
         assert bob.get(path).status_code == 200
         assert len(asked) <= most, asked
+
+
+def test_a_list_says_that_looking_for_a_text_takes_too_long(engine, team, sign_in, monkeypatch):
+    endless_numbers = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) AS i FROM n WHERE i < 0"
+    )
+    engine.submit()
+
+    def endless(access, filters):
+        yield sa.exists(sa.select(sa.literal(1)).select_from(sa.text(f"({endless_numbers}) AS e")).limit(1))
+
+    monkeypatch.setattr(listing, "conditions", endless)
+    monkeypatch.setattr(listing, "SEARCH_SECONDS", 0.1)
+    page = sign_in("bob").get("/w/acme/executions?q=needle")
+    assert page.status_code == 200
+    assert "This takes too long" in page.get_data(as_text=True)
+    assert 'value="needle"' in page.get_data(as_text=True)
+    with pytest.raises(InvalidInput) as refused:
+        listing.list_executions(team.access("bob"), Filters(q="needle"))
+    assert refused.value.errors == [{"field": "q", "message": listing.TOO_LONG}]

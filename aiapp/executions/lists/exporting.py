@@ -56,7 +56,7 @@ def stream(access: Access, filters: Filters, kind: str) -> Iterator[str]:
         yield record(FIELDS)
     cursor, left = None, MOST
     while left:
-        page = list_executions(access, filters, cursor=cursor, limit=min(MAX_LIMIT, left), texts=False)
+        page = list_executions(access, filters, cursor=cursor, limit=min(MAX_LIMIT, left), texts=False, patiently=True)
         thumbs = thumbs_of(page.rows)
         lines = [_line(_told(row, *thumbs.get(row.id, (0, 0))), kind) for row in page.rows]
         cursor, left = page.next_cursor, left - len(page.rows)

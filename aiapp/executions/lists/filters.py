@@ -9,12 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from aiapp.errors import InvalidInput
 from aiapp.executions.batch_rows import ROWS
+from aiapp.executions.lists.in_sql import milliseconds_between, position, roughly_between, unindexed
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
@@ -102,7 +100,7 @@ def conditions(access: Access, filters: Filters) -> Iterator[sa.ColumnElement[bo
     # is found; the index that has all of them is walked in a tenth of the time.
     several = len(given) + len(others) + bool(filters.feedback) > 1
     for column, value in given:
-        yield (_unindexed(column) if several else column) == value
+        yield (unindexed(column) if several else column) == value
     yield from others
     yield from _at(filters)
     if filters.feedback:
@@ -113,7 +111,7 @@ def conditions(access: Access, filters: Filters) -> Iterator[sa.ColumnElement[bo
 
 def milliseconds() -> sa.ColumnElement[int]:
     """Return how long an execution took, as Execution.duration_ms says, in SQL."""
-    return _milliseconds(*_SPAN)
+    return milliseconds_between(*_SPAN)
 
 
 def _template(access: Access, slug: str) -> sa.Select[str]:
@@ -160,12 +158,12 @@ def _ranges(filters: Filters) -> Iterator[sa.ColumnElement[bool]]:
     # Exact milliseconds cost three times as much as rough ones: they are for those near the bound.
     if filters.duration_from is not None:
         least = int(_between(filters.duration_from, _MOST_SECONDS) * 1000)
-        near = sa.and_(_roughly(*_SPAN) >= least - _ROUGH_MS, milliseconds() >= least)
-        yield sa.or_(_roughly(*_SPAN) >= least + _ROUGH_MS, near)
+        near = sa.and_(roughly_between(*_SPAN) >= least - _ROUGH_MS, milliseconds() >= least)
+        yield sa.or_(roughly_between(*_SPAN) >= least + _ROUGH_MS, near)
     if filters.duration_to is not None:
         most = int(_between(filters.duration_to, _MOST_SECONDS) * 1000)
-        near = sa.and_(_roughly(*_SPAN) <= most + _ROUGH_MS, milliseconds() <= most)
-        yield sa.or_(_roughly(*_SPAN) <= most - _ROUGH_MS, near)
+        near = sa.and_(roughly_between(*_SPAN) <= most + _ROUGH_MS, milliseconds() <= most)
+        yield sa.or_(roughly_between(*_SPAN) <= most - _ROUGH_MS, near)
 
 
 def _between(value: Decimal, most: Decimal | int) -> Decimal:
@@ -203,72 +201,18 @@ def _containing(access: Access, text: str) -> Iterator[sa.ColumnElement[bool]]:
     newest = sa.select(Execution.id).where(Execution.workspace_id == access.workspace.id)
     first = newest.order_by(Execution.id.desc()).offset(SEARCHED).limit(1).scalar_subquery()
     yield Execution.id > sa.func.coalesce(first, "")
-    wanted = text.strip()
+    wanted = sa.func.lower(text.strip())
     if access.workspace.searches_texts:
-        columns = (Execution.id, Execution.body, Execution.output)
-        yield sa.or_(*(column.icontains(wanted, autoescape=True) for column in columns))
+        yield sa.or_(*(_found_in(column, wanted) for column in (Execution.id, Execution.body, Execution.output)))
         return
-    named = (PromptTemplate.name, PromptTemplate.slug)
     templates = sa.select(PromptTemplate.id).where(
         PromptTemplate.workspace_id == access.workspace.id,
-        sa.or_(*(column.icontains(wanted, autoescape=True) for column in named)),
+        sa.or_(*(_found_in(column, wanted) for column in (PromptTemplate.name, PromptTemplate.slug))),
     )
     facts = (Execution.id, Execution.model, Execution.credential_name)
-    found = [column.icontains(wanted, autoescape=True) for column in facts]
-    yield sa.or_(Execution.prompt_template_id.in_(templates), *found)
+    yield sa.or_(Execution.prompt_template_id.in_(templates), *(_found_in(column, wanted) for column in facts))
 
 
-class _unindexed(FunctionElement[Any]):
-    """A column that SQLite shall not look up in an index of its own."""
-
-    inherit_cache = True
-
-
-@compiles(_unindexed)
-def _as_it_is(element: _unindexed, compiler: SQLCompiler, **more: Any) -> str:
-    return compiler.process(element.clauses, **more)
-
-
-@compiles(_unindexed, "sqlite")
-def _on_sqlite(element: _unindexed, compiler: SQLCompiler, **more: Any) -> str:
-    return f"+{compiler.process(element.clauses, **more)}"
-
-
-class _milliseconds(FunctionElement[int]):
-    """Whole milliseconds between two times, rounded half up as Execution.duration_ms is."""
-
-    inherit_cache = True
-    type = sa.BigInteger()
-
-
-@compiles(_milliseconds)
-def _by_intervals(element: _milliseconds, compiler: SQLCompiler, **more: Any) -> str:
-    start, end = (compiler.process(each, **more) for each in element.clauses)
-    return f"floor(extract(epoch from ({end} - {start})) * 1000 + 0.5)"
-
-
-@compiles(_milliseconds, "sqlite")
-def _by_texts(element: _milliseconds, compiler: SQLCompiler, **more: Any) -> str:
-    # SQLite's own functions of time know milliseconds at the best; it is stored as 2026-03-18 10:00:00.123456
-    start, end = (compiler.process(each, **more) for each in element.clauses)
-    seconds = f"strftime('%s', {end}) - strftime('%s', {start})"
-    micros = f"substr({end}, 21, 6) - substr({start}, 21, 6)"
-    return f"((({seconds}) * 1000000 + {micros} + 500) / 1000)"
-
-
-class _roughly(_milliseconds):
-    """The same, wrong by a few milliseconds at the most."""
-
-    inherit_cache = True
-
-
-@compiles(_roughly)
-def _by_floats(element: _roughly, compiler: SQLCompiler, **more: Any) -> str:
-    start, end = (compiler.process(each, **more) for each in element.clauses)
-    return f"(date_part('epoch', {end} - {start}) * 1000)"
-
-
-@compiles(_roughly, "sqlite")
-def _by_days(element: _roughly, compiler: SQLCompiler, **more: Any) -> str:
-    start, end = (compiler.process(each, **more) for each in element.clauses)
-    return f"((julianday({end}) - julianday({start})) * 86400000)"
+def _found_in(column: Any, wanted: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """LIKE goes back at each letter that fits: for a text of one letter it takes the product of both lengths."""
+    return position(sa.func.lower(column), wanted) > 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import statistics
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,12 +20,15 @@ from aiapp.errors import InvalidInput
 from aiapp.executions.lists.filters import SEARCHED, Filters, conditions
 from aiapp.executions.models import FINISHED, Execution
 from aiapp.executions.streaming.stream import closing
-from aiapp.extensions import db, reading
+from aiapp.extensions import bounded, db, reading
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.workspaces.access import Access
 
 MAX_LIMIT = 200
 MAX_WAIT_SECONDS = 60.0
+# Longer nobody waits for a text to be looked for.
+SEARCH_SECONDS = 5.0
+TOO_LONG = f"Looking for it takes longer than {SEARCH_SECONDS:.0f} seconds. Choose a prompt template, a member or a time besides."
 # More are not counted for a page.
 COUNTED = 10_000
 _SHOWN_USERS = 20
@@ -69,6 +73,7 @@ def list_executions(
     limit: int = 50,
     texts: bool = True,
     openings: bool = False,
+    patiently: bool = False,
 ) -> Page:
     """Return executions of the workspace, newest first, with their prompt template, version and user.
 
@@ -77,8 +82,9 @@ def list_executions(
         limit: 1 to MAX_LIMIT.
         texts: False leaves prompts and outputs in the database until one is read: for lists that do not show them.
         openings: True reads the first words of those that have no prompt template to be called by.
+        patiently: True looks for a text for as long as it takes.
 
-    Raises InvalidInput for a cursor that is none and for an unknown value of `feedback`.
+    Raises InvalidInput for a cursor that is none, for an unknown value of `feedback`, and for a text that is looked for too long.
     """
     query = _query(access, texts=texts, openings=openings)
     if cursor:
@@ -90,7 +96,8 @@ def list_executions(
         return Page([], None)
     query = query.where(*conditions(access, filters))
     limit = max(1, min(limit, MAX_LIMIT))
-    rows = list(db.session.scalars(query.order_by(Execution.id.desc()).limit(limit + 1)))
+    with _in_time(Filters() if patiently else filters):
+        rows = list(db.session.scalars(query.order_by(Execution.id.desc()).limit(limit + 1)))
     return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
 
 
@@ -101,12 +108,28 @@ def some(access: Access, ids: Collection[str]) -> list[Execution]:
 
 
 def count_executions(access: Access, filters: Filters) -> int:
-    """Return how many executions of the workspace there are, COUNTED + 1 where there are more than COUNTED."""
+    """Return how many executions of the workspace there are, COUNTED + 1 where there are more than COUNTED.
+
+    Raises InvalidInput for a text that is looked for too long.
+    """
     if filters.nowhere:
         return 0
     query = access.select(Execution).where(*conditions(access, filters)).with_only_columns(Execution.id)
     counted = query.limit(COUNTED + 1).subquery()
-    return db.session.scalar(sa.select(sa.func.count()).select_from(counted)) or 0
+    with _in_time(filters):
+        return db.session.scalar(sa.select(sa.func.count()).select_from(counted)) or 0
+
+
+@contextmanager
+def _in_time(filters: Filters) -> Iterator[None]:
+    if not filters.q:
+        yield
+        return
+    try:
+        with bounded(SEARCH_SECONDS):
+            yield
+    except TimeoutError:
+        raise InvalidInput(errors=[{"field": "q", "message": TOO_LONG}]) from None
 
 
 def using(access: Access, credential_id: str) -> list[tuple[PromptTemplate | None, int]]:

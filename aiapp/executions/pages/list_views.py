@@ -10,6 +10,7 @@ from flask import abort, redirect, render_template, request, stream_with_context
 from werkzeug.wrappers import Response
 
 from aiapp import htmx
+from aiapp.errors import InvalidInput
 from aiapp.executions import actions, pauses
 from aiapp.executions.lists import exporting, list_options, list_query, saved_views
 from aiapp.executions.lists.filters import SEARCHED
@@ -34,8 +35,14 @@ def index(access: Access) -> str | Response:
         return redirect(address(access, first.query, first.id), 302)
     asked, view = list_query.read(request.args), _of(views, request.args.get("view"))
     columns = known(request.args.get("columns", "").split(",")) or saved_views.columns_of(view, chosen)
-    found = _found(access, asked)
-    total = _counted(access, asked, found)
+    too_long = ""
+    try:
+        found = _found(access, asked)
+        total = _counted(access, asked, found)
+    except InvalidInput as error:
+        if error.errors[0]["field"] != "q":
+            raise
+        found, total, too_long = Page([], None), 0, error.errors[0]["message"]
     options = list_options.offered(access)
     names = {name: dict(pairs) for name, pairs in options.items()}
     kept = {**asked.given, **_view(request.args.get("view"))}
@@ -50,6 +57,7 @@ def index(access: Access) -> str | Response:
         and (view.query != asked.given or bool(view.columns and columns != known(view.columns))),
         may_change=view is not None and saved_views.changeable(access, view),
         total=total,
+        too_long=too_long,
         pauses=[(pauses.told(one), one.reason) for one in pauses.of_executions(found.rows)],
         counted=COUNTED,
         searched=SEARCHED,
