@@ -113,6 +113,8 @@ class BatchRow(Model):
     error: Mapped[str | None] = mapped_column(sa.Text)
 
 
-# What all rows share belongs to no execution, and neither does a row that never ran: they go when the batch has ended.
-sealing.register(Batch, {"mapping": {}, "checked": None, "prompt": None}, execution=None)
+# What all rows share belongs to no execution, and neither does a row that never ran: they go when the batch has ended. Where a
+# table has no header, its first row names the columns.
+_SHARED = {"columns": [], "mapping": {}, "checked": None, "prompt": None}
+sealing.register(Batch, _SHARED, execution=None, erased={"file_name": ""})
 sealing.register(BatchRow, {"context": {}, "error": None}, execution="execution_id")

@@ -101,7 +101,7 @@ class Use:
         return first
 
     def batch(self) -> None:
-        table = f"word,note\n{self.canary} one,{self.canary}\n{self.canary} two,\n"
+        table = f"word,{self.canary} note\n{self.canary} one,{self.canary}\n{self.canary} two,\n"
         self.provider.on("good", says(f'{{"{self.canary}": 1}}'), refuses(400, self.canary), says("none"))
         made = self.call("POST", "/batches", {"prompt_template": "sort", "csv": table})["id"]
         self.work()
