@@ -83,9 +83,12 @@ class BatchBody(Settings, TableBody):
 
 
 class RetryBody(OptionalBody, Strict):
-    """Which rows."""
+    """Which rows, and whom the rows that are not begun yet ask: as before where all three are left out."""
 
     rows: Literal["failed", "cancelled", "all"] = "failed"
+    provider: Text | None = None
+    credential_id: Text | None = None
+    model: Text | None = None
 
 
 @batches.get("/batches", summary="Batches, newest first")
@@ -201,8 +204,12 @@ def cancel(path: BatchPath) -> Batch:
 @batches.post("/batches/<id:batch_id>/retry", summary="Try failed rows again")
 @needs("editor", "run")
 def retry(path: BatchPath, body: RetryBody) -> Batch:
-    """Only these get a new execution, whose parent is the old one. 409 `nothing_to_retry` where there is none."""
-    return _shown(actions.retry(asking(), _found(path), body.rows))
+    """Only these get a new execution, whose parent is the old one. 409 `nothing_to_retry` where there is none.
+
+    A batch that somebody paused stays paused; one that paused by itself goes on.
+    """
+    asked = {name: getattr(body, name) for name in body.model_fields_set.intersection(actions.ASKED)}
+    return _shown(actions.retry(asking(), _found(path), body.rows, asked))
 
 
 @batches.get("/batches/<id:batch_id>/rows", summary="The rows of a batch")

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
-from aiapp.batches import announcements, feeding, jobs
+from aiapp.batches import announcements, feeding, halting, jobs
 from aiapp.batches.models import Batch, BatchRow
 from aiapp.columns import now
+from aiapp.credentials import keeping
 from aiapp.errors import Conflict
-from aiapp.executions import cancelling
+from aiapp.executions import cancelling, submission
 from aiapp.executions.models import Execution
 from aiapp.executions.streaming.publishing import Publisher
+from aiapp.executions.submission import Submission
 from aiapp.extensions import db, redis
 from aiapp.observability.logs import log
 from aiapp.webhooks import announcing
 from aiapp.workspaces.access import Access, missing
 
+ASKED = ("provider", "credential_id", "model")
 RETRIED = {"failed": ("failed",), "cancelled": ("cancelled",), "all": ("failed", "cancelled")}
 
 
@@ -50,7 +54,7 @@ def resume(access: Access, batch: Batch) -> Batch:
         raise _finished(found)
     _take_over(access, found)
     if found.status == "paused":
-        found.status, found.note = "running", ""
+        _go_on(found)
         note(access, found, "resume")
     db.session.commit()
     jobs.wake(found.id, found.workspace_id, found.priority)
@@ -72,7 +76,7 @@ def cancel(access: Access, batch: Batch) -> Batch:
     running = sa.select(BatchRow.execution_id).where(BatchRow.batch_id == found.id, BatchRow.state == "running")
     under_way = [one for one in db.session.scalars(running) if one is not None]
     for execution_id in under_way:
-        cancelling.cancel(execution_id)
+        cancelling.cancel(execution_id, "with its batch")
     feeding.settle(found.id)
     found.status, found.note, found.ended_at = "cancelled", "", now()
     note(access, found, "cancel")
@@ -85,17 +89,23 @@ def cancel(access: Access, batch: Batch) -> Batch:
     return found
 
 
-def retry(access: Access, batch: Batch, which: str = "failed") -> Batch:
+def retry(access: Access, batch: Batch, which: str = "failed", asked: Mapping[str, str | None] | None = None) -> Batch:
     """Have rows that failed (`which` is a key of RETRIED) run again, each with its last execution as the parent of the next.
 
-    A batch that has ended runs again, taken over as by resume; a paused one stays paused. Raises Conflict `nothing_to_retry`,
-    and for a draft.
+    A batch that has ended runs again, taken over as by resume, and so does one that paused by itself; one that somebody paused
+    stays paused.
+
+    Arguments:
+        asked: provider, credential_id or model that rows which are not begun yet ask from now on; None is a free choice.
+    Raises Conflict `nothing_to_retry`, and for a draft; as submitting does for what is asked.
     """
     found = _locked(access, batch)
     if found.status == "draft":
         raise _finished(found)
     if not found.prompt:
-        raise Conflict(feeding.UNKNOWN_PROMPT, code="texts_erased")
+        raise Conflict(halting.UNKNOWN_PROMPT, code="texts_erased")
+    if asked:
+        _ask(access, found, asked)
     again = sa.update(BatchRow).where(BatchRow.batch_id == found.id, BatchRow.state.in_(RETRIED[which]))
     spent = sa.func.coalesce(BatchRow.earlier_cost, 0) + sa.func.coalesce(BatchRow.cost, 0)
     again = again.values(
@@ -110,10 +120,10 @@ def retry(access: Access, batch: Batch, which: str = "failed") -> Batch:
     rows = len(write(again.returning(BatchRow.id)))
     if not rows:
         raise Conflict("No row of it can be tried again.", code="nothing_to_retry")
-    if found.status in ("ended", "cancelled"):
-        found.status, found.ended_at = "running", None
+    if found.status in ("ended", "cancelled") or found.note:
+        _go_on(found)
         _take_over(access, found)
-    note(access, found, "retry", rows=rows, which=which)
+    note(access, found, "retry", rows=rows, which=which, **(asked or {}))
     _commit()
     jobs.wake(found.id, found.workspace_id, found.priority)
     return found
@@ -129,8 +139,25 @@ def _locked(access: Access, batch: Batch) -> Batch:
     return found
 
 
+def _go_on(batch: Batch) -> None:
+    batch.status, batch.note, batch.ended_at, batch.counted_from = "running", "", None, now()
+
+
+def _ask(access: Access, batch: Batch, asked: Mapping[str, str | None]) -> None:
+    """Change whom the next rows ask; all else stays as it was at the start."""
+    batch.asked = {name: value for name, value in {**batch.asked, **asked}.items() if value}
+    chosen: dict[str, Any] = {name: batch.asked.get(name) for name in ASKED}
+    settings = submission.asked(access, Submission(**chosen, source="batch"), batch.prompt_version)
+    requested = {f"requested_{name}": settings[f"requested_{name}"] for name in ASKED}
+    prompt = batch.prompt or {}
+    batch.prompt = {**prompt, "settings": {**prompt["settings"], **requested}}
+    credential_id = chosen["credential_id"]
+    if credential_id and keeping.find(access, credential_id).owner_id not in (None, batch.user_id):
+        batch.user_id, batch.token_name = access.user.id, access.token_name
+
+
 def _take_over(access: Access, batch: Batch) -> None:
-    if not feeding.may_go_on(batch):
+    if not halting.may_go_on(batch):
         batch.user_id, batch.token_name = access.user.id, access.token_name
 
 

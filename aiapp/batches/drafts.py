@@ -63,6 +63,7 @@ def create(
     _insert_rows(batch.workspace_id, batch.id, table)
     if start:
         batch.status, batch.started_at, batch.prompt = "running", now(), frozen.freeze(prepared)
+        batch.counted_from = batch.started_at
         note(access, batch, "start")
     db.session.commit()
     log(__name__).info("batch.created", batch_id=batch.id, workspace_id=batch.workspace_id, rows=batch.size)
@@ -97,7 +98,8 @@ def start(access: Access, batch: Batch) -> Batch:
     prepared, _, checked = _looked_at(access, wish, batch.columns, batch.mapping, listing.contexts(batch.id))
     wishes.demand_ready(checked)
     checked.left_out = _left_out(batch)
-    values = {"status": "running", "started_at": now(), "prompt": frozen.freeze(prepared)}
+    moment = now()
+    values = {"status": "running", "started_at": moment, "counted_from": moment, "prompt": frozen.freeze(prepared)}
     values |= {"prompt_version_id": prepared.prompt_version_id, "checked": checked.as_json()}
     values |= {"user_id": access.user.id, "token_name": access.token_name}
     _move_draft(batch, values)

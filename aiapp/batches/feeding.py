@@ -14,8 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 
-from aiapp.accounts.models import User
-from aiapp.batches import announcements, checking, frozen
+from aiapp.batches import announcements, checking, frozen, halting
 from aiapp.batches.models import Batch, BatchRow
 from aiapp.columns import new_id, now
 from aiapp.errors import InvalidInput
@@ -23,15 +22,12 @@ from aiapp.executions.models import FINISHED, Execution
 from aiapp.executions.running.states import database_time
 from aiapp.extensions import db
 from aiapp.observability.logs import log
-from aiapp.workspaces.models import ROLES, Membership
 
 # In one transaction, so that nobody waits long for the database.
 STEP = 50
 MINUTE = timedelta(minutes=1)
-UNKNOWN_PROMPT = "Nobody knows its prompt any more: its texts were erased, or the server's keys do not open them."
 UNKNOWN_VALUES = "Nobody knows its values any more: its texts were erased, or the server's keys do not open them."
 REFUSED = "The database could not store its execution."
-LEFT = "Whoever started it can no longer run batches here. Who resumes it takes it over."
 
 # A row, and the columns of its execution.
 Filled = tuple[BatchRow, dict[str, Any]]
@@ -58,10 +54,9 @@ def step(batch_id: str) -> Fed:
         return Fed()
     fed = Fed(batch.workspace_id, batch.priority)
     settle(batch_id)
-    if batch.status == "running" and not may_go_on(batch):
-        batch.status, batch.note = "paused", LEFT
-    if batch.status == "running" and not batch.prompt:
-        batch.status, batch.note = "paused", UNKNOWN_PROMPT
+    if batch.status == "running":
+        batch.note = halting.reason(batch)
+        batch.status = "paused" if batch.note else "running"
     if batch.status == "running":
         _make(batch, fed)
     fed.ended = note_end(batch)
@@ -166,16 +161,6 @@ def _begin(filled: Sequence[Filled]) -> list[str]:
         )
         db.session.execute(taken.returning(BatchRow.id).execution_options(synchronize_session=False)).one()
     return [execution.id for _, execution in made]
-
-
-def may_go_on(batch: Batch) -> bool:
-    """Whether the one who started it may still do that: a change of their role acts on what is not begun yet."""
-    role = db.session.scalar(
-        sa.select(Membership.role)
-        .join(User, User.id == Membership.user_id)
-        .where(Membership.workspace_id == batch.workspace_id, Membership.user_id == batch.user_id, User.active)
-    )
-    return role is not None and ROLES.index(role) >= ROLES.index("editor")
 
 
 def _left(batch_id: str) -> bool:

@@ -30,7 +30,8 @@ class Batch(Model):
     `{"column": name}` or `{"value": text}`. `asked` is how it was asked for (version, label, provider, credential_id, model,
     temperature, max_tokens). `checked` is what looking at all rows has found (see checking.Checked), None before. `prompt` is
     what the version said at the start, with all that it includes, so that no later edit divides the rows (see frozen.py). `note`
-    says why it was paused by itself. `size` is the number of its rows, `revision` counts the changes of a draft.
+    says why it was paused by itself; rows begun before `counted_from` do not count for that (see halting.py). `size` is how many
+    rows it has, `revision` counts the changes of a draft.
     `texts_erased_at` is set when it and its rows have no texts any more (see retention/erasing_batches.py).
     """
 
@@ -67,6 +68,7 @@ class Batch(Model):
     note: Mapped[str] = mapped_column(sa.String(300), default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    counted_from: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     texts_erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 

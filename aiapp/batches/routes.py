@@ -7,7 +7,13 @@ from typing import Any
 from flask import Blueprint, request, session, url_for
 
 from aiapp.batches import bounds, counting, listing, results, showing, tables
+from aiapp.batches.actions import ASKED
 from aiapp.batches.models import STATES, Batch
+from aiapp.credentials.models import Credential
+from aiapp.credentials.selection import name_for_all
+from aiapp.executions.showing import ERRORS
+from aiapp.extensions import db
+from aiapp.providers import registry
 from aiapp.workspaces.access import Access
 
 blueprint = Blueprint("batches", __name__, url_prefix="/w/<workspace>/batches")
@@ -33,7 +39,27 @@ def address(access: Access, batch: Batch) -> str:
 
 def words() -> dict[str, Any]:
     """Return the words that the templates use."""
-    return {"batch_word": showing.word, "batch_mark": showing.mark, "row_marks": showing.ROW_MARKS}
+    return {"batch_word": showing.word, "batch_mark": showing.mark, "row_marks": showing.ROW_MARKS, "reasons": ERRORS}
+
+
+def page(access: Access, batch: Batch) -> dict[str, Any]:
+    """Return what the whole page of a batch that was started needs: what is shown, and whom it asks."""
+    asked = (batch.prompt or {}).get("settings") or {f"requested_{name}": batch.asked.get(name) for name in ASKED}
+    credential_id, provider = asked["requested_credential_id"], asked["requested_provider"]
+    credential = db.session.get(Credential, credential_id) if credential_id else None
+    answering = "in the fallback order"
+    if credential_id:
+        answering = name_for_all(credential) if credential is not None else "deleted"
+    elif provider:
+        answering = f"any of {registry.provider(provider).label}"
+    settings = [
+        ("Model", asked["requested_model"] or "the credential's own"),
+        ("Credential", answering),
+        ("Temperature", asked.get("temperature")),
+        ("Rows a minute", batch.per_minute),
+    ]
+    told = [(name, value) for name, value in settings if value is not None]
+    return {**shown(access, batch), "asked": told, "chosen": {name: batch.asked.get(name) or None for name in ASKED}}
 
 
 def shown(access: Access, batch: Batch) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from aiapp import htmx
 from aiapp.batches import actions, counting, draft_views, listing, results
 from aiapp.batches.models import STATES, Batch
-from aiapp.batches.routes import address, blueprint, shown, words
+from aiapp.batches.routes import address, blueprint, page, shown, words
 from aiapp.errors import NotFound
 from aiapp.workspaces.access import Access, require
 
@@ -39,7 +39,7 @@ def show(access: Access, batch_id: str) -> str:
     batch = access.get(Batch, batch_id)
     if batch.status == "draft":
         return draft_views.page(access, batch)
-    return render_template("batches/show.html", **shown(access, batch))
+    return render_template("batches/show.html", **page(access, batch))
 
 
 @blueprint.get("/<id:batch_id>/_live")
@@ -73,7 +73,7 @@ def cancel_dialog(access: Access, batch_id: str) -> str:
     batch = access.get(Batch, batch_id)
     if batch.status == "draft":
         raise NotFound
-    return render_template("batches/cancel.html", **shown(access, batch))
+    return render_template("batches/cancel.html", **page(access, batch))
 
 
 @blueprint.post("/<id:batch_id>/cancel")
@@ -83,14 +83,25 @@ def cancel(access: Access, batch_id: str) -> BaseResponse:
     return htmx.go(address(access, actions.cancel(access, access.get(Batch, batch_id))))
 
 
+@blueprint.get("/<id:batch_id>/retry")
+@require("editor")
+def retry_dialog(access: Access, batch_id: str) -> str:
+    """Ask who shall answer the rows that failed."""
+    batch = access.get(Batch, batch_id)
+    if batch.status == "draft" or batch.texts_erased_at is not None:
+        raise NotFound
+    return render_template("batches/retry.html", **page(access, batch))
+
+
 @blueprint.post("/<id:batch_id>/retry")
 @require("editor")
 def retry(access: Access, batch_id: str) -> BaseResponse:
-    """Have failed rows (or, with `rows`, cancelled ones) run again."""
+    """Have failed rows (or, with `rows`, cancelled ones) run again; a form that chooses who answers has all of ASKED."""
     which = request.form.get("rows", "failed")
     if which not in actions.RETRIED:
         raise NotFound
-    return htmx.go(address(access, actions.retry(access, access.get(Batch, batch_id), which)))
+    asked = {name: request.form[name] or None for name in actions.ASKED if name in request.form}
+    return htmx.go(address(access, actions.retry(access, access.get(Batch, batch_id), which, asked)))
 
 
 @blueprint.get("/<id:batch_id>/delete")
@@ -100,7 +111,7 @@ def delete_dialog(access: Access, batch_id: str) -> str:
     batch = access.get(Batch, batch_id)
     if batch.status == "draft":
         raise NotFound
-    return render_template("batches/delete.html", **shown(access, batch))
+    return render_template("batches/delete.html", **page(access, batch))
 
 
 @blueprint.post("/<id:batch_id>/delete")

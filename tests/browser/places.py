@@ -157,6 +157,7 @@ PLACES = (
     Place("batch-paused", "/w/demo/batches/{batch_paused}", shows="#progress"),
     Place("batch-cancel", "/w/demo/batches/{batch_paused}/cancel", shows="dialog[open]"),
     Place("batch-delete", "/w/demo/batches/{batch_failed}/delete", shows="dialog[open]"),
+    Place("batch-retry", "/w/demo/batches/{batch_failed}/retry", shows="dialog[open] #run-provider"),
     Place("batch-failed", "/w/demo/batches/{batch_failed}", shows=".notice"),
     Place("settings", "/w/demo/settings"),
     Place("settings-as-viewer", "/w/demo/settings", VIEWER),

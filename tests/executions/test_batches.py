@@ -57,7 +57,7 @@ def test_every_count_is_the_same_on_the_page_in_the_api_in_files_and_in_sql(desk
         "Failed 2",
         "status-degraded",
         "2 rows failed.",
-        "2 with <code>bad_request</code>.",
+        "the provider did not understand the request.",
     ):
         assert words in page
     assert "status-completed" not in page.split("batch-state")[1].split("</span></span>")[0]
