@@ -92,7 +92,7 @@ def candidates(
     if having:
         chosen = sorted(chosen, key=lambda row: (row.provider not in having, not _knows(row, model)))
     offered, circuits = offers_of({row.provider for row in chosen}), breakers.of(workspace_id)
-    found = []
+    found: list[Candidate] = []
     for row in chosen:
         swapped = bool(having) and row.provider not in having
         reason = "Chosen for this execution" if credential_id else _place_words(row, places.get(row.id, 0))
@@ -107,7 +107,16 @@ def candidates(
         else:
             target = replace(target, failing=_drill_words(row, at or now()))
             found.append(_in_circuit(Candidate(row, target.model, target, reason), circuits, at or now()))
-    return sorted(found, key=lambda one: one.last)
+    others = any(not one.last and one.target is not None for one in found)
+    return [_with_refusal(one, others) for one in sorted(found, key=lambda one: one.last)]
+
+
+def _with_refusal(one: Candidate, others: bool) -> Candidate:
+    """Return one that is asked last with why; where no `others` are asked before it, it is not later than it was."""
+    if one.breaker is None or not one.last:
+        return one
+    told = f"{one.reason}; {'asked last, because ' if others else ''}{one.breaker.why} a short time ago"
+    return replace(one, reason=told, target=one.target and replace(one.target, reason=told))
 
 
 def targets_for(
@@ -144,12 +153,8 @@ def _in_circuit(one: Candidate, circuits: Mapping[tuple[str, str], Breaker], at:
         if state == "half_open":
             return replace(one, breaker=breaker)
         if breaker.cause in OF_THE_KEY:
-            because = f"It is asked last: {breaker.why} a short time ago"
-            reason = f"{one.reason}; asked last, because {breaker.why} a short time ago"
-            target = one.target and replace(one.target, reason=reason)
-            return replace(one, breaker=breaker, last=True, because=because, reason=reason, target=target)
-        seconds = (breaker.free_at - at).total_seconds()
-        because = f"Its circuit is open for another {duration(seconds)}: {breaker.why}"
+            return replace(one, breaker=breaker, last=True, because=f"It is asked last: {breaker.why} a short time ago")
+        because = f"Its circuit is open for another {duration((breaker.free_at - at).total_seconds())}: {breaker.why}"
         return replace(one, breaker=breaker, held=True, because=because)
     return one
 

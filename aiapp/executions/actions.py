@@ -181,7 +181,7 @@ def cancel(access: Access, execution: Execution) -> Execution:
     """
     if execution.user_id != access.user.id:
         access.demand("editor")
-    done = cancelling.cancel(execution.id)
+    done = cancelling.cancel(execution.id, f"by {access.user.name}")
     db.session.commit()
     db.session.refresh(execution)
     if execution.status in ("completed", "failed"):

@@ -12,8 +12,12 @@ from aiapp.executions.running import attempts, endings, states
 from aiapp.extensions import db
 
 
-def end_unworked(execution_id: str) -> bool:
-    """Cancel a row that waits, or whose worker was lost, in the caller's transaction; return whether it did."""
+def end_unworked(execution_id: str, how: str = "") -> bool:
+    """Cancel a row that waits, or whose worker was lost, in the caller's transaction; return whether it did.
+
+    Arguments:
+        how: as for cancel; by default what was said when its worker was asked stays.
+    """
     unworked = sa.or_(Execution.status == "pending", states.abandoned())
     now = states.database_time()
     if not _write(execution_id, unworked, status="cancelled", completed_at=now, cancel_requested_at=now):
@@ -21,23 +25,26 @@ def end_unworked(execution_id: str) -> bool:
     attempts.lose(execution_id, "Cancelled.", "Cancelled.", error_class="cancelled")
     ending = endings.cancelled()
     rows = attempts.of(execution_id)
-    values = {**ending.values, **endings.sums(ending, rows)}
+    values = {**ending.values, **endings.sums(ending, rows), **_told(how)}
     if values.get("partial"):
         values |= _kept(execution_id, values["output"], rows)
     _write(execution_id, sa.true(), next_attempt_at=None, lease_owner=None, lease_until=None, **values)
     return True
 
 
-def cancel(execution_id: str) -> Literal["cancelled", "cancel_requested"] | None:
+def cancel(execution_id: str, how: str) -> Literal["cancelled", "cancel_requested"] | None:
     """Cancel a row in the caller's transaction: at once, or by its worker, who looks twice a second (leases.py).
 
     Return what was done; None where it had ended, or somebody had asked its worker before.
+
+    Arguments:
+        how: by whom or with what, as it follows "Cancelled" in a sentence.
     """
     # Again, because between the two a worker may have taken the row, or have put it back for a later round.
     for _ in range(10):
-        if end_unworked(execution_id):
+        if end_unworked(execution_id, how):
             return "cancelled"
-        if _ask_worker(execution_id):
+        if _ask_worker(execution_id, how):
             return "cancel_requested"
         if _nothing_to_do(execution_id):
             return None
@@ -54,9 +61,13 @@ def _kept(execution_id: str, partial: str, rows: attempts.Rows) -> dict[str, Any
     return stored
 
 
-def _ask_worker(execution_id: str) -> bool:
+def _told(how: str) -> dict[str, str]:
+    return {"error_message": f"Cancelled {how}."} if how else {}
+
+
+def _ask_worker(execution_id: str, how: str) -> bool:
     unasked = sa.and_(Execution.status == "processing", Execution.cancel_requested_at.is_(None))
-    return _write(execution_id, unasked, cancel_requested_at=states.database_time())
+    return _write(execution_id, unasked, cancel_requested_at=states.database_time(), **_told(how))
 
 
 def _nothing_to_do(execution_id: str) -> bool:

@@ -18,6 +18,8 @@ from aiapp.prompt_templates.releases import runnable_version
 from aiapp.providers.types import ProviderError
 from aiapp.workspaces.access import Access
 
+_OF_CREDENTIALS = frozenset({"auth", "permission", "quota"})
+
 Verdict = Literal["first", "next", "waits", "skipped"]
 
 
@@ -102,6 +104,20 @@ def held_back(execution: Execution) -> list[tuple[str, str]]:
     except ProviderError:
         return []
     return [(selection.name_for_all(one.credential), one.because) for one in found if one.held]
+
+
+def refusing(access: Access, execution: Execution) -> list[tuple[str, str | None]]:
+    """Return the credentials that refused an execution which failed of them, by name, with the id of each that may be changed."""
+    if execution.status != "failed" or execution.error_class not in _OF_CREDENTIALS:
+        return []
+    asked = {
+        one.credential_id: one.credential_name
+        for one in execution.attempts
+        if one.credential_id and one.error_class == execution.error_class
+    }
+    own = {row.id: row for row in order.usable_by(access.workspace.id, access.user.id)}
+    changeable = {key for key, row in own.items() if access.allows("admin" if row.owner_id is None else "editor")}
+    return [(name, key if key in changeable else None) for key, name in asked.items()]
 
 
 def _in_order(access: Access, found: list[Candidate]) -> list[Considered]:

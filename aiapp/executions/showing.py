@@ -22,7 +22,7 @@ KINDS |= {"reasoning": "Reasoning", "request": "Requests"}
 
 ERRORS = {
     "bad_request": ("the provider did not understand the request", "Check the model's name and the settings."),
-    "auth": ("the key was refused", "Replace the key of this credential, or put another one before it."),
+    "auth": ("the key was refused", "Replace the key, or put another credential before it."),
     "permission": ("the key may not do this", "Give the key access to this model at the provider."),
     "quota": ("the account is out of credit", "Add credit at the provider, or put another credential before it."),
     "rate_limit": ("too many requests for this key", "Try again later, or add a credential to fall back to."),
@@ -44,6 +44,10 @@ ERRORS = {
     "no_credential": ("no credential can answer", "An admin adds or switches on a credential."),
 }
 
+
+# What a provider says before it reads anything, and charges nothing for.
+_UNREAD = frozenset({"auth", "permission", "quota", "rate_limit", "overloaded", "model_not_found", "bad_request"})
+_UNREAD |= {"context_length", "blocked_address"}
 
 # Of a repetition that lets go of the credential that was asked: before it, and of it.
 UNPINS = (
@@ -117,6 +121,14 @@ def waited_ms(execution: Execution) -> int | None:
     if execution.started_at is None:
         return None
     return max(0, round((execution.started_at - execution.created_at).total_seconds() * 1000))
+
+
+def nothing_used(execution: Execution) -> bool:
+    """Whether it ended without an answer, and every call of it was refused before anything was read."""
+    if not execution.finished or execution.total_tokens is not None or execution.output:
+        return False
+    refused = [one.error_class in _UNREAD and one.first_token_ms is None for one in execution.attempts]
+    return bool(refused) and all(refused)
 
 
 def shown_output(execution: Execution) -> str:

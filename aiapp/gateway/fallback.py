@@ -210,7 +210,7 @@ def after_round(
     earliest = min(_still_to_wait(last.get(one), now) for one in hopeful)
     jitter = backoff(round_number, rules.base, rules.maximum, rng=rng) or 0.0
     wait = max(jitter, earliest)
-    retry = f"retry {round_number + 1} of {rules.rounds} in {duration(wait)}"
+    retry = f"round {round_number + 2} of {rules.rounds + 1} in {duration(wait)}"
     if ending.place in given_up:
         return Verdict(wait, f"{what}, so it is not asked again; {retry} asks others.")
     if ending.place in hopeful and _still_to_wait(ending, now) > wait:

@@ -338,7 +338,7 @@ def test_a_waiting_execution_is_cancelled_at_once_and_stays_so(engine, bob):
     assert engine.run(execution_id).status == "cancelled"
 
 
-def test_an_execution_between_two_rounds_is_cancelled_with_what_it_has_used(engine, provider):
+def test_an_execution_between_two_rounds_is_cancelled_with_what_it_has_used(engine, provider, sign_in):
     engine.credential("first")
     provider.on("first", refuses(500))
     execution_id = engine.submit()
@@ -346,6 +346,9 @@ def test_an_execution_between_two_rounds_is_cancelled_with_what_it_has_used(engi
     bob = engine.team.access("bob")
     ended = actions.cancel(bob, row(bob, execution_id))
     assert (ended.status, ended.next_attempt_at, len(ended.attempts)) == ("cancelled", None, 1)
+    assert ended.error_message == f"Cancelled by {bob.user.name}."
+    page = sign_in("bob").get(f"/w/acme/executions/{execution_id}").get_data(as_text=True)
+    assert "round 2 of" not in page, "no round follows"
 
 
 def test_an_execution_of_a_lost_worker_is_cancelled_without_waiting_for_another(engine):
@@ -373,8 +376,8 @@ def test_a_cancel_that_meets_a_worker_putting_the_row_back_is_not_lost(engine, m
     engine.change(execution_id, status="processing", lease_owner="there", lease_until=future)
     real = cancelling.end_unworked
 
-    def put_back_meanwhile(row_id):
-        ended = real(row_id)
+    def put_back_meanwhile(row_id, how):
+        ended = real(row_id, how)
         monkeypatch.setattr(cancelling, "end_unworked", real)
         db.session.execute(sa.update(Execution).values(status="pending", lease_owner=None, lease_until=None))
         return ended

@@ -10,7 +10,7 @@ from scripted_provider import refuses, says
 
 from aiapp.columns import now
 from aiapp.credentials.models import CircuitBreaker
-from aiapp.executions.explaining import explain
+from aiapp.executions.explaining import explain, refusing
 from aiapp.executions.running import states
 from aiapp.executions.submission import Submission
 from aiapp.extensions import db
@@ -71,7 +71,7 @@ def test_a_drill_is_followed_by_the_next_credential_without_a_call(engine, two, 
     assert row.attempts[0].next_reason == "The failure drill let it fail; the next credential is tried."
     assert {call.key for call in engine.provider.calls} == {"second"}
     alone = engine.run(engine.submit(credential_id=first))
-    assert alone.attempts[0].next_reason.startswith("The failure drill let it fail; retry 1 of")
+    assert alone.attempts[0].next_reason.startswith("The failure drill let it fail; round 2 of")
     alice.submit(f"/w/acme/credentials/{first}/drill", data={"seconds": "0"})
     again = engine.submit()
     assert engine.run(again).attempts[0].error_class != "server"
@@ -127,3 +127,20 @@ def test_the_list_of_credentials_tells_an_open_circuit_from_one_that_the_next_ex
     assert "is half-open: the next execution tries it" in alice.get(f"/w/acme/credentials/{two[0]}").get_data(
         as_text=True
     )
+
+
+def test_a_failure_of_keys_names_them_and_says_that_nothing_was_used(engine, provider, sign_in):
+    keys = {name: engine.credential(name) for name in ("first", "second")}
+    for name in keys:
+        provider.on(name, refuses(401, "bad key"))
+    engine.finish(engine.submit())
+    made = engine.finish(engine.submit())  # both are known by now to refuse: none of them is asked last
+    assert [one.reason for one in made.attempts] == [
+        "Default credential; its key was refused a short time ago",
+        "Second in the fallback order; its key was refused a short time ago",
+    ]
+    page = " ".join(sign_in("adam").get(f"/w/acme/executions/{made.id}").get_data(as_text=True).split())
+    for name, credential_id in keys.items():
+        assert f'href="/w/acme/credentials/{credential_id}">{name}</a>' in page
+    assert "nothing was used" in page
+    assert refusing(engine.team.access("vera"), made) == [("first", None), ("second", None)]

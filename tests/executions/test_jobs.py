@@ -114,8 +114,8 @@ def test_one_500_then_an_answer_takes_two_requests(engine, provider):
     assert row.status == "completed"
     assert provider.count() == {"first": 2}
     assert [attempt.number for attempt in row.attempts] == [1, 2]
-    assert row.attempts[0].next_reason.startswith("The provider had an error; retry 1 of 5 in ")
-    assert row.attempts[1].reason == "Default credential; retry 1 of 5"
+    assert row.attempts[0].next_reason.startswith("The provider had an error; round 2 of 6 in ")
+    assert row.attempts[1].reason == "Default credential; round 2 of 6"
 
 
 def test_a_provider_that_always_fails_is_asked_in_six_rounds_and_the_execution_fails_with_its_error(engine, provider):
@@ -363,6 +363,7 @@ def test_cancelling_a_running_execution_stops_its_call_and_keeps_what_had_come(e
     worker.join(20)  # the provider still hangs: only the cancel ends this call
     row = engine.row(execution_id)
     assert (row.status, row.error_class) == ("cancelled", "cancelled")
+    assert row.error_message == f"Cancelled by {access.user.name}."
     assert row.partial is (row.output is not None)
     assert row.attempts[0].error_class == "cancelled"
     provider.released.set()

@@ -30,7 +30,7 @@ def add(app, team):
                 for name, more in tried:
                     number += 1
                     shared = {"provider": "demo", "model": "m", "status": "failed", "started_at": now()}
-                    reason = round_words.with_retry("Default credential", retry, 5)
+                    reason = round_words.with_round("Default credential", retry, 5)
                     named = {"credential_id": name.ljust(32, "0"), "credential_name": name, "reason": reason}
                     db.session.add(
                         Attempt(
@@ -80,10 +80,10 @@ def test_earlier_rounds_are_folded_and_the_last_one_is_open(sign_in, add):
     page = text(sign_in("bob").get(path))
     rounds = page.partition('id="attempts"')[0].split('id="round-')[1:]
     assert [fold.count("attempt-header") for fold in rounds] == [2, 2]
-    assert 'Round 1<span class="muted">2 attempts</span>' in rounds[0]
+    assert 'Round 1<span class="muted">2 attempts: the provider failed</span>' in rounds[0]
     last = page.split('id="attempts"')[1].split("</ol>")[0]
     assert last.count("attempt-header") == 1
-    assert "retry 2 of 5" in last
+    assert "round 3 of 6" in last
 
 
 def test_a_single_round_is_not_folded(sign_in, add):
@@ -93,10 +93,10 @@ def test_a_single_round_is_not_folded(sign_in, add):
 
 
 def test_the_round_stays_readable_in_the_longest_reason(sign_in):
-    reason = round_words.with_retry("x" * 500, 5, 100)
+    reason = round_words.with_round("x" * 500, 5, 100)
     assert len(reason) <= 300
-    assert reason.endswith("; retry 5 of 100")
-    assert round_words.with_retry("Default credential", 0, 5) == "Default credential"
+    assert reason.endswith("; round 6 of 101")
+    assert round_words.with_round("Default credential", 0, 5) == "Default credential"
 
 
 def test_a_cancelled_one_promises_only_the_text_that_is_there(sign_in, add):

@@ -61,7 +61,7 @@ def test_a_stream_that_broke_after_text_says_that_the_answer_starts_anew():
 def test_retryable_failures_get_another_round(error_class):
     found = verdict(failure(FIRST, error_class))
     assert found.wait is not None
-    assert "retry 1 of 5" in found.reason
+    assert "round 2 of 6" in found.reason
 
 
 @pytest.mark.parametrize("error_class", sorted(NEXT_CREDENTIAL))
@@ -80,7 +80,7 @@ def test_a_round_goes_on_for_the_credential_that_may_recover_and_leaves_the_refu
 
 def test_the_reason_of_a_refused_credential_does_not_promise_to_ask_it_again():
     found = verdict(failure(SECOND, "server"), failure(FIRST, "model_not_found"), targets=(SECOND, FIRST))
-    assert found.reason.startswith("The model does not exist there, so it is not asked again; retry 1 of 5 in ")
+    assert found.reason.startswith("The model does not exist there, so it is not asked again; round 2 of 6 in ")
     assert found.reason.endswith(" s asks others.")
 
 
@@ -88,7 +88,7 @@ def test_the_reason_of_a_credential_that_asks_to_wait_says_that_the_others_come_
     failures = (failure(SECOND, "server"), failure(FIRST, "rate_limit", retry_after=60.0))
     found = verdict(*failures, targets=(SECOND, FIRST))
     assert found.wait < 60.0
-    assert "asked to slow down, for 60 s; retry 1 of 5 in " in found.reason
+    assert "asked to slow down, for 60 s; round 2 of 6 in " in found.reason
     assert found.reason.endswith(" s asks others meanwhile.")
 
 

@@ -31,6 +31,7 @@ def words() -> dict[str, Any]:
         "state_word",
         "author",
         "waited_ms",
+        "nothing_used",
         "execution_title",
         "poll",
     )
@@ -66,6 +67,7 @@ def shown(access: Access, execution: Execution) -> dict[str, Any]:
         "moments": timeline.moments(execution),
         "next_round": round_words.next_round(execution, rounds.rules()),
         "held_back": explaining.held_back(execution),
+        "refused": explaining.refusing(access, execution),
         "pause": (pause := pauses.of_execution(execution)),
         "pause_told": pauses.told(pause) if pause is not None else "",
         "pause_ends": pauses.ends(pause) if pause is not None else "",

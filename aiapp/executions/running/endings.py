@@ -68,9 +68,12 @@ def unreadable() -> Ending:
 
 
 def cancelled(values: dict[str, Any] | None = None) -> Ending:
-    """Somebody wanted it to end; an answer that had come nevertheless (`values`) is kept."""
-    cause = {"error_class": "cancelled", "error_message": "Cancelled."}
-    return Ending("cancelled", {**(values or {}), **cause}, "Cancelled.")
+    """Somebody wanted it to end; an answer that had come nevertheless (`values`) is kept.
+
+    Who wanted that stands in `error_message` already (cancelling.py).
+    """
+    kept = {name: value for name, value in (values or {}).items() if name != "error_message"}
+    return Ending("cancelled", {**kept, "error_class": "cancelled"}, "Cancelled.")
 
 
 def retried(round_number: int, wait: float, reason: str) -> Ending:

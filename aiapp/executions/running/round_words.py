@@ -10,6 +10,7 @@ from datetime import datetime
 from aiapp.columns import now
 from aiapp.executions.models import Attempt, Execution
 from aiapp.executions.running import attempts
+from aiapp.executions.showing import error_title
 from aiapp.filters import relative
 from aiapp.gateway import fallback
 from aiapp.gateway.fallback import Rules
@@ -17,7 +18,8 @@ from aiapp.providers.types import Target
 
 # An attempt keeps its round only in its reason, which is cut at 300 characters: the round comes last and must fit.
 _REASON = 260
-_RETRY = re.compile(r"; retry ([0-9]+) of [0-9]+\Z")
+# Older ones count retries, whose first one is the second round.
+_ROUND = re.compile(r"; (?:round ([0-9]+)|retry ([0-9]+)) of [0-9]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,11 @@ class RoundOfAttempts:
 
     number: int
     attempts: list[Attempt]
+
+    @property
+    def troubles(self) -> list[str]:
+        """What went wrong in it, each once, in a few words."""
+        return [error_title(name) for name in dict.fromkeys(one.error_class for one in self.attempts) if name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +44,17 @@ class NextRound:
     left_out: list[tuple[str, str]]
 
 
-def with_retry(reason: str, number: int, rounds: int) -> str:
-    """Return a target's reason with the retry that it is asked in, from 1; 0 is the first round, which is none."""
-    return f"{reason[:_REASON]}; retry {number} of {rounds}" if number else reason
+def with_round(reason: str, retry: int, retries: int) -> str:
+    """Return a target's reason with the round that it is asked in; nothing is said of the first one, which is retry 0."""
+    return f"{reason[:_REASON]}; round {retry + 1} of {retries + 1}" if retry else reason
 
 
 def rounds_of(execution: Execution) -> list[RoundOfAttempts]:
     """Return the attempts round by round, oldest first."""
     found: list[RoundOfAttempts] = []
     for attempt in execution.attempts:
-        retry = _RETRY.search(attempt.reason)
-        number = 1 + (int(retry[1]) if retry else 0)
+        told = _ROUND.search(attempt.reason)
+        number = int(told[1] or 1 + int(told[2])) if told else 1
         if not found or found[-1].number != number:
             found.append(RoundOfAttempts(number, []))
         found[-1].attempts.append(attempt)

@@ -13,7 +13,7 @@ from aiapp.credentials import breakers, selection
 from aiapp.credentials.selection import Candidate
 from aiapp.executions.running import attempts, endings
 from aiapp.executions.running.endings import Ending
-from aiapp.executions.running.round_words import with_retry
+from aiapp.executions.running.round_words import with_round
 from aiapp.executions.running.states import Work
 from aiapp.extensions import settings
 from aiapp.gateway import fallback
@@ -94,7 +94,7 @@ def plan(work: Work, rows: attempts.Rows) -> Round | Ending:
         rows=rows,
         chain=tuple(chain),
         targets=tuple(
-            replace(target, reason=with_retry(target.reason, work.round, limits.rounds)) for target in opened.targets
+            replace(target, reason=with_round(target.reason, work.round, limits.rounds)) for target in opened.targets
         ),
         passed_over=_passed_over(found, opened.targets),
         failures=tuple(failures),
@@ -146,7 +146,8 @@ def _passed_over(found: list[Candidate], targets: Sequence[Target]) -> tuple[tup
     """Return for each target those that stood before it and are not asked before it."""
     asked = {id(target) for target in targets}
     lists: list[tuple[Mapping[str, str], ...]] = []
-    waiting = [] if found and found[0].last else [one for one in found if one.last]
+    first = next((one for one in found if id(one.target) in asked), None)
+    waiting = [] if first is None or first.last else [one for one in found if one.last]
     for one in found:
         if id(one.target) in asked:
             lists.append(tuple(_described(each) for each in waiting))
