@@ -22,6 +22,7 @@ from aiapp.feedback import exporting, reports, votes
 from aiapp.feedback.reports import Share
 from aiapp.feedback.votes import Wanted
 from aiapp.wire_values import moment
+from aiapp.workspaces.access import Access
 
 feedback = APIBlueprint("feedback", __name__, abp_tags=[Tag(name="Feedback")], abp_security=[{"token": []}])
 
@@ -72,7 +73,9 @@ class Vote(TypedDict):
     rating: Literal["up", "down"]
     comment: str
     reasons: list[str]
-    user: Voter
+    user: Annotated[
+        Voter | None, Field(description="null to who is no admin, for another member's vote without a comment")
+    ]
     template: ExecutedTemplate | None
     provider: str | None
     model: str | None
@@ -126,7 +129,7 @@ def index(query: VotesPageQuery) -> Listed[Vote]:
     if query.cursor and not re.fullmatch("[0-9a-f]{32}", query.cursor):
         raise InvalidInput(errors=[{"field": "cursor", "message": "No list has given this cursor."}])
     found = votes.listed(asking(), _wanted(query), cursor=query.cursor, limit=query.limit)
-    return page([show(vote) for vote in found.rows], found.next_cursor)
+    return page([show(asking(), vote) for vote in found.rows], found.next_cursor)
 
 
 @feedback.get("/feedback/summary", summary="Votes counted")
@@ -146,7 +149,7 @@ def as_csv(query: VotesQuery) -> VotesFile:
     return VotesFile(stream_with_context(lines), mimetype=exporting.KIND)
 
 
-def show(vote: votes.Vote) -> Vote:
+def show(access: Access, vote: votes.Vote) -> Vote:
     """Return a vote with what it is about."""
     row, execution = vote.feedback, vote.execution
     template, version = execution.prompt_template, execution.prompt_version
@@ -156,7 +159,7 @@ def show(vote: votes.Vote) -> Vote:
         "rating": "up" if row.rating == "up" else "down",
         "comment": row.comment,
         "reasons": row.reasons,
-        "user": {"id": row.user_id, "name": row.user.name},
+        "user": {"id": row.user_id, "name": row.user.name} if row.names_voter_to(access) else None,
         "template": {"slug": template.slug, "version": version.number if version else None} if template else None,
         "provider": execution.provider,
         "model": execution.model,

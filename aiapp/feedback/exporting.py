@@ -43,7 +43,7 @@ def _lines(access: Access, wanted: Wanted) -> Iterator[str]:
     cursor, left = None, MOST
     while left:
         page = votes.listed(access, wanted, cursor=cursor, limit=min(AT_ONCE, left))
-        lines = [record(_told(vote)) for vote in page.rows]
+        lines = [record(_told(access, vote)) for vote in page.rows]
         cursor, left = page.next_cursor, left - len(page.rows)
         db.session.expunge_all()
         db.session.rollback()  # a slow reader holds no connection
@@ -52,7 +52,7 @@ def _lines(access: Access, wanted: Wanted) -> Iterator[str]:
             return
 
 
-def _told(vote: votes.Vote) -> tuple[object, ...]:
+def _told(access: Access, vote: votes.Vote) -> tuple[object, ...]:
     feedback, execution = vote.feedback, vote.execution
     template, version = execution.prompt_template, execution.prompt_version
     return (
@@ -61,7 +61,7 @@ def _told(vote: votes.Vote) -> tuple[object, ...]:
         feedback.rating,
         "; ".join(feedback.reasons),
         feedback.comment,
-        feedback.user.name,
+        feedback.user.name if feedback.names_voter_to(access) else None,
         template.slug if template else None,
         version.number if version else None,
         execution.provider,

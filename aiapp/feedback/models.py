@@ -50,5 +50,9 @@ class Feedback(Model):
         seen = sa.select(Execution.id).where(Execution.workspace_id == access.workspace.id, condition)
         return cls.execution_id.in_(seen)
 
+    def names_voter_to(self, access: Access) -> bool:
+        """Whether somebody is told who voted: by a bare thumb only admins are, by a comment everybody who reads it."""
+        return bool(self.comment) or self.user_id == access.user.id or access.allows("admin")
+
 
 sealing.register(Feedback, {"comment": "", "reasons": []}, execution="execution_id", counted={"reasons": LISTED})

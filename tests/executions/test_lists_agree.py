@@ -224,6 +224,12 @@ def test_only_admins_see_votes_by_member(made, sign_in, api):
         assert api("vera")("GET", path, query_string=bobs).status_code == 403
         assert api("vera")("GET", path, query_string=own).status_code == 200
         assert api("adam")("GET", path, query_string=bobs).status_code == 200
+    listed, file = whole(api("vera"), "/feedback"), table(vera.get("/w/acme/feedback/feedback.csv?period=all"))
+    assert {bool(one["user"]) for one in listed} == {True, False}
+    for one, line in zip(listed, file, strict=True):
+        told = one["user"]["id"] == people["vera"] or bool(one["comment"]) if one["user"] else not one["comment"]
+        assert told, one
+        assert bool(line["user"]) is bool(one["user"])
     assert "By member" not in vera.get("/w/acme/feedback?period=all").get_data(as_text=True)
     assert vera.get("/w/acme/feedback?group_by=user").status_code == 403
     assert api("vera")("GET", "/feedback/summary?group_by=user").status_code == 403
