@@ -36,6 +36,7 @@ class Script:
     before: float = 0.1
     between: float = 0.012
     cut: bool = False
+    refuses: str = ""  # a word that no prompt may have; "" is none
     always_json: bool = False
 
 
@@ -45,6 +46,7 @@ SCRIPTS: dict[str, Script] = {
     "demo-slow": Script(label="Thinks for two seconds, then writes slowly", before=2, between=0.15),
     "demo-json": Script(label="Answers with JSON, whatever is asked for", always_json=True),
     "demo-cut": Script(label="Stops in the middle of the answer", cut=True),
+    "demo-careful": Script(label="Refuses prompts that mention a password", before=0, between=0, refuses="password"),
     "demo-bad-key": Script(
         label="Refuses the key",
         status=401,
@@ -107,6 +109,9 @@ def respond(request: HttpRequest, *, sleep: Callable[[float], object] = time.sle
     if script is None or listing:
         entries = [{"id": model, "name": known.label, "object": "model"} for model, known in SCRIPTS.items()]
         return 200, {"content-type": "application/json"}, iter((_json({"object": "list", "data": entries}),))
+    if script.refuses and script.refuses in _text(asked).lower():
+        error = {"message": "The prompt was refused by the content filter.", "code": "content_filter"}
+        return 400, {"content-type": "application/json"}, iter((_json({"error": error}),))
     play = _play_stream if asked.get("stream") is True else _play_whole
     kind = "text/event-stream" if asked.get("stream") is True else "application/json"
     return 200, {"content-type": kind}, play(name, script, asked, sleep)
@@ -147,8 +152,7 @@ def _play_whole(
 
 def _answer(script: Script, asked: Mapping[str, Any]) -> tuple[str, str, dict[str, int]]:
     """Return the text, why it stops, and an estimate of the tokens: four characters each."""
-    turns = [string(mapping(turn).get("content")) for turn in sequence(asked.get("messages"))]
-    system = string(asked.get("system"))
+    turns, system = _turns(asked), string(asked.get("system"))
     seen = demo_answers.facts(turns[-1] if turns else "", system)
     wanted = "json" if script.always_json else string(asked.get("output_format"))
     literal = demo_answers.taken_literally(turns[-1] if turns else "")
@@ -164,8 +168,16 @@ def _answer(script: Script, asked: Mapping[str, Any]) -> tuple[str, str, dict[st
     finish = "stop"
     if isinstance(limit, int) and len(text) > 4 * limit:
         text, finish = text[: 4 * limit], "length"
-    read, written = _tokens(system + "".join(turns)), _tokens(text)
+    read, written = _tokens(_text(asked)), _tokens(text)
     return text, finish, {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+
+
+def _turns(asked: Mapping[str, Any]) -> list[str]:
+    return [string(mapping(turn).get("content")) for turn in sequence(asked.get("messages"))]
+
+
+def _text(asked: Mapping[str, Any]) -> str:
+    return string(asked.get("system")) + "".join(_turns(asked))
 
 
 def _wait(seconds: float, sleep: Callable[[float], object]) -> Iterator[None]:

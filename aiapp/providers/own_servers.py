@@ -84,6 +84,7 @@ OWN_SERVERS = (
             "demo-rate-limited",
             "demo-overloaded",
             "demo-instant",
+            "demo-careful",
         ),
         guide=setup_guides.DEMO,
     ),

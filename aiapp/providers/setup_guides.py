@@ -111,4 +111,5 @@ OPENAI_COMPATIBLE = (
 DEMO = (
     "There is nothing to set up: the answers are made on this server, cost nothing and need no key.",
     "The model chooses the script: demo-good answers, demo-bad-key, demo-rate-limited, demo-overloaded and demo-cut fail.",
+    "demo-careful refuses what mentions a password.",
 )

@@ -363,8 +363,8 @@ def test_a_restore_with_another_master_key_says_whose_credentials_are_lost(aiapp
 def test_the_demo_command_says_what_there_is_and_how_to_sign_in(aiapp, environ):
     first, again = aiapp("demo"), aiapp("demo")
     assert first.exit_code == again.exit_code == 0
-    assert first.stdout.startswith("the demo workspace is made: 2 credentials, 6 prompt templates, 3 executions\n")
-    assert again.stdout.startswith("the demo workspace is made anew: 2 credentials, 6 prompt templates, 3 executions\n")
+    assert first.stdout.startswith("the demo workspace is made: 2 credentials, 6 prompt templates, 9 executions\n")
+    assert again.stdout.startswith("the demo workspace is made anew: 2 credentials, 6 prompt templates, 9 executions\n")
     assert "http://127.0.0.1:8000/w/demo, sign in with demo@example.com / demo" in again.stdout
     assert "that password is public" in again.stderr
     environ["AIAPP_DEMO"] = "1"

@@ -195,6 +195,12 @@ def test_the_failing_scripts_fail_as_providers_do(model, status, error_class, re
         assert (error.http_status, error.error_class, error.retry_after) == (status, error_class, retry_after)
 
 
+def test_the_careful_script_refuses_what_mentions_a_password_and_answers_the_rest():
+    given, headers, chunks, _ = play(ask("demo-careful", prompt="My Password is lost."))
+    assert DIALECT.error(given, headers, b"".join(chunks)).error_class == "content_filter"
+    assert play(ask("demo-careful"))[0] == 200
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_the_cut_script_stops_in_the_middle(stream):
     chunks = play(ask("demo-cut", stream=stream))[2]
