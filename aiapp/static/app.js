@@ -197,7 +197,7 @@ const apple = /Mac|iPhone|iPad/.test(navigator.platform);
 const singleKeys = () => localStorage.getItem("aiapp.single-keys") !== "off"; // speech input types letters: they can be turned off
 
 function press(keys, repeated = false) {
-  const target = all("[data-key]").find((one) => one.dataset.key === keys && (one.dataset.opens || one.checkVisibility()));
+  const target = all("[data-key]").find((one) => one.dataset.key === keys && (one.dataset.opens || one.closest("#palette-pages") || one.checkVisibility()));
   if (target?.matches("input")) target.select();
   else if (!repeated) target?.click();
   return Boolean(target);
