@@ -36,7 +36,9 @@ class FilterQuery(BaseModel):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    status: Literal["pending", "processing", "completed", "failed", "cancelled"] | None = None
+    status: Literal["pending", "retrying", "processing", "streaming", "completed", "failed", "cancelled"] | None = (
+        Field(None, description="retrying ones are pending, streaming ones processing")
+    )
     template: Text | None = Field(None, description="the slug of a prompt template")
     version: Text | None = Field(None, description="a version's number, its semver, or a label that points to it")
     provider: Text | None = None
@@ -47,6 +49,7 @@ class FilterQuery(BaseModel):
     )
     batch: Text | None = Field(None, description="a batch's id: what its rows ran, and what they ran before a retry")
     error_class: Text | None = None
+    attempts: Literal["several"] | None = Field(None, description="only those with more than one")
     feedback: Literal["up", "down", "any", "none"] | None = None
     user: Text | None = Field(None, description="a user's id")
     mine: bool = False

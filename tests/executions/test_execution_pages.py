@@ -300,9 +300,7 @@ def test_repeating_links_to_the_parent(app, sign_in, template):
     assert first in text(bob.get(again))
     form = text(bob.get(f"{first}/changes"))
     assert "&#34;name&#34;: &#34;Ada&#34;" in form
-    other = bob.submit(f"{first}/changes", {"context": '{"name": "Grace"}', "temperature": "0.5"}).headers[
-        "Location"
-    ]
+    other = bob.submit(f"{first}/changes", {"context": '{"name": "Grace"}', "temperature": "0.5"}).headers["Location"]
     assert "Greet Grace." in text(bob.get(other))
     wrong = bob.submit(f"{first}/changes", {"context": "{nonsense"})
     assert wrong.status_code == 422
@@ -421,3 +419,30 @@ def test_a_very_long_output_is_shown_in_part_and_downloaded_whole(sign_in, add):
         assert "x" * 200_001 not in page
     assert len(bob.get(f"{path}/output").data) == 200_001
     assert "These are the first" not in text(bob.get(f"/w/acme/executions/{add(output='x' * 200_000)}"))
+
+
+def test_the_list_tells_attempts_versions_labels_and_batches_and_finds_what_was_tried_again(app, sign_in, add, team):
+    again, once = add(status="pending", round=1, body="Again", output=None), add(body="Once")
+    with app.app_context():
+        for number in (1, 2):
+            shared = {"provider": "demo", "model": f"m-{number}", "status": "failed", "started_at": now()}
+            db.session.add(Attempt(workspace_id=team.acme_id, execution_id=again, number=number, **shared))
+        db.session.commit()
+    bob = sign_in("bob")
+    page = text(bob.get("/w/acme/executions?columns=model,attempts,version,label,batch"))
+    row = " ".join(page.split(f'id="execution-{again}"')[1].split("</tr>")[0].split())
+    assert 'data-label="Model" class="cell-wrap ">m-2</td>' in row
+    assert 'data-label="Attempts">2</td>' in row
+    for asked in ("attempts=several", "status=retrying"):
+        found = text(bob.get(f"/w/acme/executions?{asked}"))
+        assert (f'id="execution-{again}"' in found, f'id="execution-{once}"' in found) == (True, False)
+
+
+def test_a_filter_that_cannot_be_read_is_in_no_link_and_makes_no_file(sign_in, add):
+    add()
+    bob = sign_in("bob")
+    page = text(bob.get("/w/acme/executions?cost_from=abc&status=completed"))
+    assert "Some filters were left out" in page
+    assert "Cost from: $abc" not in page
+    assert 'href="/w/acme/executions/export.csv?status=completed"' in page
+    assert bob.get("/w/acme/executions/export.csv?cost_from=abc").status_code == 422

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from aiapp.errors import InvalidInput
 from aiapp.executions.batch_rows import ROWS
 from aiapp.executions.lists.in_sql import milliseconds_between, position, roughly_between, unindexed
-from aiapp.executions.models import Execution
+from aiapp.executions.models import Attempt, Execution
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
 from aiapp.prompt_templates.release_models import Label, LabelledVersion
@@ -25,6 +25,9 @@ SEARCHED = 5000
 # A source of lists only: everything but the test runs of the editor.
 RUNS = "runs"
 TEST_RUN = "preview"
+# Statuses of lists only, as state_word says them: each is a part of one that executions have.
+FINER = {"retrying": "pending", "streaming": "processing"}
+SEVERAL = "several"
 FEEDBACK = ("up", "down", "any", "none")
 
 # at most between the making of a row's id and its created_at
@@ -43,11 +46,11 @@ THUMBS = sa.table("feedback", sa.column("workspace_id"), sa.column("execution_id
 class Filters:
     """What a list is limited to; None and "" do not limit.
 
-    `template` is a slug; `version` a version's number, its semver or a label that points to it, of that prompt template or of
-    any. `source` is where it was asked for, or RUNS; `batch` is a batch's id, `user` a user's, `feedback` one of FEEDBACK. Costs
-    in US dollars and durations in seconds include both bounds, and leave out what is unknown; `since` is included, `until` not.
-    `q` is a part of an id or of the texts; where these are encrypted, of the id or the names of prompt template, model and
-    credential.
+    `status` may be one of FINER too, `attempts` is SEVERAL where it limits. `template` is a slug; `version` a version's number,
+    its semver or a label that points to it, of that prompt template or of any. `source` is where it was asked for, or RUNS;
+    `batch` is a batch's id, `user` a user's, `feedback` one of FEEDBACK. Costs in US dollars and durations in seconds include
+    both bounds, and leave out what is unknown; `since` is included, `until` not. `q` is a part of an id or of the texts; where
+    these are encrypted, of the id or the names of prompt template, model and credential.
     """
 
     status: str | None = None
@@ -62,6 +65,7 @@ class Filters:
     batch: str | None = None
     feedback: str | None = None
     error_class: str | None = None
+    attempts: str | None = None
     cost_from: Decimal | None = None
     cost_to: Decimal | None = None
     duration_from: Decimal | None = None
@@ -79,7 +83,7 @@ class Filters:
 def conditions(access: Access, filters: Filters) -> Iterator[sa.ColumnElement[bool]]:
     """Yield what an execution of the workspace must be like. Raises InvalidInput for an unknown value of `feedback`."""
     equal: list[tuple[Any, Any]] = [
-        (Execution.status, filters.status),
+        (Execution.status, FINER.get(filters.status or "", filters.status)),
         (Execution.provider, filters.provider),
         (Execution.model, filters.model),
         (Execution.credential_id, filters.credential_id),
@@ -91,7 +95,7 @@ def conditions(access: Access, filters: Filters) -> Iterator[sa.ColumnElement[bo
     if filters.template:
         equal.append((Execution.prompt_template_id, _template(access, filters.template).scalar_subquery()))
     given = [(column, value) for column, value in equal if value is not None and value != ""]
-    others = [*_of_version(access, filters), *_ranges(filters)]
+    others = [*_of_version(access, filters), *_ranges(filters), *_finer(filters)]
     if filters.batch:
         others.append(Execution.id.in_(_of_batch(access, filters.batch)))
     if filters.source == RUNS:
@@ -148,6 +152,15 @@ def _of_batch(access: Access, batch_id: str) -> sa.Select[str]:
     runs = found.cte("runs", recursive=True)
     runs = runs.union(sa.select(Execution.parent_id).where(Execution.id == runs.c.id, Execution.parent_id.is_not(None)))
     return sa.select(runs.c.id).where(runs.c.id.is_not(None))
+
+
+def _finer(filters: Filters) -> Iterator[sa.ColumnElement[bool]]:
+    if filters.status == "retrying":
+        yield Execution.round > 0
+    if filters.status == "streaming":
+        yield Execution.stream.is_(True)
+    if filters.attempts == SEVERAL:
+        yield sa.select(Attempt.id).where(Attempt.execution_id == Execution.id, Attempt.number == 2).exists()
 
 
 def _ranges(filters: Filters) -> Iterator[sa.ColumnElement[bool]]:

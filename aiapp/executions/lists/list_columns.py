@@ -22,6 +22,10 @@ COLUMNS = {
     "input_tokens": "Tokens in",
     "output_tokens": "Tokens out",
     "completed_at": "Ended",
+    "attempts": "Attempts",
+    "version": "Version",
+    "label": "Labels",
+    "batch": "Batch",
     "id": "Id",
 }
 DEFAULT = ("status", "model", "user", "tokens", "cost", "duration", "created_at")

@@ -10,10 +10,11 @@ from aiapp.accounts.models import User
 from aiapp.credentials.models import Credential
 from aiapp.executions.batch_rows import BATCHES, visible_batches
 from aiapp.executions.lists.filters import THUMBS
-from aiapp.executions.models import Execution
+from aiapp.executions.models import Attempt, Execution
 from aiapp.executions.showing import ERRORS, provider_label
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate
+from aiapp.prompt_templates.release_models import LabelledVersion
 from aiapp.workspaces.access import Access
 from aiapp.workspaces.models import Membership
 
@@ -50,6 +51,26 @@ def thumbs_of(executions: Sequence[Execution]) -> dict[str, tuple[int, int]]:
         .group_by(THUMBS.c.execution_id)
     )
     return {execution_id: (up, down) for execution_id, up, down in rows}
+
+
+def attempts_of(executions: Sequence[Execution]) -> dict[str, tuple[int, str]]:
+    """Return how many attempts each of the executions has had, and the model of the last one; those without any are left out."""
+    rows = db.session.execute(
+        sa.select(Attempt.execution_id, Attempt.number, Attempt.model)
+        .where(Attempt.execution_id.in_([execution.id for execution in executions]))
+        .order_by(Attempt.execution_id, Attempt.number)
+    )
+    return {execution_id: (number, model) for execution_id, number, model in rows}
+
+
+def labels_of(executions: Sequence[Execution]) -> dict[str, list[str]]:
+    """Return the labels that point to the versions of the executions, by the version's id."""
+    versions = {execution.prompt_version_id for execution in executions if execution.prompt_version_id}
+    found: dict[str, list[str]] = {}
+    query = sa.select(LabelledVersion).where(LabelledVersion.prompt_version_id.in_(versions))
+    for one in db.session.scalars(query):
+        found.setdefault(one.prompt_version_id, []).append(one.label.name)
+    return {version: sorted(names) for version, names in found.items()}
 
 
 def _templates(access: Access) -> Options:

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from aiapp.columns import now
-from aiapp.executions.lists.filters import FEEDBACK, RUNS, TEST_RUN, Filters
+from aiapp.executions.lists.filters import FEEDBACK, FINER, RUNS, SEVERAL, TEST_RUN, Filters
 from aiapp.executions.models import STATUSES
 
 PERIODS = {"1": "Last 24 hours", "7": "Last 7 days", "30": "Last 30 days", "90": "Last 90 days"}
@@ -22,6 +22,7 @@ SOURCES = {
     "cli": "Command line",
 }
 RATINGS = {"any": "With feedback", "up": "Rated good", "down": "Rated bad", "none": "Without feedback"}
+ATTEMPTS = {SEVERAL: "More than one"}
 WORDS = {
     "q": "Search",
     "status": "Status",
@@ -37,6 +38,7 @@ WORDS = {
     "source": "Source",
     "batch": "Batch",
     "error_class": "Error",
+    "attempts": "Attempts",
     "cost_from": "Cost from",
     "cost_to": "Cost to",
     "duration_from": "Duration from",
@@ -57,6 +59,11 @@ class Asked:
     filters: Filters
     given: dict[str, str]
     problems: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def counted(self) -> dict[str, str]:
+        """The fields that limit something: those that could be read."""
+        return {name: value for name, value in self.given.items() if name not in self.problems}
 
     @property
     def more(self) -> int:
@@ -84,6 +91,7 @@ def read(fields: Mapping[str, Any]) -> Asked:
 def in_words(name: str, value: str, names: Mapping[str, Mapping[str, str]]) -> tuple[str, str]:
     """Return a filter and its value for people; `names` are the words of values, by filter."""
     fixed: dict[str, Mapping[str, str]] = {"period": PERIODS, "source": SOURCES, "feedback": RATINGS}
+    fixed["attempts"] = ATTEMPTS
     if name == "mine":
         return WORDS[name], "only"
     if name == "status":
@@ -141,7 +149,8 @@ def _time(name: str, value: str) -> dict[str, Any]:
 
 
 _READERS: dict[str, Callable[[str, str], dict[str, Any]]] = {
-    "status": _one_of(*STATUSES),
+    "status": _one_of(*STATUSES, *FINER),
+    "attempts": _one_of(SEVERAL),
     "feedback": _one_of(*FEEDBACK),
     "mine": _mine,
     "period": _period,

@@ -11,9 +11,9 @@ from werkzeug.wrappers import Response
 
 from aiapp import htmx
 from aiapp.errors import InvalidInput
-from aiapp.executions import actions, pauses
+from aiapp.executions import actions, batch_rows, pauses
 from aiapp.executions.lists import exporting, list_options, list_query, saved_views
-from aiapp.executions.lists.filters import SEARCHED
+from aiapp.executions.lists.filters import FINER, SEARCHED
 from aiapp.executions.lists.list_columns import COLUMNS, known
 from aiapp.executions.lists.list_query import Asked
 from aiapp.executions.lists.listing import COUNTED, Page, count_executions, some
@@ -45,16 +45,16 @@ def index(access: Access) -> str | Response:
         found, total, too_long = Page([], None), 0, error.errors[0]["message"]
     options = list_options.offered(access)
     names = {name: dict(pairs) for name, pairs in options.items()}
-    kept = {**asked.given, **_view(request.args.get("view"))}
+    kept = {**asked.counted, **_view(request.args.get("view"))}
     return render_template(
         "executions/index.html",
-        **_shown(found, columns, kept),
+        **_shown(access, found, columns, kept),
         asked=asked,
         views=views,
         view=view,
         opens_with=chosen.view_id if chosen else None,
         changed=view is not None
-        and (view.query != asked.given or bool(view.columns and columns != known(view.columns))),
+        and (view.query != asked.counted or bool(view.columns and columns != known(view.columns))),
         may_change=view is not None and saved_views.changeable(access, view),
         total=total,
         too_long=too_long,
@@ -62,11 +62,12 @@ def index(access: Access) -> str | Response:
         counted=COUNTED,
         searched=SEARCHED,
         most=exporting.MOST,
-        chips=[(name, *list_query.in_words(name, value, names)) for name, value in asked.given.items()],
+        chips=[(name, *list_query.in_words(name, value, names)) for name, value in asked.counted.items()],
         options=options,
-        statuses=[(status, status.capitalize()) for status in STATUSES],
+        statuses=[(status, status.capitalize()) for status in (*STATUSES, *FINER)],
         periods=list(list_query.PERIODS.items()),
         sources=list(list_query.SOURCES.items()),
+        attempts=list(list_query.ATTEMPTS.items()),
         ratings=list(list_query.RATINGS.items()),
     )
 
@@ -76,8 +77,8 @@ def index(access: Access) -> str | Response:
 def more(access: Access) -> Response:
     """The next rows of the list."""
     asked = list_query.read(request.args)
-    kept = {**asked.given, **_view(request.args.get("view"))}
-    return htmx.fragment("executions/_more.html", **_shown(_found(access, asked), _columns(access), kept))
+    kept = {**asked.counted, **_view(request.args.get("view"))}
+    return htmx.fragment("executions/_more.html", **_shown(access, _found(access, asked), _columns(access), kept))
 
 
 @blueprint.get("/w/<workspace>/executions/_status")
@@ -86,17 +87,20 @@ def status(access: Access) -> Response:
     """The rows that were under way, as they are now (`?ids=a,b`): one poll for the whole list."""
     ids = [part for part in request.args.get("ids", "").split(",") if re.fullmatch("[0-9a-f]{32}", part)][:POLLED]
     rows = some(access, ids)
-    shown = _shown(Page(rows, None), _columns(access), {})
+    shown = _shown(access, Page(rows, None), _columns(access), {})
     return htmx.fragment("executions/_status.html", changed=rows, **shown)
 
 
 @blueprint.get("/w/<workspace>/executions/export.<kind>")
 @require()
 def export(access: Access, kind: str) -> StreamedResponse:
-    """The executions of the list as a file, csv or jsonl: the newest exporting.MOST."""
+    """The executions of the list as a file, csv or jsonl: the newest exporting.MOST. No file has more than was asked for."""
     if kind not in exporting.KINDS:
         abort(404)
-    lines = exporting.stream(access, list_query.read(request.args).filters, kind)
+    asked = list_query.read(request.args)
+    if asked.problems:
+        raise InvalidInput(errors=[{"field": name, "message": said} for name, said in asked.problems.items()])
+    lines = exporting.stream(access, asked.filters, kind)
     attached = {"Content-Disposition": f"attachment; filename=executions.{kind}"}
     return StreamedResponse(stream_with_context(lines), mimetype=exporting.KINDS[kind], headers=attached)
 
@@ -133,15 +137,20 @@ def _counted(access: Access, asked: Asked, found: Page) -> int | None:
     return len(found.rows) if found.next_cursor is None else count_executions(access, asked.filters)
 
 
-def _shown(found: Page, columns: tuple[str, ...], kept: dict[str, str]) -> dict[str, Any]:
+def _shown(access: Access, found: Page, columns: tuple[str, ...], kept: dict[str, str]) -> dict[str, Any]:
     """Return what the rows' templates need; `kept` are the fields of the address."""
+    rows = found.rows
+    trying = [row for row in rows if not row.finished and not row.model]
     return {
-        "executions": found.rows,
+        "tried": list_options.attempts_of(rows if "attempts" in columns else trying),
+        "labels": list_options.labels_of(rows) if "label" in columns else {},
+        "places": batch_rows.places(access, rows) if "batch" in columns else {},
+        "executions": rows,
         "next_cursor": found.next_cursor,
-        "unfinished": _unfinished(found.rows),
+        "unfinished": _unfinished(rows),
         "columns": columns,
         "column_names": COLUMNS,
-        "thumbs": list_options.thumbs_of(found.rows) if "feedback" in columns else {},
+        "thumbs": list_options.thumbs_of(rows) if "feedback" in columns else {},
         "sources_told": list_query.SOURCES,
         "filters": kept,
         "next_fields": {**kept, "columns": ",".join(columns), "cursor": found.next_cursor},
