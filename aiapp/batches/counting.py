@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from aiapp.batches.models import Batch, BatchRow
 from aiapp.columns import now
 from aiapp.executions.models import FINISHED, Execution
 from aiapp.executions.running.states import database_time
-from aiapp.extensions import db
+from aiapp.extensions import db, settings
 
 Query = TypeVar("Query", bound=sa.Select[*tuple[Any, ...]])
 # What a batch comes to, for pages and programs: only `completed` is a success.
@@ -112,6 +113,18 @@ def pace(batch_id: str) -> int:
         return 0
     seconds = min(60.0, max(5.0, (now() - first).total_seconds()))  # of the very first moment nothing can be told
     return round(number * 60 / seconds)
+
+
+def under_way(batch_id: str) -> tuple[datetime | None, int]:
+    """Return since when the oldest row is under way, and of how many rows the worker was lost, or is about to be given up."""
+    # A worker that lives extends its lease after a third of it.
+    soon = database_time(settings().lease_seconds / 3)
+    lost = sa.and_(Execution.status == "processing", Execution.lease_until < soon)
+    query = sa.select(sa.func.min(BatchRow.fed_at), sa.func.count().filter(lost)).select_from(BatchRow)
+    query = query.join(Execution, Execution.id == BatchRow.execution_id)
+    running = query.where(BatchRow.batch_id == batch_id, BatchRow.state == "running", Execution.status.not_in(FINISHED))
+    first, number = db.session.execute(running).one()
+    return first, number
 
 
 def _grouped(name: Any, valid: Any, cost: Any) -> sa.Select[Any]:

@@ -11,7 +11,7 @@ from flask import make_response, render_template, request, stream_with_context
 from werkzeug.wrappers import Response
 
 from aiapp import htmx
-from aiapp.batches import checking, drafts, estimating, forms, listing, results, tables, wishes
+from aiapp.batches import checking, drafts, estimating, forms, listing, results, showing, tables, wishes
 from aiapp.batches.models import Batch
 from aiapp.batches.routes import address, blueprint
 from aiapp.errors import AppError, Conflict, InvalidInput, NotFound
@@ -124,6 +124,7 @@ def page(access: Access, batch: Batch, error: AppError | None = None) -> str:
         wrong_rows=checked.get("wrong_rows", 0),
         complete=checked.get("complete", True),
         left_out=checked.get("left_out", 0),
+        roughly=showing.roughly,
         samples=_samples(prepared, specs, batch),
         estimate=estimating.estimate(batch, access.user.id, prepared.settings if prepared is not None else None),
         versions=_versions(access, batch.prompt_template, forms.version_of(batch.asked)),

@@ -25,9 +25,9 @@ _RECENT = 50
 class Estimate:
     """What is likely for all rows together; None is unknown.
 
-    `tokens` are those that are sent (estimated), `answer_tokens` what the newest answers of the prompt template suggest. `input`
-    is the cost of what is sent in US dollars, `likely` with the answers. `seconds` come from the median duration of those answers
-    and the throttle. `model` would be asked first; with `trouble` nobody can answer.
+    `tokens` are those that are sent (estimated), `answer_tokens` what the newest answers of the model to the prompt template
+    suggest. `input` is the cost of what is sent in US dollars, `likely` with the answers. `seconds` come from the median duration
+    of those answers and the throttle. `model` would be asked first; with `trouble` nobody can answer.
     """
 
     tokens: int | None = None
@@ -49,11 +49,8 @@ def estimate(batch: Batch, user_id: str | None, settings: Mapping[str, Any] | No
     """
     checked = batch.checked or {}
     tokens = None if checked.get("problems") else checked.get("tokens") or None
-    durations, answers = _lately(batch)
-    seconds = _seconds(batch, statistics.median(durations)) if durations else None
-    answer_tokens = round(statistics.median(answers)) * batch.size if answers else None
     if settings is None:
-        return Estimate(tokens, answer_tokens, seconds=seconds)
+        return Estimate(tokens)
     try:
         first = targets_for(
             batch.workspace_id,
@@ -63,8 +60,11 @@ def estimate(batch: Batch, user_id: str | None, settings: Mapping[str, Any] | No
             model=settings["requested_model"],
         )[0]
     except ProviderError as error:
-        return Estimate(tokens, answer_tokens, seconds=seconds, trouble=error.message)
+        return Estimate(tokens, trouble=error.message)
     provider, model = first.provider, first.model
+    durations, answers = _lately(batch, provider, model)
+    seconds = _seconds(batch, statistics.median(durations)) if durations else None
+    answer_tokens = round(statistics.median(answers)) * batch.size if answers else None
     sent = likely = None
     if tokens is not None:
         sent = _cost(batch, provider, model, tokens, 0)
@@ -78,14 +78,16 @@ def _cost(batch: Batch, provider: str, model: str, tokens: int, answer_tokens: i
     return None if one is None else one * batch.size
 
 
-def _lately(batch: Batch) -> tuple[list[float], list[int]]:
-    """Return seconds and output tokens of the newest answers that the prompt template has had."""
+def _lately(batch: Batch, provider: str, model: str) -> tuple[list[float], list[int]]:
+    """Return seconds and output tokens of the newest answers that the prompt template has had of the model."""
     rows = db.session.execute(
         sa.select(Execution.started_at, Execution.completed_at, Execution.output_tokens)
         .where(
             Execution.workspace_id == batch.workspace_id,
             Execution.prompt_template_id == batch.prompt_template_id,
             Execution.status == "completed",
+            Execution.provider == provider,
+            Execution.model == model,
         )
         .order_by(Execution.id.desc())
         .limit(_RECENT)

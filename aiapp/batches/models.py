@@ -117,6 +117,6 @@ class BatchRow(Model):
 
 # What all rows share belongs to no execution, and neither does a row that never ran: they go when the batch has ended. Where a
 # table has no header, its first row names the columns.
-_SHARED = {"columns": [], "mapping": {}, "checked": None, "prompt": None}
+_SHARED: dict[str, Any] = {"columns": [], "mapping": {}, "checked": None, "prompt": None}
 sealing.register(Batch, _SHARED, execution=None, erased={"file_name": ""})
 sealing.register(BatchRow, {"context": {}, "error": None}, execution="execution_id")

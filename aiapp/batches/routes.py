@@ -16,6 +16,8 @@ from aiapp.extensions import db
 from aiapp.providers import registry
 from aiapp.workspaces.access import Access
 
+SHOWN_VALUES = 3
+
 blueprint = Blueprint("batches", __name__, url_prefix="/w/<workspace>/batches")
 
 
@@ -39,7 +41,15 @@ def address(access: Access, batch: Batch) -> str:
 
 def words() -> dict[str, Any]:
     """Return the words that the templates use."""
-    return {"batch_word": showing.word, "batch_mark": showing.mark, "row_marks": showing.ROW_MARKS, "reasons": ERRORS}
+    return {
+        "batch_word": showing.word,
+        "batch_mark": showing.mark,
+        "row_marks": showing.ROW_MARKS,
+        "row_words": showing.ROW_WORDS,
+        "reasons": ERRORS,
+        "author": showing.author,
+        "roughly": showing.roughly,
+    }
 
 
 def page(access: Access, batch: Batch) -> dict[str, Any]:
@@ -72,6 +82,7 @@ def shown(access: Access, batch: Batch) -> dict[str, Any]:
         batch.id, state=state, after=min(max(after, 0), 10**9), limit=listing.SHOWN + 1, openings=True
     )
     pace = counting.pace(batch.id) if counts.waiting or counts.running else 0
+    oldest, lost = counting.under_way(batch.id) if counts.running else (None, 0)
     outcome = counting.outcome(batch, counts)
     return {
         "batch": batch,
@@ -85,14 +96,17 @@ def shown(access: Access, batch: Batch) -> dict[str, Any]:
         "next_after": lines[listing.SHOWN - 1].row.number if len(lines) > listing.SHOWN else None,
         "pace": pace,
         "failures": counting.failures(batch.id) if counts.failed else [],
-        "left": showing.left(counts, pace),
+        "left": showing.left(counts, pace, oldest),
+        "lost": lost,
+        "segments": showing.segments(counts),
         "opening": listing.OPENING,
         **words(),
     }
 
 
-def _input(batch: Batch, context: dict[str, Any]) -> str:
-    """Return the longest of a row's values that a variable takes: the one that tells the rows apart."""
-    taken = [source["column"] for source in batch.mapping.values() if "column" in source]
-    texts = [str(results.text_of(context.get(column)) or "") for column in taken or batch.columns]
-    return max(texts, key=len, default="")
+def _input(batch: Batch, context: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the first values of a row that variables take, by variable; by column where none takes a column."""
+    taken = {name: source["column"] for name, source in batch.mapping.items() if "column" in source}
+    named = taken or {column: column for column in batch.columns}
+    values = ((name, str(results.text_of(context.get(column)) or "")) for name, column in named.items())
+    return [(name, value) for name, value in values if value][:SHOWN_VALUES]

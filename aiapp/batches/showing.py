@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+from flask_login import current_user
+
 from aiapp.batches.counting import Counts
+from aiapp.batches.models import Batch
+from aiapp.columns import now
 
 # The marks of ui.status: a batch with failures is never green.
 MARKS = {
@@ -15,6 +21,10 @@ MARKS = {
     "failed": "failed",
 }
 ROW_MARKS = {"waiting": "pending", "running": "processing"}
+# On pages a row is called what its execution is.
+ROW_WORDS = ROW_MARKS
+# From here on it waits longer than its neighbours took: nobody can say when it ends.
+SLOW = timedelta(seconds=10)
 
 
 def word(outcome: str, counts: Counts) -> str:
@@ -37,7 +47,48 @@ def mark(outcome: str, counts: Counts) -> str:
     return "degraded" if outcome == "completed" and counts.invalid else MARKS[outcome]
 
 
-def left(counts: Counts, pace: int) -> float | None:
-    """Return seconds until the rest may be done at `pace` rows a minute; None where nobody can say."""
+def left(counts: Counts, pace: int, oldest: datetime | None) -> float | None:
+    """Return seconds until the rest may be done at `pace` rows a minute; None where nobody can say.
+
+    Arguments:
+        oldest: when the row was begun that is under way for the longest time.
+    """
     rest = counts.waiting + counts.running
-    return rest / pace * 60 if pace and rest else None
+    if not (pace and rest and counts.ended):
+        return None
+    usual = timedelta(
+        seconds=counts.running / pace * 60
+    )  # so long each takes, where so many are under way at this pace
+    slow = oldest is not None and now() - oldest > max(SLOW, 3 * usual)
+    return None if slow else rest / pace * 60
+
+
+def roughly(seconds: float) -> str:
+    """Return a span as people say it."""
+    if seconds < 15:
+        return "a few seconds"
+    if seconds < 45:
+        return f"about {round(seconds, -1):.0f} s"
+    if seconds < 90:
+        return "about a minute"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.0f} h"
+
+
+def author(batch: Batch) -> str:
+    """Return who started it, for whoever is signed in."""
+    if batch.token_name:
+        return f"token: {batch.token_name}"
+    if batch.user is None:
+        return "somebody who left"
+    return "You" if batch.user_id == current_user.id else batch.user.name
+
+
+def segments(counts: Counts) -> list[tuple[str, str, str]]:
+    """Return the parts of the bar as (state, where it begins, how wide it is), in per cent; what waits is no part."""
+    found, begin = [], 0.0
+    for name in ("completed", "failed", "cancelled", "running"):
+        width = 100 * getattr(counts, name) / max(1, counts.rows)
+        if width:
+            found.append((name, f"{begin:.2f}", f"{width:.2f}"))
+        begin += width
+    return found

@@ -82,7 +82,7 @@ def test_a_table_is_brought_mapped_by_hand_and_started_by_forms_alone(triage, ap
     assert "Not used: note." in page
     assert bob.submit(f"{path}/start", {**given, "value-language": "German"}).status_code == 303
     page = bob.get(path).get_data(as_text=True)
-    assert "0 of 2 rows" in page
+    assert "0 of 2 completed" in page
     assert "every 2s" in page
     assert "Survey" in page
     with app.app_context():

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import sqlalchemy as sa
 from batch_desk import answering
 from scripted_provider import refuses, says
 
-from aiapp.batches import actions, counting
+from aiapp.batches import actions, counting, jobs
 from aiapp.batches.halting import REFUSALS
 from aiapp.batches.models import Batch
+from aiapp.columns import now
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
 from aiapp.workspaces.models import Workspace
@@ -61,3 +64,14 @@ def test_one_that_paused_by_itself_goes_on_when_it_is_retried_and_one_answer_kee
     assert counting.of([batch.id])[batch.id].completed == 1
     assert found.status == "paused"  # the last twenty were refused again
     db.session.remove()
+
+
+def test_rows_whose_worker_was_lost_are_told_in_place_of_an_estimate(desk, sign_in):
+    batch = desk.start(ROWS[:4], at_once=2)
+    jobs.feed(batch.id)
+    lost = {"status": "processing", "lease_until": now() - timedelta(seconds=1)}
+    db.session.execute(sa.update(Execution).values(**lost))
+    db.session.commit()
+    page = sign_in("vera").get(f"/w/acme/batches/{batch.id}").get_data(as_text=True)
+    assert "2 rows wait for a worker that was lost" in page
+    assert 'aria-label="2 pending, 2 processing"' in page
