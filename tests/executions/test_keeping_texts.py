@@ -121,7 +121,7 @@ def test_pages_say_until_when_texts_are_kept_and_a_comment_is_shown_until_then(e
     rule(texts_days=3)
     assert f"kept until {absolute(ended + timedelta(days=3))[:11]}" in show(f"executions/{made}")
     rule(keeps_texts=False)
-    assert f"kept until {absolute(ended + timedelta(hours=1))}" in show(f"executions/{made}")
+    assert f"read until {absolute(ended + timedelta(hours=1))}" in show(f"executions/{made}")
     for page in ("executions/new", f"batches/{batch.id}", "batches/new"):
         assert "one hour after the end" in show(page), page
     assert all("A comment" in show(page) for page in (f"executions/{made}/_feedback", "feedback"))
