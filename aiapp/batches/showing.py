@@ -74,13 +74,13 @@ def roughly(seconds: float) -> str:
     return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.0f} h"
 
 
-def author(batch: Batch) -> str:
-    """Return who started it, for whoever is signed in."""
+def author(batch: Batch, you: str = "You") -> str:
+    """Return who started it; whoever is signed in is called `you`."""
     if batch.token_name:
         return f"token: {batch.token_name}"
     if batch.user is None:
         return "somebody who left"
-    return "You" if batch.user_id == current_user.id else batch.user.name
+    return you if batch.user_id == current_user.id else batch.user.name
 
 
 def segments(counts: Counts) -> list[tuple[str, str, str]]:

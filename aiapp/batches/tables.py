@@ -26,11 +26,15 @@ KINDS = ("csv", "jsonl")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A mistake: row from 1 (the first after the header; None is the header or the whole), and its column where it is in one."""
+    """A mistake: row from 1 (the first after the header; None is the header or the whole), and its column where it is in one.
+
+    `line` counts as a spreadsheet or an editor does, the header and empty ones among them; None is the whole, or no file.
+    """
 
     message: str
     row: int | None = None
     column: str | None = None
+    line: int | None = None
 
 
 @dataclass(slots=True)
@@ -44,11 +48,11 @@ class Table:
     problems: list[Problem] = field(default_factory=list)
     mistakes: int = 0
 
-    def refuse(self, message: str, row: int | None = None, column: str | None = None) -> None:
+    def refuse(self, message: str, row: int | None = None, column: str | None = None, line: int | None = None) -> None:
         """Note a mistake."""
         self.mistakes += 1
         if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(Problem(message, row, column))
+            self.problems.append(Problem(message, row, column, line))
 
 
 class TableError(ValueError):
@@ -146,17 +150,19 @@ def _read_csv(table: Table, text: str) -> None:
     header = next(records, [])
     _name_columns(table, [name.strip() for name in header])
     number = 0
-    for cells in records:
+    for line, cells in enumerate(records, 2):
         if not cells:  # an empty line
             continue
         number += 1
         _check_count(number)
         if len(cells) != len(table.columns):
-            table.refuse(f"The header has {_cells(len(table.columns))}, this row {_cells(len(cells))}.", number)
+            table.refuse(
+                f"The header has {_cells(len(table.columns))}, this row {_cells(len(cells))}.", number, line=line
+            )
             continue
         for name, cell in zip(table.columns, cells, strict=True):
             if UNSTORABLE.search(cell):
-                table.refuse("This contains a character that cannot be stored.", number, name)
+                table.refuse("This contains a character that cannot be stored.", number, name, line)
         if not table.problems:
             table.rows.append(dict(zip(table.columns, cells, strict=True)))
 
@@ -212,18 +218,18 @@ def _name_columns(table: Table, names: list[str]) -> None:
         raise TableError(f"There are {len(names):,} columns, at most {MOST_COLUMNS} are read.")
     for place, name in enumerate(names, 1):
         if not name:
-            table.refuse(f"Column {place} has no name in the first row.")
+            table.refuse(f"Column {place} has no name in the first row.", line=1)
         elif names.index(name) != place - 1:
-            table.refuse("This name is there twice in the first row.", column=name[:LONGEST_NAME])
-        _check_name(table, name, None)
+            table.refuse("This name is there twice in the first row.", column=name[:LONGEST_NAME], line=1)
+        _check_name(table, name, None, 1)
     table.columns = names
 
 
-def _check_name(table: Table, name: str, row: int | None) -> None:
+def _check_name(table: Table, name: str, row: int | None, line: int | None = None) -> None:
     if len(name) > LONGEST_NAME:
-        table.refuse(f"The name of a column is longer than {LONGEST_NAME} characters.", row, name[:LONGEST_NAME])
+        table.refuse(f"The name of a column is longer than {LONGEST_NAME} characters.", row, name[:LONGEST_NAME], line)
     if UNSTORABLE.search(name):
-        table.refuse("The name of a column contains a character that cannot be stored.", row)
+        table.refuse("The name of a column contains a character that cannot be stored.", row, line=line)
 
 
 def _check_count(number: int) -> None:

@@ -88,3 +88,9 @@ def test_no_bytes_break_the_reader(data):
     for kind in ("", *tables.KINDS):
         found = tables.read(data, kind)
         assert bool(found.rows) != bool(found.problems)
+
+
+def test_the_line_of_a_mistake_counts_the_header_and_empty_lines_and_a_whole_file_has_none():
+    found = tables.read(b'a,b\n1,"two\nlines"\n\n1\n')
+    assert (found.problems[0].row, found.problems[0].line) == (2, 4)  # as a spreadsheet counts
+    assert (tables.read(b"a,a\n").problems[0].line, tables.read(b"\xe4").problems[0].line) == (1, None)

@@ -99,6 +99,8 @@ def test_mistakes_of_a_table_are_listed_and_nothing_is_stored(triage, sign_in, n
     assert "2 mistakes" in page
     assert "The header has 2 cells, this row 1 cell." in page
     assert "cannot be stored" in page
+    assert "line 3</small>" in page
+    assert "March survey.csv has to be chosen again." in page
     assert bob.submit(BATCHES, {"prompt_template": "triage"}).status_code == 422
     assert upload(bob, "message\nx\n", prompt_template="unknown").status_code == 404
     assert number_of(Batch) == 0

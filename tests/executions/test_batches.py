@@ -56,7 +56,7 @@ def test_every_count_is_the_same_on_the_page_in_the_api_in_files_and_in_sql(desk
         "Completed 7",
         "Failed 2",
         "status-degraded",
-        "2 rows failed.",
+        "2 rows failed:",
         "the provider did not understand the request.",
     ):
         assert words in page
