@@ -168,6 +168,8 @@ def test_any_two_outputs_are_compared(app, team, sign_in, api, greeting):
     address = f"https://example.com/w/acme/executions/{other}"
     chosen = browser.get(f"/w/acme/executions/{third}/diff", query_string={"with": address})
     assert chosen.headers["Location"] == f"/w/acme/executions/{other}/diff/{third}"
+    newer = browser.get(f"/w/acme/executions/{other}/diff", query_string={"with": third})
+    assert newer.headers["Location"] == chosen.headers["Location"], "the older one stands left, whoever asks"
     assert "no id of an execution" in text(browser.get(f"/w/acme/executions/{third}/diff?with=x"))
     assert "There is no such execution" in text(browser.get(f"/w/acme/executions/{third}/diff?with={'0' * 32}"))
     told = api("vera", "read")("GET", f"/executions/{other}/diff/{third}").json

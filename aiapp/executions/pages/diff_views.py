@@ -27,7 +27,8 @@ def choose_diff(access: Access, execution_id: str) -> Response | str:
     given, problem = request.args.get("with", ""), ""
     if given:
         try:
-            return redirect(diff_address(access, _named(access, given), execution), 303)
+            older, newer = sorted((_named(access, given), execution), key=lambda one: one.id)
+            return redirect(diff_address(access, older, newer), 303)
         except (InvalidInput, NotFound) as error:
             problem = error.detail
     return render_template(
