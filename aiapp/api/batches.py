@@ -39,6 +39,16 @@ class RowsQuery(PageQuery):
     status: Literal["waiting", "running", "completed", "failed", "cancelled"] | None = None
 
 
+class BatchesQuery(PageQuery):
+    """Which batches."""
+
+    q: Text = Field("", description="part of the name")
+    status: Literal["draft", "running", "paused", "ended", "cancelled", "failed"] | None = Field(
+        None, description="ended: however; failed: with rows that failed, whatever else it is"
+    )
+    template: Text = Field("", description="slug of its prompt template")
+
+
 class ResultsQuery(BaseModel):
     """Which rows."""
 
@@ -93,11 +103,12 @@ class RetryBody(OptionalBody, Strict):
 
 @batches.get("/batches", summary="Batches, newest first")
 @needs("viewer", "read")
-def index(query: PageQuery) -> Listed[Batch]:
+def index(query: BatchesQuery) -> Listed[Batch]:
     """With how far each is."""
     if query.cursor and not re.fullmatch("[0-9a-f]{32}", query.cursor):
         raise _unknown_cursor()
-    found, cursor = listing.batches(asking(), cursor=query.cursor or "", limit=query.limit, settings=True)
+    wanted = listing.Wanted(query.q, query.status or "", query.template)
+    found, cursor = listing.batches(asking(), wanted, cursor=query.cursor or "", limit=query.limit, settings=True)
     counts = counting.of(batch.id for batch in found)
     return page([show(batch, counts[batch.id]) for batch in found], cursor)
 

@@ -14,6 +14,7 @@ from aiapp.batches import counting
 from aiapp.batches.models import Batch, BatchRow
 from aiapp.executions.models import Execution
 from aiapp.extensions import db
+from aiapp.prompt_templates.models import PromptTemplate
 from aiapp.workspaces.access import Access
 
 SHOWN = 50
@@ -47,8 +48,37 @@ class Line:
     output: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which batches: part of the name, one of STATUSES or `failed` (a row failed), the prompt template's slug; "" is any."""
+
+    q: str = ""
+    status: str = ""
+    template: str = ""
+
+    def narrow(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        """Return a query of batches that finds these alone."""
+        if self.q:
+            query = query.where(Batch.name.icontains(self.q, autoescape=True))
+        if self.template:
+            query = query.where(Batch.prompt_template.has(PromptTemplate.slug == self.template))
+        if self.status == "failed":
+            return query.where(sa.exists().where(BatchRow.batch_id == Batch.id, BatchRow.state == "failed"))
+        return query.where(Batch.status == self.status) if self.status else query
+
+
+ALL = Wanted()
+
+
+def templates(access: Access) -> list[tuple[str, str]]:
+    """Return slug and name of the prompt templates that batches have, by name."""
+    used = access.select(Batch).with_only_columns(Batch.prompt_template_id)
+    query = sa.select(PromptTemplate.slug, PromptTemplate.name).where(PromptTemplate.id.in_(used))
+    return [(slug, name) for slug, name in db.session.execute(query.order_by(PromptTemplate.name))]
+
+
 def batches(
-    access: Access, *, cursor: str = "", limit: int = SHOWN, settings: bool = False
+    access: Access, wanted: Wanted = ALL, *, cursor: str = "", limit: int = SHOWN, settings: bool = False
 ) -> tuple[list[Batch], str | None]:
     """Return batches, newest first, and the cursor of the next ones; without `settings` only what a list shows of them."""
     query = access.select(Batch).options(
@@ -58,6 +88,7 @@ def batches(
     query = query.options(*(defer(column) for column in unread))
     if cursor:
         query = query.where(Batch.id < cursor)
+    query = wanted.narrow(query)
     found = list(db.session.scalars(query.order_by(Batch.id.desc()).limit(limit + 1)).unique())
     return found[:limit], found[limit - 1].id if len(found) > limit else None
 

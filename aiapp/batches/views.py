@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response, render_template, request, stream_with_context, url_for
@@ -149,9 +150,13 @@ def _file(batch: Batch, kind: str) -> Response:
 
 def _list(access: Access) -> dict[str, Any]:
     cursor = request.args.get("cursor", "")
-    found, following = listing.batches(access, cursor=cursor if re.fullmatch("[0-9a-f]{32}", cursor) else "", limit=20)
+    cursor = cursor if re.fullmatch("[0-9a-f]{32}", cursor) else ""
+    wanted = listing.Wanted(**{name: request.args.get(name, "").strip()[:200] for name in ("q", "status", "template")})
+    found, following = listing.batches(access, wanted, cursor=cursor, limit=20)
     counts = counting.of(batch.id for batch in found)
     lines = [(batch, counts[batch.id], counting.outcome(batch, counts[batch.id])) for batch in found]
-    more_url = url_for("batches.index", workspace=access.workspace.slug, cursor=following)
-    more_fragment = url_for("batches.more", workspace=access.workspace.slug, cursor=following)
-    return {"lines": lines, "next_cursor": following, "more": (more_url, more_fragment), **words()}
+    chosen = {name: value for name, value in asdict(wanted).items() if value}
+    more_url = url_for("batches.index", workspace=access.workspace.slug, cursor=following, **chosen)
+    more_fragment = url_for("batches.more", workspace=access.workspace.slug, cursor=following, **chosen)
+    filtering = {"wanted": wanted, "filtered": bool(chosen), "templates": listing.templates(access)}
+    return {"lines": lines, "next_cursor": following, "more": (more_url, more_fragment), **filtering, **words()}
