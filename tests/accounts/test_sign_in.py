@@ -59,7 +59,6 @@ def test_pages_that_follow_a_sign_in_at_once_all_have_a_token_that_holds(visitor
     before = client.csrf()
     client.post("/login", data={"csrf_token": before, "email": "bob@example.com", "password": team.password})
     cookie = client.get_cookie("aiapp_session").value
-    client.signed_in = True
     tokens = []
     for _ in range(2):
         client.set_cookie("aiapp_session", cookie)  # as it was when both were asked for
@@ -74,7 +73,6 @@ def test_sign_in_gives_a_new_cookie_and_sign_out_ends_the_session_on_the_server(
     client.get("/login")
     before = client.get_cookie("aiapp_session").value
     client.submit("/login", {"email": "bob@example.com", "password": team.password})
-    client.signed_in = True
     stolen = client.get_cookie("aiapp_session").value
     assert stolen != before
     assert client.get("/profile").status_code == 200
