@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
@@ -10,7 +11,7 @@ from flask import Response as FlaskResponse
 from flask import make_response, render_template, request, stream_with_context
 from werkzeug.wrappers import Response
 
-from aiapp import htmx
+from aiapp import csv_records, htmx
 from aiapp.batches import checking, drafts, estimating, forms, listing, results, showing, tables, wishes
 from aiapp.batches.models import Batch
 from aiapp.batches.routes import address, blueprint
@@ -20,6 +21,7 @@ from aiapp.executions.submission import Prepared, prepare
 from aiapp.extensions import db
 from aiapp.prompt_templates import labels, library
 from aiapp.prompt_templates.models import PromptTemplate
+from aiapp.prompt_templates.text import sampling
 from aiapp.workspaces.access import Access, require
 
 PREVIEWED = 3
@@ -31,6 +33,26 @@ OPENING = 2000
 def new(access: Access) -> str:
     """The form that takes a table."""
     return _form(access, {name: request.args.get(name, "") for name in ("prompt_template", "version")}, {})
+
+
+@blueprint.get("/_variables")
+@require("editor")
+def variables(access: Access) -> FlaskResponse:
+    """What a table for a prompt template needs."""
+    slug, version = request.args.get("prompt_template", ""), request.args.get("version", "")
+    return htmx.fragment("batches/_variables.html", slug=slug, version=version, specs=_specs(access, slug, version))
+
+
+@blueprint.get("/sample.csv")
+@require("editor")
+def sample(access: Access) -> FlaskResponse:
+    """A table for a prompt template: a header and one row, of samples."""
+    specs = _specs(access, request.args.get("prompt_template", ""), request.args.get("version", ""))
+    row = [sampling.sample(spec) for spec in specs]
+    lines = [csv_records.record(line) for line in ([spec["name"] for spec in specs], row)]
+    answer = FlaskResponse("".join(lines), mimetype=results.KINDS["csv"])
+    answer.headers["Content-Disposition"] = 'attachment; filename="sample.csv"'
+    return answer
 
 
 @blueprint.post("")
@@ -132,6 +154,14 @@ def page(access: Access, batch: Batch, error: AppError | None = None) -> str:
     )
 
 
+def _specs(access: Access, slug: str, version: str) -> list[dict[str, Any]]:
+    """Return the variables of what would be run. Raises NotFound."""
+    number = int(version) if re.fullmatch("[0-9]{1,9}", version) else None
+    label = version.removeprefix(forms.LABEL) if version.startswith(forms.LABEL) else None
+    wish = wishes.Wish(prompt_template=slug, version=number, label=label)
+    return checking.variables(prepare(access, wish.submission()))
+
+
 def _draft(access: Access, batch_id: str) -> Batch:
     batch = access.get(Batch, batch_id)
     if batch.status != "draft":
@@ -202,9 +232,16 @@ def _form(
     if slug and slug not in dict(options):
         template: PromptTemplate = library.find(access, slug)
         options.insert(0, (template.slug, template.name))
+    slug = slug or (options[0][0] if options else "")
+    try:
+        specs = _specs(access, slug, version) if slug else []
+    except (NotFound, InvalidInput):
+        specs = []
     return render_template(
         "batches/new.html",
         options=options,
+        slug=slug,
+        specs=specs,
         values=values,
         version=version,
         errors=errors,

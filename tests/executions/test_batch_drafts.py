@@ -64,3 +64,34 @@ def test_another_table_keeps_the_settings_and_what_has_the_same_column(draft, si
     told = by_token("PUT", f"/batches/{draft}/table", {"rows": [{"other": "x"}]}).json
     assert (told["columns"], {one["field"] for one in told["problems"]}) == ({}, {"message"})
     assert by_token("POST", f"/batches/{draft}/leave-out").status_code == 422
+
+
+def test_batches_are_found_by_name_status_and_prompt_template(desk, draft, sign_in, api):
+    bob, by_token = sign_in("bob"), api("bob", "run")
+    given = {"prompt_template": "triage", "name": "March 100%", "rows": [{"message": "one"}]}
+    other = by_token("POST", "/batches", given).json["id"]
+    for query, found in (
+        ("q=march", {other}),
+        ("q=%25", {other}),
+        ("status=draft", {draft}),
+        ("status=running&template=triage", {other}),
+        ("status=failed", set()),
+        ("template=triage", {draft, other}),
+        ("template=else", set()),
+    ):
+        assert {one["id"] for one in by_token("GET", f"/batches?{query}").json["data"]} == found, query
+        page = bob.get(f"/w/acme/batches?{query}").get_data(as_text=True)
+        assert {one for one in (draft, other) if f"batches/{one}" in page} == found, query
+    assert "No batch is like that" in page
+
+
+def test_a_new_batch_names_the_variables_and_its_sample_table_can_be_run(desk, sign_in, api):
+    by_token, bob = api("bob", "run"), sign_in("bob")
+    page = bob.get("/w/acme/batches/new?prompt_template=triage").get_data(as_text=True)
+    assert "<code>message</code>" in page
+    assert "<code>tone</code>" in bob.get("/w/acme/batches/_variables?prompt_template=triage").get_data(as_text=True)
+    assert bob.get("/w/acme/batches/_variables?prompt_template=none").status_code == 404
+    table = bob.get("/w/acme/batches/sample.csv?prompt_template=triage").get_data(as_text=True)
+    assert table.startswith("message,tone")
+    made = by_token("POST", "/batches", {"prompt_template": "triage", "csv": table, "start": False}).json
+    assert (made["rows"], made["problems"]) == (1, [])
