@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import joinedload, load_only
 
+from aiapp.columns import now
 from aiapp.executions import batch_rows, differing, showing
+from aiapp.executions.lists.filters import Filters
+from aiapp.executions.lists.listing import count_executions
 from aiapp.executions.models import Attempt, Execution
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptVersion
@@ -39,6 +43,15 @@ class Bill:
     basis: str
 
 
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Of the executions of a version in the last 24 hours: those with the same error, and all; `fields` list the former."""
+
+    same: int
+    all: int
+    fields: dict[str, str]
+
+
 def of(access: Access, execution: Execution) -> dict[str, Any]:
     """Return what the page of one execution needs beyond the execution itself."""
     parent = _parent(access, execution)
@@ -51,6 +64,7 @@ def of(access: Access, execution: Execution) -> dict[str, Any]:
         "more_children": max(0, len(children) - MOST_CHILDREN),
         "labels": _labels(access, execution.prompt_version),
         "content_hash": content_hash(execution.prompt_version) if execution.prompt_version else None,
+        "alike": _alike(access, execution),
         "bills": list(bills(execution)),
         "place": place,
         "beside_place": batch_rows.neighbours(access, place) if place is not None else (None, None),
@@ -98,6 +112,18 @@ def _children(access: Access, execution: Execution) -> list[Execution]:
     )
     related = joinedload(Execution.prompt_version).load_only(PromptVersion.number).lazyload("*")
     return list(db.session.scalars(query.limit(MOST_CHILDREN + 1).options(shown, related)))
+
+
+def _alike(access: Access, execution: Execution) -> Alike | None:
+    """Return how often its version ended like this lately; None where it did not fail, or has no version."""
+    template, version = execution.prompt_template, execution.prompt_version
+    if execution.status != "failed" or template is None or version is None or execution.error_class is None:
+        return None
+    filters = Filters(template=template.slug, version=str(version.number), since=now() - timedelta(days=1))
+    same = count_executions(access, replace(filters, error_class=execution.error_class))
+    fields = {"template": template.slug, "version": str(version.number)}
+    fields |= {"error_class": execution.error_class, "period": "1"}
+    return Alike(same, count_executions(access, filters), fields)
 
 
 def _labels(access: Access, version: PromptVersion | None) -> list[str]:

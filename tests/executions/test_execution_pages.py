@@ -16,6 +16,7 @@ from aiapp.extensions import db
 from aiapp.feedback.models import Feedback
 from aiapp.prompt_templates import actions as prompt_templates
 from aiapp.prompt_templates import library
+from aiapp.prompt_templates.models import PromptVersion
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> {{7*7}} <a href='javascript:alert(3)'>x</a>"
 
@@ -446,3 +447,15 @@ def test_a_filter_that_cannot_be_read_is_in_no_link_and_makes_no_file(sign_in, a
     assert "Cost from: $abc" not in page
     assert 'href="/w/acme/executions/export.csv?status=completed"' in page
     assert bob.get("/w/acme/executions/export.csv?cost_from=abc").status_code == 422
+
+
+def test_a_failure_says_how_often_its_version_ended_like_that(app, sign_in, add, template):
+    with app.app_context():
+        version = db.session.scalar(sa.select(PromptVersion).where(PromptVersion.number == 1))
+        of_it = {"prompt_template_id": version.prompt_template_id, "prompt_version_id": version.id}
+    failed = [add(status="failed", error_class="timeout", **of_it) for _ in range(2)][0]
+    add(**of_it)
+    add(status="failed", error_class="timeout")
+    page = " ".join(text(sign_in("bob").get(f"/w/acme/executions/{failed}")).split())
+    assert "2 of 3 executions of v1 ended with this error in the last 24 hours." in page
+    assert "error_class=timeout" in page

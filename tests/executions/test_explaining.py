@@ -143,4 +143,5 @@ def test_a_failure_of_keys_names_them_and_says_that_nothing_was_used(engine, pro
     for name, credential_id in keys.items():
         assert f'href="/w/acme/credentials/{credential_id}">{name}</a>' in page
     assert "nothing was used" in page
+    assert f"Execution: {made.id}" in page, "in the report that is copied"
     assert refusing(engine.team.access("vera"), made) == [("first", None), ("second", None)]
