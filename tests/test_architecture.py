@@ -16,6 +16,7 @@ PACKAGE = ROOT / "aiapp"
 ORDER = [
     "config",
     "columns",
+    "containing",
     "csv_records",
     "wire_values",
     "observability",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from aiapp.containing import contains
 from aiapp.extensions import db
 
 Hits = sa.CTE  # the columns prompt_template_id and rank
@@ -100,4 +101,4 @@ def _postgresql(wanted: list[tuple[str, ...]], ranked: bool) -> sa.Select[str, f
 
 
 def _contains(text: str) -> sa.ColumnElement[bool]:
-    return sa.or_(*(place.icontains(text, autoescape=True) for place in _PLACES))
+    return sa.or_(*(contains(place, text) for place in _PLACES))

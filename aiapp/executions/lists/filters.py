@@ -10,9 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from aiapp.containing import contains
 from aiapp.errors import InvalidInput
 from aiapp.executions.batch_rows import ROWS
-from aiapp.executions.lists.in_sql import milliseconds_between, position, roughly_between, unindexed
+from aiapp.executions.lists.in_sql import milliseconds_between, roughly_between, unindexed
 from aiapp.executions.models import Attempt, Execution
 from aiapp.extensions import db
 from aiapp.prompt_templates.models import PromptTemplate, PromptVersion
@@ -214,18 +215,13 @@ def _containing(access: Access, text: str) -> Iterator[sa.ColumnElement[bool]]:
     newest = sa.select(Execution.id).where(Execution.workspace_id == access.workspace.id)
     first = newest.order_by(Execution.id.desc()).offset(SEARCHED).limit(1).scalar_subquery()
     yield Execution.id > sa.func.coalesce(first, "")
-    wanted = sa.func.lower(text.strip())
+    wanted = text.strip()
     if access.workspace.searches_texts:
-        yield sa.or_(*(_found_in(column, wanted) for column in (Execution.id, Execution.body, Execution.output)))
+        yield sa.or_(*(contains(column, wanted) for column in (Execution.id, Execution.body, Execution.output)))
         return
     templates = sa.select(PromptTemplate.id).where(
         PromptTemplate.workspace_id == access.workspace.id,
-        sa.or_(*(_found_in(column, wanted) for column in (PromptTemplate.name, PromptTemplate.slug))),
+        sa.or_(*(contains(column, wanted) for column in (PromptTemplate.name, PromptTemplate.slug))),
     )
     facts = (Execution.id, Execution.model, Execution.credential_name)
-    yield sa.or_(Execution.prompt_template_id.in_(templates), *(_found_in(column, wanted) for column in facts))
-
-
-def _found_in(column: Any, wanted: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    """LIKE goes back at each letter that fits: for a text of one letter it takes the product of both lengths."""
-    return position(sa.func.lower(column), wanted) > 0
+    yield sa.or_(Execution.prompt_template_id.in_(templates), *(contains(column, wanted) for column in facts))

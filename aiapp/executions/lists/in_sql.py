@@ -10,23 +10,6 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 
-class position(FunctionElement[int]):
-    """Where a text begins to contain another one, 0 where it does not."""
-
-    inherit_cache = True
-    type = sa.Integer()
-
-
-@compiles(position)
-def _by_strpos(element: position, compiler: SQLCompiler, **more: Any) -> str:
-    return f"strpos({compiler.process(element.clauses, **more)})"
-
-
-@compiles(position, "sqlite")
-def _by_instr(element: position, compiler: SQLCompiler, **more: Any) -> str:
-    return f"instr({compiler.process(element.clauses, **more)})"
-
-
 class unindexed(FunctionElement[Any]):
     """A column that SQLite shall not look up in an index of its own."""
 
