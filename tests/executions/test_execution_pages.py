@@ -422,7 +422,9 @@ def test_a_very_long_output_is_shown_in_part_and_downloaded_whole(sign_in, add):
     assert "These are the first" not in text(bob.get(f"/w/acme/executions/{add(output='x' * 200_000)}"))
 
 
-def test_the_list_tells_attempts_versions_labels_and_batches_and_finds_what_was_tried_again(app, sign_in, add, team):
+def test_the_list_tells_attempts_versions_labels_and_batches_and_finds_what_was_tried_again(
+    app, sign_in, api, add, team
+):
     again, once = add(status="pending", round=1, body="Again", output=None), add(body="Once")
     with app.app_context():
         for number in (1, 2):
@@ -437,6 +439,7 @@ def test_the_list_tells_attempts_versions_labels_and_batches_and_finds_what_was_
     for asked in ("attempts=several", "status=retrying"):
         found = text(bob.get(f"/w/acme/executions?{asked}"))
         assert (f'id="execution-{again}"' in found, f'id="execution-{once}"' in found) == (True, False)
+        assert [one["id"] for one in api("bob", "read")("GET", f"/executions?{asked}").json["data"]] == [again]
 
 
 def test_a_filter_that_cannot_be_read_is_in_no_link_and_makes_no_file(sign_in, add):
@@ -453,7 +456,7 @@ def test_a_failure_says_how_often_its_version_ended_like_that(app, sign_in, add,
     with app.app_context():
         version = db.session.scalar(sa.select(PromptVersion).where(PromptVersion.number == 1))
         of_it = {"prompt_template_id": version.prompt_template_id, "prompt_version_id": version.id}
-    failed = [add(status="failed", error_class="timeout", **of_it) for _ in range(2)][0]
+    _, failed = (add(status="failed", error_class="timeout", **of_it) for _ in range(2))
     add(**of_it)
     add(status="failed", error_class="timeout")
     page = " ".join(text(sign_in("bob").get(f"/w/acme/executions/{failed}")).split())
