@@ -101,6 +101,7 @@ def fitting(path: str) -> dict[str, Any]:
             "variants": [{"provider": "demo"}, {"provider": "demo", "model": "demo-good"}],
         },
         "/batches": {"prompt_template": "greeting", "rows": [{"name": "Ada"}]},
+        "/batches/{batch_id}/table": {"rows": [{"name": "Ada"}]},
         "/llm_jobs": {"template": "Hi"},
         "/executions/{execution_id}/feedback": {"rating": "up"},
     }.get(path.removeprefix(PREFIX), {})

@@ -261,7 +261,7 @@ def test_escape_closes_the_palette_and_it_opens_empty_again(see):
     expect(page.locator("#palette")).not_to_be_visible()
     page.keyboard.press("Control+k")
     expect(page.locator("#palette input")).to_have_value("")
-    expect(page.locator("#palette-pages a:visible")).to_have_count(7)
+    expect(page.locator("#palette-pages a:visible")).to_have_count(9)
 
 
 def test_a_palette_without_hits_says_so_and_has_no_empty_heading(see):
