@@ -2,7 +2,7 @@
 PYTHON = $(shell for p in python3.11 python3.12 python3 python; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null; then echo $$p; break; fi; done)
 BIN := .venv/bin
-PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
+PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
 # Nothing in these depends on the kind of database: what pages ask it is asked there too, by the actions' tests and by the walk over
 # all routes.
 ALIKE := --ignore tests/providers --ignore tests/browser --ignore tests/front_end \

@@ -10,7 +10,9 @@ import pytest
 from aiapp.csv_records import cell, record
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+x", "-x", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\x0b=1", "＝1", "－1+1"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+x", "-x", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\x0b=1", "＝1", "－1+1"]
+)
 def test_what_a_spreadsheet_would_run_is_text(text):
     assert cell(text) == f"'{text}"
 
