@@ -2,7 +2,7 @@
 PYTHON = $(shell for p in python3.11 python3.12 python3 python; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null; then echo $$p; break; fi; done)
 BIN := .venv/bin
-PARALLEL := -n 4 --dist loadfile --no-loadscope-reorder
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 # Nothing in these depends on the kind of database: what pages ask it is asked there too, by the actions' tests and by the walk over
 # all routes.
 ALIKE := --ignore tests/providers --ignore tests/browser --ignore tests/front_end \
@@ -11,19 +11,25 @@ SAY := echo >&2 "aiapp:"
 # Whoever forbids bytecode makes each of the tests' processes compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test chaos coverage bench lock install install-test
+.PHONY: run test test-all lint chaos coverage bench lock install install-test
 
 run: install
 	@$(BIN)/aiapp up --demo
 
-test: install-test
+test: lint
+	env -u AIAPP_TEST_DATABASE_URL $(BIN)/pytest $(PARALLEL) -m "not long"
+
+# What has to hold before a change lands: the long tests too, and what asks a database once more on PostgreSQL.
+test-all: lint
+	env -u AIAPP_TEST_DATABASE_URL $(BIN)/pytest $(PARALLEL)
+	$(BIN)/python tests/postgresql.py $(BIN)/pytest $(PARALLEL) $(ALIKE) -m "not browser and not processes and not long"
+
+lint: install-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/djlint --check aiapp/templates
 	$(BIN)/djlint --lint --quiet aiapp/templates
-	env -u AIAPP_TEST_DATABASE_URL $(BIN)/pytest $(PARALLEL)
-	$(BIN)/python tests/postgresql.py $(BIN)/pytest $(PARALLEL) $(ALIKE) -m "not browser and not processes and not long"
 
 # Apart from the tests, because measuring doubles what the interpreter has to do.
 coverage: install-test

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, StorageState
 from product import Product
 from watching import DESKTOP, PHONE, Watch, open_page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 from watching import run_text
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(180)]
 
 
 @pytest.fixture

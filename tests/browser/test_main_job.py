@@ -9,7 +9,7 @@ from hands import Keyboard, Pointer
 from playwright.sync_api import expect
 from product import EMAIL, PASSWORD
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(180)]
 
 BODY = "Say hello to {{customer}} and name order {{order_id}} twice."
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from watching import sign_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(180)]
 
 
 def test_the_main_job_works_without_scripts(new_page, product):

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from product import EMAIL, PASSWORD
 from watching import run_text, sign_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.timeout(180)]
 
 
 @pytest.fixture

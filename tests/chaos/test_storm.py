@@ -12,7 +12,7 @@ from faults import FAULTS, FaultyProvider, refuses, well
 from office import Crowd, Office, audit, database_of
 from stage import Up, eventually
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.processes, pytest.mark.long, pytest.mark.timeout(300)]
 
 EXECUTIONS = 120
 

@@ -27,7 +27,7 @@ from aiapp.extensions import db
 from aiapp.prompt_templates import actions as prompt_templates
 from aiapp.prompt_templates import library
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.processes, pytest.mark.long, pytest.mark.timeout(1200)]
 
 ROWS = int(os.environ.get("AIAPP_BATCH_ROWS", "200"))
 SECONDS = 60 + ROWS / 4
