@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,7 @@ SDKS = {"anthropic", "cohere", "google", "groq", "ollama", "openai"}
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 
+@cache
 def imports(path: Path) -> list[tuple[str, bool]]:
     """Every module that `path` imports, and whether the import stands inside a function."""
     found = []

@@ -131,6 +131,11 @@ function showPageDialog() {
   dialog?.showModal();
 }
 
+/* What was refreshed while an answer for it was under way is a new element of the same name: htmx would drop that answer. Where the
+   old element asked by itself, as a panel that is polled does, there is somebody new to ask. */
+on("htmx:after:request", ({ detail: { ctx } }) => {
+  if (ctx.target?.isConnected === false && ctx.target.id && ctx.sourceElement.isConnected) ctx.target = document.getElementById(ctx.target.id) ?? ctx.target;
+});
 on("htmx:before:swap", ({ detail: { ctx } }) => {
   ctx.title = null; // a part of the page changes, whichever page its text comes from
   if (!document.activeElement.closest("#dialog")) opener = document.activeElement;

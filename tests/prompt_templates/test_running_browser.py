@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -84,6 +85,19 @@ def test_a_second_run_after_the_answer_is_another_execution(page: Page, made: Ca
         is_there(page)
         assert made() == number
         page.wait_for_timeout(1000)
+
+
+def test_a_run_is_not_lost_where_its_panel_is_refreshed_while_it_is_asked_for(
+    page: Page, made: Callable[[], int]
+) -> None:
+    def refreshed(route: Any) -> None:
+        page.locator("#test-run").evaluate("panel => panel.replaceWith(panel.cloneNode(true))")
+        route.continue_()
+
+    page.route(re.compile("/(run|executions)$"), refreshed, times=1)
+    run_button(page).click()
+    is_there(page)
+    assert made() == 1
 
 
 def test_a_run_that_did_not_reach_the_server_can_be_repeated_at_once(page: Page, made: Callable[[], int]) -> None:
