@@ -111,7 +111,7 @@ def test_values_are_still_there_after_a_preview_and_after_publishing(enter: Any,
     expect(page.locator("#var-name")).to_have_value("Amina")
     page.locator("#var-message").fill("Hello")
     page.get_by_role("link", name="Publish").click()
-    page.get_by_label("Message", exact=True).fill("First version")
+    page.locator("#message").fill("First version")
     page.get_by_role("button", name="Publish v1").click()
     expect(page.locator(".topbar .status")).to_have_text("Published v1")
     expect(page.locator("#rendered-prompt")).to_contain_text("Amina wrote: Hello")
