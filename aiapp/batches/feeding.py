@@ -106,7 +106,7 @@ def _make(batch: Batch, fed: Fed) -> None:
     specs = {spec["name"]: spec for spec in checking.variables(prepared)}
     filled: list[Filled] = []
     for row in rows:
-        if batch.columns and not row.context:  # no row is stored like that (see actions)
+        if batch.columns and not row.context:  # no row is stored like that (see drafts)
             row.state, row.error = "failed", UNKNOWN_VALUES
             continue
         try:

@@ -14,6 +14,7 @@ from aiapp.providers.wire_json import as_text, mapping, sequence, storable, stor
 MAX_CALLS = 1_000
 # Characters of their arguments together: nobody sees them arrive, so that they are counted here.
 MAX_ARGUMENTS = 2**20
+_REASON = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 
 class Pieces:
@@ -47,9 +48,6 @@ class Pieces:
 
     def __str__(self) -> str:
         return self._all.decode()
-
-
-_REASON = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
@@ -179,14 +179,14 @@ class Relay:
             return entry
         whose, execution_id = str(entry.data.get("workspace", "")), stream.removeprefix(key_of(""))
         with suppress(vault.Unreadable, SQLAlchemyError):
-            for fresh in (False, True):  # a key may be given up, and another one made
-                key = self._key(whose, fresh=fresh)
-                with nullcontext() if fresh else suppress(vault.Unreadable):
-                    opened = sealing.open_text(key, execution_id, PLACE, text)
-                    return Entry(entry.id, entry.name, {**entry.data, "text": opened})
+            try:
+                opened = sealing.open_text(self._key(whose), execution_id, PLACE, text)
+            except vault.Unreadable:  # a key may have been given up, and another one made
+                opened = sealing.open_text(self._key(whose, fresh=True), execution_id, PLACE, text)
+            return Entry(entry.id, entry.name, {**entry.data, "text": opened})
         return Entry(entry.id, "", {})
 
-    def _key(self, workspace_id: str, *, fresh: bool) -> vault.DataKey:
+    def _key(self, workspace_id: str, *, fresh: bool = False) -> vault.DataKey:
         if fresh or workspace_id not in self._keys:
             with self._app.app_context(), reading():
                 try:
